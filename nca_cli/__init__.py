@@ -1,0 +1,1 @@
+"""The verbs of growing patterns, one file each."""

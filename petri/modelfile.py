@@ -1,0 +1,107 @@
+"""Model files: the weights as safetensors, and in its metadata the Spec and where they come from.
+
+Reading one executes nothing, and refuses whatever does not fit the Spec.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from petri.errors import BadRequest
+from petri.files import write_whole
+from petri.nca import Automaton, Spec
+from petri.version import __version__
+
+FORMAT = "petri"
+SCHEMA = "1"  # raised when a reader of the old one would misread the new one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """What a model file holds."""
+
+    automaton: Automaton
+    target: str  # name of what it grows
+    training: dict[str, Any] = field(default_factory=dict)  # how it was trained; JSON values
+
+
+def weights(automaton: Automaton) -> dict[str, Tensor]:
+    """The trained tensors by their names in a file: `perception.bank` if trained, `rule.weights.0` …"""
+    return dict(automaton.named_parameters())
+
+
+def write(path: Path, model: Model) -> None:
+    """Write a model file, whole or not at all."""
+    tensors = {name: tensor.detach().float().cpu() for name, tensor in weights(model.automaton).items()}
+    metadata = {
+        "format": FORMAT,
+        "schema": SCHEMA,
+        "version": __version__,
+        "spec": model.automaton.spec.to_json(),
+        "target": model.target,
+        "training": json.dumps(model.training, sort_keys=True),
+    }
+    write_whole(path, save(tensors, metadata))
+
+
+def read(path: Path) -> Model:
+    """Read a model file.
+
+    Raises:
+        BadRequest: not there, not a petri model, of another schema, or its Spec and weights do not fit
+            each other; the message names the field.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BadRequest(f"there is no model file {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise BadRequest(f"{path} is not a model file: {error}") from None
+    try:
+        return _check(metadata, tensors)
+    except BadRequest as error:
+        raise BadRequest(f"{path}: {error}") from None
+
+
+def _check(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Model:
+    if metadata.get("format") != FORMAT:
+        raise BadRequest("not a petri model: its metadata lacks format = petri")
+    for name in ("schema", "version", "spec", "target", "training"):
+        if name not in metadata:
+            raise BadRequest(f"the metadata lacks {name}")
+    if metadata["schema"] != SCHEMA:
+        raise BadRequest(
+            f"schema must be {SCHEMA}, got {metadata['schema']!r}: "
+            f"written by petri {metadata['version']}, this is {__version__}"
+        )
+    automaton = Automaton(Spec.from_json(metadata["spec"]))
+    expected = weights(automaton)
+    for name in expected.keys() ^ tensors.keys():
+        raise BadRequest(f"the Spec {'needs' if name in expected else 'has no place for'} the tensor {name}")
+    for name, place in expected.items():
+        tensor = tensors[name]
+        if tensor.dtype != torch.float32:
+            raise BadRequest(f"{name} must be float32, got {tensor.dtype}")
+        if tensor.shape != place.shape:
+            raise BadRequest(f"{name} must be {list(place.shape)} by the Spec, got {list(tensor.shape)}")
+        if not tensor.isfinite().all():
+            raise BadRequest(f"{name} has values that are not finite")
+        place.data.copy_(tensor)
+    try:
+        training = json.loads(metadata["training"])
+    except json.JSONDecodeError as error:
+        raise BadRequest(f"training is not JSON: {error}") from None
+    if not isinstance(training, dict):
+        raise BadRequest(f"training must be a JSON object, got {type(training).__name__}")
+    return Model(automaton=automaton, target=metadata["target"], training=training)

@@ -1,0 +1,109 @@
+"""The automaton: the definition of a step, which every other implementation is tested against."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from petri.errors import BadRequest
+from petri.nca.fire import fire_words, fires, sample_seeds
+from petri.nca.life import alive
+from petri.nca.perception import Perception
+from petri.nca.rule import Rule
+from petri.nca.seed import seed_state
+from petri.nca.spec import Spec
+
+
+class Automaton(nn.Module):
+    """A Spec and its weights.
+
+    Args:
+        spec: what a step does.
+        generator: source of the initial weights; torch's global one if left out.
+
+    Source: the report, "Architecture"; Mordvintsev et al. 2020.
+    """
+
+    def __init__(self, spec: Spec, *, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.spec = spec
+        self.perception = Perception(spec)
+        self.rule = Rule(spec, generator=generator)
+
+    def seed_state(self, height: int, width: int | None = None, *, batch: int = 1) -> Tensor:
+        """The state that growth starts from, `[batch, channel, height, width]`, on the weights' device."""
+        device = self.rule.weights[0].device
+        return seed_state(self.spec, height, width or height, batch=batch, device=device)
+
+    def step(self, state: Tensor, *, step: int, seeds: Tensor) -> Tensor:
+        """Let every cell perceive, propose a change and, if it fires, take it.
+
+        Args:
+            state: `[batch, channel, height, width]`.
+            step: the step's number since the rollout began, from 0; decides with `seeds` who fires.
+            seeds: int64 `[batch]`, from `petri.nca.fire.sample_seeds`.
+
+        Returns:
+            The next state: clamped if the Spec says so, then emptied where cells were not alive before
+            the step or are not alive after it, if the Spec has the living mask.
+        """
+        spec = self.spec
+        proposed = self.rule(self.perception(state)).float()
+        change = proposed[:, : spec.channels]
+        words = fire_words(seeds, step, *state.shape[-2:])
+        if spec.gated:
+            chance = proposed[:, spec.channels :].sigmoid()
+            # Straight-through: a cell fires or not, and the gradient is that of its probability.
+            fired = fires(words, chance.detach()).float() + (chance - chance.detach())
+        else:
+            fired = fires(words, spec.fire_rate).float()
+        after = state + change * fired
+        if spec.clamp is not None:
+            after = after.clamp(-spec.clamp, spec.clamp)
+        if spec.living:
+            lives = alive(state, padding=spec.padding) & alive(after, padding=spec.padding)
+            after = after * lives.float()
+        return after
+
+    def rollout(
+        self,
+        state: Tensor,
+        steps: int,
+        *,
+        seed: int = 0,
+        start: int = 0,
+        engine: str = "auto",
+        precision: str = "float32",
+    ) -> Tensor:
+        """Take many steps; a pure function of the Spec, the weights and the arguments.
+
+        Args:
+            state: `[batch, channel, height, width]`, float32.
+            steps: how many, at least 0.
+            seed: decides which cells fire, 0..2³²−1; each sample of the batch draws from it apart.
+            start: number of the first step, so that a rollout can be taken in parts:
+                50 steps and then 50 with `start=50` give the same bits as 100.
+            engine: `torch`, `native` (the fused CPU step) or `auto` (the fastest one that runs here).
+            precision: `float32`, or `bfloat16` for the products alone (state and sums stay float32),
+                or `auto`: bfloat16 where the hardware multiplies it.
+
+        Returns:
+            The state after the last step, of the same shape; differentiable in the state and weights.
+
+        Raises:
+            BadRequest: a state of the wrong shape, steps or seed out of range.
+        """
+        from petri import engine as engines
+
+        if state.ndim != 4 or state.shape[1] != self.spec.channels:
+            raise BadRequest(
+                f"a state must be [batch, {self.spec.channels}, height, width], got {list(state.shape)}"
+            )
+        if steps < 0 or start < 0:
+            raise BadRequest(f"steps and start must be at least 0, got {steps} and {start}")
+        if not 0 <= seed < 2**32:
+            raise BadRequest(f"seed must be in 0..4294967295, got {seed}")
+        seeds = sample_seeds(seed, state.shape[0], device=state.device)
+        return engines.rollout(
+            self, state, steps, seeds=seeds, start=start, engine=engine, precision=precision
+        )

@@ -1,0 +1,26 @@
+"""The living mask: cells live where there is enough alpha in their 3×3 neighbourhood."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from petri.nca.perception import pad
+
+ALPHA = 3  # the channel
+THRESHOLD = 0.1
+
+
+def alive(state: Tensor, *, padding: str) -> Tensor:
+    """Find the living cells.
+
+    Args:
+        state: `[batch, channel, height, width]`.
+        padding: what lies beyond the edge, as in the Spec.
+
+    Returns:
+        bool `[batch, 1, height, width]`: the largest alpha of the 3×3 neighbourhood is above 0.1.
+
+    Source: Mordvintsev et al. 2020, "Living cells".
+    """
+    return F.max_pool2d(pad(state[:, ALPHA : ALPHA + 1], 1, padding), 3, stride=1) > THRESHOLD

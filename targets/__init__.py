@@ -1,0 +1,1 @@
+"""The patterns that petri can grow."""
