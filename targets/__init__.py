@@ -1,1 +1,129 @@
-"""The patterns that petri can grow."""
+"""The targets that petri can grow: nine patterns, images, emoji, text and shaders.
+
+Importing this costs nothing: numpy, Pillow and the patterns themselves come in when one is painted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from petri.errors import BadRequest, nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+    Paint = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+SMALLEST, LARGEST = 16, 4096  # cells a side
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """One picture to grow, at one size."""
+
+    name: str  # as it was asked for; of a file, its name without the folders
+    pixels: np.ndarray  # float32 [4, res, res]: RGB premultiplied by alpha, then alpha; 0..1, row 0 on top
+    transparent: bool  # whether alpha counts: trained as RGBA, with the living mask
+    seed: tuple[float, float] = (0.5, 0.5)  # where growth begins: x, y as fractions of the picture
+    notes: tuple[str, ...] = ()  # one-line remarks for the user, such as what was left out
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One of the nine: a module of this package, imported when it is first painted."""
+
+    name: str
+    description: str  # one line
+
+    @property
+    def paint(self) -> Paint:
+        """The colours of points: `paint(x, y)` takes arrays in 0..1 (x right, y down), gives `[..., 3]`."""
+        return import_module(f"petri.targets.{self.name}").paint
+
+
+PATTERNS: dict[str, Pattern] = {
+    pattern.name: pattern
+    for pattern in (
+        Pattern("spiral", "two arms wound through the whole plane, the hue cycling along them"),
+        Pattern("voronoi", "sixteen cells, a colour each, with darkened edges"),
+        Pattern("checkerboard", "eight by eight squares of magenta and chartreuse"),
+        Pattern("braid", "red, green and blue strands passing over and under each other"),
+        Pattern("circle", "one bright disc on dark"),
+        Pattern("mandelbrot", "the Mandelbrot set, coloured by how fast points escape"),
+        Pattern("topo", "blue ridges of fractal noise, in bands like a map"),
+        Pattern("cross", "a white cross on dark"),
+        Pattern("rings", "concentric rings, from warm in the middle to cool outside"),
+    )
+}
+
+
+def load(name: str, res: int) -> Target:
+    """Find out what is asked for and draw it.
+
+    Args:
+        name: a pattern's name, `emoji:🦎`, `text:Hi`, or the path of an image or of a `.glsl` or `.frag`
+            shader. A pattern wins over a file of the same name; `./spiral` is the file.
+        res: cells a side, 16..4096.
+
+    Raises:
+        BadRequest: no such target, a size out of range, or a picture that cannot be used.
+    """
+    check_res(res)
+    if name in PATTERNS:
+        from petri.targets.render import opaque, render
+
+        return Target(name, opaque(render(PATTERNS[name].paint, res)), transparent=False)
+    kind, colon, rest = name.partition(":")
+    if colon and kind == "emoji":
+        from petri.targets import emoji
+
+        return emoji.load(rest, res)
+    if colon and kind == "text":
+        from petri.targets import text
+
+        return text.load(rest, res)
+    return _load_file(name, res)
+
+
+def _load_file(name: str, res: int) -> Target:
+    from pathlib import Path
+
+    path = Path(name)
+    # An empty name would be the current directory.
+    if not name or not ("/" in name or "\\" in name or path.suffix or path.exists()):
+        known = [*PATTERNS, "emoji:🦎", "text:Hi"]
+        hint = nearest(name, known) or f"; patterns: {', '.join(PATTERNS)}; or an image, emoji:🦎, text:Hi"
+        raise BadRequest(f'unknown target "{name}"{hint}')
+    try:
+        path = path.expanduser()
+    except RuntimeError:  # ~nobody
+        raise BadRequest(f'no such file: "{name}"') from None
+    if path.suffix.lower() in (".glsl", ".frag"):
+        from petri.targets import shader
+
+        return shader.load(path, res)
+    from petri.targets import image
+
+    return image.load(path, res)
+
+
+def check_res(res: int) -> None:
+    """Refuse a size that no target can be drawn at.
+
+    Raises:
+        BadRequest: not a whole number in 16..4096.
+    """
+    if not isinstance(res, int) or isinstance(res, bool) or not SMALLEST <= res <= LARGEST:
+        raise BadRequest(f"res must be a whole number in {SMALLEST}..{LARGEST}, got {res!r}")
+
+
+def sheet(res: int) -> Image:
+    """All nine patterns with their names, three by three, each `res` pixels a side."""
+    check_res(res)
+    from petri.targets import contact
+
+    return contact.draw(res)

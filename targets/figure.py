@@ -1,0 +1,65 @@
+"""A picture with transparency as a figure that grows from one cell inside it."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from petri.errors import BadRequest
+from petri.targets import Target
+from petri.targets.image import shrink
+from petri.targets.pieces import count_pieces
+
+MARGIN = 8  # a part of 1/MARGIN of the square stays empty on every side
+ALIVE = 0.1  # alpha of a cell that counts as living
+SOLID = 0.5  # alpha of a cell that growth may begin in
+
+
+def fit(image: Image.Image, res: int, name: str, notes: list[str]) -> Target:
+    """Fit a picture in mode RGBA into a square of `res` cells with empty space around it.
+
+    Its proportions stay; it is resampled with its colours multiplied by alpha, so that nothing of what
+    hides behind transparent pixels shows.
+
+    Raises:
+        BadRequest: nothing of it is solid enough to grow at this size.
+    """
+    # Empty borders would make the figure small: what counts is what can be seen.
+    image = image.crop(image.getchannel("A").point(lambda a: 255 * (a >= 1)).getbbox())
+    room = res - 2 * (res // MARGIN)
+    longest = max(image.size)
+    width, height = (max(1, round(length * room / longest)) for length in image.size)
+    image = shrink(image, longest, room)
+    alpha = np.asarray(image.getchannel("A"), np.float32) / 255
+    left, top = (res - width) // 2, (res - height) // 2
+    pixels = np.zeros((4, res, res), np.float32)
+    for channel in range(4):
+        band = alpha
+        if channel < 3:
+            band = np.asarray(image.getchannel(channel), np.float32) / 255 * alpha
+        small = Image.fromarray(band).resize((width, height), Image.Resampling.LANCZOS)
+        pixels[channel, top : top + height, left : left + width] = small
+    pixels[3] = pixels[3].clip(0, 1)
+    pixels[:3] = pixels[:3].clip(0, pixels[3])  # LANCZOS overshoots; colour cannot exceed its alpha
+    notes = [*notes, *_remark(pixels[3], name)]
+    return Target(name, pixels, transparent=True, seed=_seed(pixels[3], name), notes=tuple(notes))
+
+
+def _seed(alpha: np.ndarray, name: str) -> tuple[float, float]:
+    """The solid cell nearest the centre, as fractions x, y at its middle."""
+    res = len(alpha)
+    rows, columns = np.nonzero(alpha > SOLID)
+    if not len(rows):
+        raise BadRequest(
+            f"{name} is too faint to grow at res {res}: no cell has alpha above {SOLID}, "
+            f"the most is {alpha.max():.2f}"
+        )
+    best = np.argmin((rows - res // 2) ** 2 + (columns - res // 2) ** 2)
+    return (float(columns[best]) + 0.5) / res, (float(rows[best]) + 0.5) / res
+
+
+def _remark(alpha: np.ndarray, name: str) -> list[str]:
+    pieces = count_pieces(alpha > ALIVE)
+    if pieces < 2:
+        return []
+    return [f"{name} falls into {pieces} separate pieces: growth must find its way across the gaps"]
