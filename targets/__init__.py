@@ -90,11 +90,12 @@ def load(name: str, res: int) -> Target:
 
 
 def _load_file(name: str, res: int) -> Target:
+    import os
     from pathlib import Path
 
     path = Path(name)
     # An empty name would be the current directory.
-    if not name or not ("/" in name or "\\" in name or path.suffix or path.exists()):
+    if not name or not ("/" in name or "\\" in name or path.suffix or os.path.exists(name)):
         known = [*PATTERNS, "emoji:🦎", "text:Hi"]
         hint = nearest(name, known) or f"; patterns: {', '.join(PATTERNS)}; or an image, emoji:🦎, text:Hi"
         raise BadRequest(f'unknown target "{name}"{hint}')

@@ -22,8 +22,9 @@ def paint(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     # Across the strand, not across the picture: else the slanted parts would be thin.
     away = np.abs(x - middle) / np.sqrt(1 + slope**2)
     picture = np.broadcast_to(np.asarray(INK), (*x.shape, 3)).copy()
-    order = np.argsort(height, axis=0)  # the lowest is painted first
-    for strand in order:
+    lowest, highest = height.argmin(axis=0), height.argmax(axis=0)
+    # The lowest is painted first. All three are never level, so each comes once.
+    for strand in (lowest, 3 - lowest - highest, highest):
         distance = np.take_along_axis(away, strand[None], 0)[0]
         level = np.take_along_axis(height, strand[None], 0)[0]
         round_ = np.sqrt((1 - (distance / HALF) ** 2).clip(0, 1))  # like a rope lit from the front

@@ -40,7 +40,7 @@ def render(paint: Paint, res: int) -> np.ndarray:
         bottom = min(res, top + rows)
         x, y = np.meshgrid(at, at[top * sub : bottom * sub])
         colours = paint(x, y).reshape(bottom - top, sub, res, sub, 3)
-        picture[top:bottom] = colours.sum(axis=(1, 3)) / sub**2
+        picture[top:bottom] = colours.sum(axis=1).sum(axis=2) / sub**2
     return picture
 
 

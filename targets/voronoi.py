@@ -29,14 +29,16 @@ WIDTH = 0.032  # how far from an edge it darkens
 
 def paint(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Colours of points of the unit square, `[..., 3]` in 0..1."""
-    squares = [(x - sx) ** 2 + (y - sy) ** 2 for sx, sy in SEEDS]
-    first = np.argmin(squares, axis=0)
-    nearest = np.min(squares, axis=0)
-    # To the line between the point's own seed and another: half the difference of the squared
-    # distances, over the distance between those two seeds.
-    edge = np.full_like(x, np.inf)
-    apart = np.hypot(*(SEEDS[:, None] - SEEDS[None, :]).transpose(2, 0, 1))
-    np.fill_diagonal(apart, np.nan)
-    for other, square in enumerate(squares):
-        edge = np.fmin(edge, (square - nearest) / (2 * apart[other][first]))
-    return mix(EDGE, COLOURS[first], smoothstep(0.004, WIDTH, edge))
+    points = np.stack([x.ravel(), y.ravel()])
+    # Nearest is the seed with the least |point - seed|², of which |point|² is the same for all.
+    first = ((SEEDS**2).sum(axis=1)[:, None] - 2 * SEEDS @ points).argmin(axis=0)
+    light = np.empty(len(first))
+    for cell in np.unique(first):
+        inside = np.flatnonzero(first == cell)
+        others = np.delete(SEEDS, cell, axis=0)
+        across = SEEDS[cell] - others
+        across /= np.hypot(*across.T)[:, None]
+        # How far a point lies on this side of the line half-way to each other seed.
+        middles = (across * (SEEDS[cell] + others) / 2).sum(axis=1)
+        light[inside] = smoothstep(0.004, WIDTH, (across @ points[:, inside] - middles[:, None]).min(axis=0))
+    return mix(EDGE, COLOURS[first], light).reshape(*x.shape, 3)
