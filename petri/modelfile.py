@@ -87,7 +87,7 @@ def _check(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Model:
         )
     automaton = Automaton(Spec.from_json(metadata["spec"]))
     expected = weights(automaton)
-    for name in expected.keys() ^ tensors.keys():
+    for name in sorted(expected.keys() ^ tensors.keys()):
         raise BadRequest(f"the Spec {'needs' if name in expected else 'has no place for'} the tensor {name}")
     for name, place in expected.items():
         tensor = tensors[name]
@@ -100,7 +100,7 @@ def _check(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Model:
         place.data.copy_(tensor)
     try:
         training = json.loads(metadata["training"])
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise BadRequest(f"training is not JSON: {error}") from None
     if not isinstance(training, dict):
         raise BadRequest(f"training must be a JSON object, got {type(training).__name__}")

@@ -48,21 +48,21 @@ class Automaton(nn.Module):
             the step or are not alive after it, if the Spec has the living mask.
         """
         spec = self.spec
-        proposed = self.rule(self.perception(state)).float()
+        proposed = self.rule(self.perception(state)).to(state.dtype)
         change = proposed[:, : spec.channels]
         words = fire_words(seeds, step, *state.shape[-2:])
         if spec.gated:
             chance = proposed[:, spec.channels :].sigmoid()
             # Straight-through: a cell fires or not, and the gradient is that of its probability.
-            fired = fires(words, chance.detach()).float() + (chance - chance.detach())
+            fired = fires(words, chance.detach()).to(state.dtype) + (chance - chance.detach())
         else:
-            fired = fires(words, spec.fire_rate).float()
+            fired = fires(words, spec.fire_rate).to(state.dtype)
         after = state + change * fired
         if spec.clamp is not None:
             after = after.clamp(-spec.clamp, spec.clamp)
         if spec.living:
             lives = alive(state, padding=spec.padding) & alive(after, padding=spec.padding)
-            after = after * lives.float()
+            after = after * lives.to(state.dtype)
         return after
 
     def rollout(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -27,7 +28,7 @@ class Rule(nn.Module):
         sizes = [spec.features] + [spec.hidden] * (spec.layers - 1) + [spec.outputs]
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
-        for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+        for inputs, outputs in itertools.pairwise(sizes):
             last = len(self.weights) == spec.layers - 1
             bound = 0.0 if last else 1.0 / math.sqrt(inputs)
             for values, shape in ((self.weights, (outputs, inputs)), (self.biases, (outputs,))):

@@ -117,7 +117,7 @@ class Spec:
         """
         try:
             fields = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise BadRequest(f"the Spec is not JSON: {error}") from None
         if not isinstance(fields, dict):
             raise BadRequest(f"the Spec must be a JSON object, got {type(fields).__name__}")

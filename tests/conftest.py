@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from petri.nca import Automaton, Spec
+
+# The grids are small: threads that wait for each other would only slow them down.
+torch.set_num_threads(1)
+
+# The five kinds of rule there are, as fields of a Spec.
+RULES = {
+    "2": {"layers": 2},
+    "2 gated": {"layers": 2, "gated": True},
+    "3": {"layers": 3},
+    "3 residual": {"layers": 3, "residual": True},
+    "3 gated": {"layers": 3, "gated": True},
+}
+
+
+@pytest.fixture(params=RULES.values(), ids=RULES)
+def rule(request):
+    """Every kind of rule, as fields of a Spec."""
+    return request.param
+
+
+@pytest.fixture
+def random_automaton():
+    """Make an automaton none of whose weights is zero, as if trained; `change` scales what it does a step."""
+
+    def make(spec: Spec, *, change: float = 1.0, seed: int = 0) -> Automaton:
+        generator = torch.Generator().manual_seed(seed)
+        automaton = Automaton(spec, generator=generator)
+        for values in automaton.parameters():
+            scale = 0.3 if values.ndim == 4 else 1.2 / values.shape[-1] ** 0.5
+            values.data.uniform_(-scale, scale, generator=generator)
+        for values in (automaton.rule.weights[-1], automaton.rule.biases[-1]):
+            values.data *= change
+        return automaton
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of published models and pictures that lies beside a checkout."""
+    folder = Path(os.environ.get("PETRI_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"needs the data in {folder}; PETRI_DATA names another folder")
+    return folder
