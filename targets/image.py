@@ -33,11 +33,11 @@ def load(path: Path, res: int) -> Target:
             if min(file.size) < 1:
                 raise BadRequest(f'"{path}" is an empty image: {file.width} × {file.height} pixels')
             frames = getattr(file, "n_frames", 1)
-            moving = getattr(file, "is_animated", False)
+            kind = file.format
             file.load()
             image = ImageOps.exif_transpose(file)
-        if moving:
-            notes.append(f"{path.name} is animated: only the first of its {frames} frames is grown")
+        if frames > 1 and kind != "MPO":  # the other pictures in a telephone's photograph are its previews
+            notes.append(f"{path.name} holds {frames} frames or pages: only the first is grown")
         image = _plain(image, path, notes)
     return from_image(image, res, path.name, notes)
 
@@ -90,11 +90,7 @@ def _plain(image: Image.Image, path: Path, notes: list[str]) -> Image.Image:
     if image.mode in DEEP:
         return _grey(image, path, notes)
     if image.has_transparency_data:
-        return (
-            image
-            if image.mode == "RGBA"
-            else image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
-        )
+        return (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
     return image.convert("RGB")
 
 

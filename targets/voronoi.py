@@ -29,16 +29,29 @@ WIDTH = 0.032  # how far from an edge it darkens
 
 def paint(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Colours of points of the unit square, `[..., 3]` in 0..1."""
-    points = np.stack([x.ravel(), y.ravel()])
-    # Nearest is the seed with the least |point - seed|², of which |point|² is the same for all.
-    first = ((SEEDS**2).sum(axis=1)[:, None] - 2 * SEEDS @ points).argmin(axis=0)
-    light = np.empty(len(first))
-    for cell in np.unique(first):
+    shape, x, y = x.shape, x.ravel(), y.ravel()
+    first = np.zeros(x.shape, np.int8)
+    nearest = np.full(x.shape, np.inf)
+    for cell, (seed_x, seed_y) in enumerate(SEEDS):
+        square = (x - seed_x) ** 2 + (y - seed_y) ** 2
+        closer = square < nearest
+        np.copyto(nearest, square, where=closer)
+        np.copyto(first, np.int8(cell), where=closer)
+    picture = np.empty((len(x), 3))
+    for cell, seed in enumerate(SEEDS):
         inside = np.flatnonzero(first == cell)
-        others = np.delete(SEEDS, cell, axis=0)
-        across = SEEDS[cell] - others
-        across /= np.hypot(*across.T)[:, None]
-        # How far a point lies on this side of the line half-way to each other seed.
-        middles = (across * (SEEDS[cell] + others) / 2).sum(axis=1)
-        light[inside] = smoothstep(0.004, WIDTH, (across @ points[:, inside] - middles[:, None]).min(axis=0))
-    return mix(EDGE, COLOURS[first], light).reshape(*x.shape, 3)
+        if len(inside):
+            light = smoothstep(0.004, WIDTH, _to_edge(seed, x[inside], y[inside]))
+            picture[inside] = mix(EDGE, COLOURS[cell], light)
+    return picture.reshape(*shape, 3)
+
+
+def _to_edge(seed: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """How far points of one cell lie from the nearest line half-way to another seed."""
+    least = np.full(x.shape, np.inf)
+    for other in SEEDS:
+        if (other != seed).any():
+            across = (seed - other) / np.hypot(*(seed - other))
+            middle = across @ (seed + other) / 2
+            np.minimum(least, across[0] * x + across[1] * y - middle, out=least)
+    return least
