@@ -66,6 +66,10 @@ def _draw(lines: str, size: int, res: int) -> np.ndarray:
     ImageDraw.Draw(picture).multiline_text(
         corner, lines, fill=255, font=font, align="center", stroke_width=int(size * WEIGHT), stroke_fill=255
     )
+    # Fonts count the space beside a letter as its own; what can be seen goes into the middle.
+    ink = picture.crop(picture.getbbox())
+    picture = Image.new("L", (LARGEST, LARGEST))
+    picture.paste(ink, ((LARGEST - ink.width) // 2, (LARGEST - ink.height) // 2))
     small = picture.convert("F").resize((res, res), Image.Resampling.BOX)
     return np.asarray(small) / 255
 

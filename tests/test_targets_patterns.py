@@ -96,9 +96,9 @@ def test_every_cell_has_several_samples(res, sub):
 
 
 def test_rendering_in_chunks_changes_nothing(monkeypatch):
-    whole = render(PATTERNS["braid"].paint, 40)
+    whole = render(PATTERNS["rings"].paint, 40)
     monkeypatch.setattr("petri.targets.render.CHUNK", 1)
-    np.testing.assert_array_equal(whole, render(PATTERNS["braid"].paint, 40))
+    np.testing.assert_array_equal(whole, render(PATTERNS["rings"].paint, 40))
 
 
 def test_rows_and_columns_are_not_swapped():
