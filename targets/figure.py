@@ -12,7 +12,7 @@ from petri.targets.pieces import count_pieces
 
 MARGIN = 8  # a part of 1/MARGIN of the square stays empty on every side
 ALIVE = 0.1  # alpha of a cell that counts as living
-SOLID = 0.5  # alpha of a cell that growth may begin in
+SOLID = 0.5  # alpha of a cell that growth begins in, if the figure has such cells
 
 
 def fit(image: Image.Image, res: int, name: str, notes: list[str]) -> Target:
@@ -22,10 +22,10 @@ def fit(image: Image.Image, res: int, name: str, notes: list[str]) -> Target:
     hides behind transparent pixels shows.
 
     Raises:
-        BadRequest: nothing of it is solid enough to grow at this size.
+        BadRequest: no cell of it would be alive at this size.
     """
     # Empty borders would make the figure small: what counts is what can be seen.
-    image = image.crop(image.getchannel("A").point(lambda a: 255 * (a >= 1)).getbbox())
+    image = image.crop(image.getchannel("A").getbbox())
     room = res - 2 * (res // MARGIN)
     longest = max(image.size)
     width, height = (max(1, round(length * room / longest)) for length in image.size)
@@ -48,12 +48,13 @@ def fit(image: Image.Image, res: int, name: str, notes: list[str]) -> Target:
 def _seed(alpha: np.ndarray, name: str) -> tuple[float, float]:
     """The solid cell nearest the centre, as fractions x, y at its middle."""
     res = len(alpha)
-    rows, columns = np.nonzero(alpha > SOLID)
-    if not len(rows):
+    most = float(alpha.max())
+    if most <= ALIVE:
         raise BadRequest(
-            f"{name} is too faint to grow at res {res}: no cell has alpha above {SOLID}, "
-            f"the most is {alpha.max():.2f}"
+            f"{name} is too faint to grow at res {res}: no cell has alpha above {ALIVE}, "
+            f"the most is {most:.2f}"
         )
+    rows, columns = np.nonzero(alpha > min(SOLID, most / 2))
     best = np.argmin((rows - res // 2) ** 2 + (columns - res // 2) ** 2)
     return (float(columns[best]) + 0.5) / res, (float(rows[best]) + 0.5) / res
 

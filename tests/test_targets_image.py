@@ -282,8 +282,16 @@ def test_pieces_are_counted(picture, pieces):
 def test_nothing_to_see(tmp_path):
     with pytest.raises(BadRequest, match=r"figure\.png is entirely transparent"):
         load(figure(tmp_path, []), 32)
-    with pytest.raises(BadRequest, match=r"too faint to grow at res 32: no cell has alpha above 0\.5"):
-        load(figure(tmp_path, [((*RED, 90), (4, 4, 28, 28))]), 32)
+    with pytest.raises(BadRequest, match=r"too faint to grow at res 32: no cell has alpha above 0\.1"):
+        load(figure(tmp_path, [((*RED, 20), (4, 4, 28, 28))]), 32)
+
+
+def test_a_faint_figure_begins_where_it_is_strongest(tmp_path):
+    faint = [((*RED, 60), (0, 0, 32, 32)), ((*RED, 110), (0, 0, 8, 32))]
+    target = load(figure(tmp_path, faint), 64)
+    assert target.seed[0] == 32.5 / 64  # more than half of the strongest is enough
+    faint[0] = ((*RED, 40), (0, 0, 32, 32))
+    assert load(figure(tmp_path, faint), 64).seed[0] < 0.35
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".gif", ".webp", ".tiff", ".bmp"])
