@@ -1,4 +1,4 @@
-"""How a rollout is computed: plain PyTorch, on any device."""
+"""How a rollout is computed: by PyTorch on any device, or by the native step on the CPU."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
+from petri.engine import native, plain
+from petri.engine.native import native_status
 from petri.errors import BadRequest
 
 if TYPE_CHECKING:
     from petri.nca.automaton import Automaton
 
-ENGINES = ("auto", "torch")
+__all__ = ["ENGINES", "PRECISIONS", "multiplies_bfloat16", "native_status", "rollout"]
+
+ENGINES = ("auto", "torch", "native")
 PRECISIONS = ("auto", "float32", "bfloat16")
-CHECKPOINT_EVERY = 16  # steps: the backward pass keeps the states between and computes the rest again
 
 
 def rollout(
@@ -35,21 +37,22 @@ def rollout(
     if precision not in PRECISIONS:
         raise BadRequest(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     bfloat16 = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(state.device.type))
-
-    def segment(state: Tensor, first: int, last: int) -> Tensor:
-        with torch.autocast(state.device.type, torch.bfloat16, enabled=bfloat16):
-            for step in range(first, last):
-                state = automaton.step(state, step=step, seeds=seeds)
+    reason = "" if engine == "torch" else _obstacle(automaton, state)
+    if engine == "native" and reason:
+        raise BadRequest(f"the native engine cannot take this rollout: {reason}")
+    if steps == 0 or state.numel() == 0:
         return state
+    chosen = plain if engine == "torch" or reason else native
+    return chosen.rollout(automaton, state, steps, seeds=seeds, start=start, bfloat16=bfloat16)
 
-    for first in range(start, start + steps, CHECKPOINT_EVERY):
-        last = min(first + CHECKPOINT_EVERY, start + steps)
-        if torch.is_grad_enabled():
-            # Who fires is a function of the step's number, so computing again gives the same cells.
-            state = checkpoint(segment, state, first, last, use_reentrant=False, preserve_rng_state=False)
-        else:
-            state = segment(state, first, last)
-    return state
+
+def _obstacle(automaton: Automaton, state: Tensor) -> str:
+    """Why the native step cannot take this rollout; empty if it can."""
+    for tensor in (state, *automaton.parameters()):
+        if tensor.device.type != "cpu" or tensor.dtype != torch.float32:
+            return f"it takes float32 on the CPU, got {tensor.dtype} on {tensor.device}".replace("torch.", "")
+    available, status = native_status()
+    return "" if available else status
 
 
 @cache

@@ -1,0 +1,259 @@
+"""The native step: whole rollouts in C++, differentiable for PyTorch."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from petri.engine import build
+from petri.engine.build import Unavailable
+from petri.errors import RunFailed
+from petri.nca.spec import Spec
+
+if TYPE_CHECKING:
+    from petri.nca.automaton import Automaton
+
+PRODUCTS = ("float32", "bfloat16 (AVX-512)", "bfloat16 (AMX tiles)")  # by their number in step.cpp
+SINGLE = 0
+
+
+class Plan(ctypes.Structure):
+    """What step.cpp is asked to do; the fields are those of its `Plan`."""
+
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("channels", "hidden", "layers", "residual", "gated", "living")),
+        *((name, ctypes.c_int32) for name in ("wrap", "far", "trained", "clamped")),
+        ("bound", ctypes.c_float),
+        ("threshold", ctypes.c_uint64),
+        *((name, ctypes.c_int32) for name in ("batch", "height", "width")),
+        ("start", ctypes.c_int64),
+        ("steps", ctypes.c_int64),
+        ("threads", ctypes.c_int32),
+        ("products", ctypes.c_int32),
+    )
+
+
+class Parameters(ctypes.Structure):
+    """Where the parameters lie, or their gradients are to lie."""
+
+    _fields_ = (
+        ("bank", ctypes.c_void_p),
+        ("weights", ctypes.c_void_p * 3),
+        ("biases", ctypes.c_void_p * 3),
+    )
+
+
+class View(ctypes.Structure):
+    """Where a batch of states lies, in any layout."""
+
+    _fields_ = (("data", ctypes.c_void_p), ("strides", ctypes.c_int64 * 4))
+
+
+def rollout(
+    automaton: Automaton, state: Tensor, steps: int, *, seeds: Tensor, start: int, bfloat16: bool
+) -> Tensor:
+    """Take `steps` steps of a float32 state on the CPU; see `Automaton.rollout`.
+
+    Args:
+        bfloat16: whether the products may be in bfloat16, if the processor has such.
+
+    Raises:
+        Unavailable: the native step cannot be had.
+    """
+    products = fastest_products() if bfloat16 else SINGLE
+    return run(native_library(), automaton, state, steps, seeds=seeds, start=start, products=products)
+
+
+def run(
+    library: ctypes.CDLL,
+    automaton: Automaton,
+    state: Tensor,
+    steps: int,
+    *,
+    seeds: Tensor,
+    start: int,
+    products: int,
+) -> Tensor:
+    """Take `steps` steps, at least 1, with a certain library and a certain kind of products."""
+    spec = automaton.spec
+    bank = [automaton.perception.bank] if spec.trains_bank else []
+    request = (library, spec, steps, start, products)
+    return _Rollout.apply(request, seeds, state, *automaton.rule.weights, *automaton.rule.biases, *bank)
+
+
+@cache
+def native_library() -> ctypes.CDLL:
+    """The compiled step, loaded and tried out.
+
+    Raises:
+        Unavailable: no compiler, or what it made does not do what the reference does.
+    """
+    from petri.engine.check import agrees
+
+    path = build.library()
+    try:
+        loaded = _declare(build.load(path))
+    except Unavailable:
+        # A file that was cut short or came from elsewhere: make it anew, once.
+        path.unlink(missing_ok=True)
+        loaded = _declare(build.load(build.library()))
+    if not agrees(loaded):
+        raise Unavailable("the compiled step does not agree with the reference")
+    return loaded
+
+
+@cache
+def native_status() -> tuple[bool, str]:
+    """Whether the native step runs here, and one line that says how, or why not."""
+    try:
+        products = PRODUCTS[fastest_products()]
+    except Unavailable as reason:
+        return False, str(reason)
+    return True, f"compiled for this processor, {products} products, {torch.get_num_threads()} threads"
+
+
+@cache
+def fastest_products() -> int:
+    """The number of the fastest products that the processor has.
+
+    Raises:
+        Unavailable: the native step cannot be had.
+    """
+    return native_library().petri_products()
+
+
+def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
+    pointer = ctypes.POINTER
+    try:
+        library.petri_products.restype = ctypes.c_int
+        library.petri_products.argtypes = ()
+        library.petri_state_floats.restype = ctypes.c_int64
+        library.petri_state_floats.argtypes = (pointer(Plan),)
+        for function, last in (
+            (library.petri_forward, (ctypes.c_void_p, ctypes.c_void_p)),
+            (library.petri_backward, (ctypes.c_void_p, ctypes.c_void_p, pointer(Parameters))),
+        ):
+            function.restype = ctypes.c_int
+            function.argtypes = (
+                pointer(Plan), ctypes.c_void_p, pointer(Parameters), pointer(View), pointer(View), *last
+            )  # fmt: skip
+    except AttributeError as error:
+        raise Unavailable(f"the compiled step lacks a function: {error}") from None
+    return library
+
+
+def make_plan(spec: Spec, shape: torch.Size, *, steps: int, start: int, products: int) -> Plan:
+    """Say in numbers what a rollout does.
+
+    Args:
+        shape: of the state, `[batch, channel, height, width]`.
+    """
+    batch, _, height, width = shape
+    return Plan(
+        channels=spec.channels,
+        hidden=spec.hidden,
+        layers=spec.layers,
+        residual=spec.residual,
+        gated=spec.gated,
+        living=spec.living,
+        wrap=spec.padding == "wrap",
+        far=spec.dilated,
+        trained=spec.trains_bank,
+        clamped=spec.clamp is not None,
+        bound=spec.clamp or 0.0,
+        threshold=0 if spec.gated else int(spec.fire_rate * 4294967296.0),
+        batch=batch,
+        height=height,
+        width=width,
+        start=start,
+        steps=steps,
+        threads=torch.get_num_threads(),
+        products=products,
+    )
+
+
+def view(state: Tensor) -> View:
+    """Where a state `[batch, channel, height, width]` lies."""
+    return View(state.data_ptr(), (ctypes.c_int64 * 4)(*state.stride()))
+
+
+def parameters(tensors: list[Tensor] | tuple[Tensor, ...], layers: int) -> Parameters:
+    """Where the weights, the biases and, if it is trained, the bank lie; all must be contiguous."""
+    addresses = [tensor.data_ptr() for tensor in tensors]
+    return Parameters(
+        addresses[2 * layers] if len(addresses) > 2 * layers else None,
+        (ctypes.c_void_p * 3)(*addresses[:layers]),
+        (ctypes.c_void_p * 3)(*addresses[layers : 2 * layers]),
+    )
+
+
+def check(code: int) -> None:
+    """Raise what a function of step.cpp reports."""
+    if code:
+        raise RunFailed(
+            {1: "not enough memory for the rollout"}.get(code, f"the native step failed ({code})")
+        )
+
+
+class _Rollout(torch.autograd.Function):
+    """Keeps every state and a byte a cell and step; the backward pass computes the rest again."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        request: tuple[ctypes.CDLL, Spec, int, int, int],
+        seeds: Tensor,
+        state: Tensor,
+        *tensors: Tensor,
+    ) -> Tensor:
+        library, spec, steps, start, products = request
+        plan = make_plan(spec, state.shape, steps=steps, start=start, products=products)
+        keeps = any(ctx.needs_input_grad)
+        seeds = seeds.contiguous()
+        tensors = tuple(tensor.contiguous() for tensor in tensors)
+        size = library.petri_state_floats(plan)
+        states = torch.empty((steps + 1 if keeps else 2, size), dtype=torch.float32)
+        batch, _, height, width = state.shape
+        marks = torch.empty((steps, batch, height, width), dtype=torch.uint8) if keeps else None
+        after = torch.empty(state.shape, dtype=torch.float32)
+        check(
+            library.petri_forward(
+                plan,
+                seeds.data_ptr(),
+                parameters(tensors, spec.layers),
+                view(state),
+                view(after),
+                states.data_ptr(),
+                None if marks is None else marks.data_ptr(),
+            )
+        )
+        if keeps:
+            ctx.request, ctx.shape = request, state.shape
+            ctx.save_for_backward(seeds, states, marks, *tensors)
+        return after
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, flow: Tensor) -> tuple[Tensor | None, ...]:
+        library, spec, steps, start, products = ctx.request
+        seeds, states, marks, *tensors = ctx.saved_tensors
+        plan = make_plan(spec, ctx.shape, steps=steps, start=start, products=products)
+        gradients = [torch.empty_like(tensor) for tensor in tensors]
+        before = torch.empty(ctx.shape, dtype=torch.float32)
+        check(
+            library.petri_backward(
+                plan,
+                seeds.data_ptr(),
+                parameters(tensors, spec.layers),
+                view(flow),
+                view(before),
+                states.data_ptr(),
+                marks.data_ptr(),
+                parameters(gradients, spec.layers),
+            )
+        )
+        return None, None, before, *gradients
