@@ -1,0 +1,38 @@
+# Everything runs in .venv, which is made at first use and again only when the pinned set changes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help grow test test-slow lint format clean
+
+help:  ## say what there is
+	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ —/'
+
+grow: $(READY)  ## grow a small pattern, a few minutes on two cores
+	$(BIN)/petri grow circle --res 48 --epochs 250
+
+test: $(READY)  ## the default test suite
+	$(BIN)/pytest
+
+test-slow: $(READY)  ## the tests that take longer
+	$(BIN)/pytest -m slow
+
+lint: $(READY)  ## style and common mistakes
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: $(READY)  ## mend what lint can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:  ## remove the environment and what was built
+	rm -rf $(VENV) build dist *.egg-info
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo 'petri needs Python 3.10 or newer; name one with make PYTHON=…'; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

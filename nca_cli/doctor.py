@@ -1,0 +1,85 @@
+"""petri doctor: what this machine has, and how fast it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+def doctor() -> None:
+    """Say what petri finds on this machine, and how long a step takes on each device."""
+    import os
+    import platform
+    import sys
+
+    import torch
+
+    from petri import devices
+    from petri.console import grid, out
+    from petri.engine import multiplies_bfloat16, native_status
+    from petri.version import __version__
+
+    here = devices.available()
+    out.print(
+        grid(
+            ("petri", __version__),
+            ("Python", f"{platform.python_version()}  [dim]{sys.executable}[/]"),
+            ("torch", torch.__version__),
+            ("machine", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"),
+            ("threads", str(torch.get_num_threads())),
+            ("devices", ", ".join(here)),
+            (
+                "bfloat16",
+                ", ".join(kind for kind in here if multiplies_bfloat16(kind))
+                or "no device multiplies it fast",
+            ),
+        )
+    )
+    native, status = native_status()
+    out.print(f"\n[bold]Engine on the CPU[/]\n{'native' if native else 'torch'}: {status}", soft_wrap=True)
+    out.print("\n[bold]Optional parts[/]")
+    out.print(grid(*[(name, _found(module, extra)) for name, module, extra in OPTIONAL]))
+    out.print("\n[bold]One step[/] [dim]of the spiral's architecture, 64×64 cells, batch 8[/]")
+    out.print(grid(*[(kind, _step_time(torch.device(kind))) for kind in here]))
+
+
+OPTIONAL = (("MP4", "av", "mp4"), ("GLSL targets", "moderngl", "shader"))
+
+
+def _found(module: str, extra: str) -> str:
+    from importlib.metadata import version
+    from importlib.util import find_spec
+
+    if find_spec(module) is None:
+        return f'not installed: pip install "petri-nca[{extra}]"'
+    return f"{module} {version(module)}"
+
+
+def _step_time(device: torch.device) -> str:
+    """Median over repetitions, to grow and to train."""
+    import statistics
+    import time
+
+    import torch
+
+    from petri import devices
+    from petri.growth.architectures import architecture
+    from petri.nca import Automaton, Spec
+
+    automaton = Automaton(Spec(**architecture("spiral"))).to(device)
+    state = automaton.seed_state(64, batch=8)
+    steps, times = 16, {"growing": [], "training": []}
+    for _ in range(4):
+        for name in times:
+            devices.synchronise(device)
+            begun = time.perf_counter()
+            with torch.set_grad_enabled(name == "training"):
+                end = automaton.rollout(state, steps, precision="auto")
+                if name == "training":
+                    end.square().mean().backward()
+            devices.synchronise(device)
+            times[name].append((time.perf_counter() - begun) / steps)
+    medians = {name: statistics.median(values[1:]) * 1e3 for name, values in times.items()}
+    return f"{medians['growing']:.1f} ms growing, {medians['training']:.1f} ms training"

@@ -1,0 +1,174 @@
+"""petri grow: train an automaton that grows a target."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nca_cli.completion import complete_target
+from petri.errors import BadRequest
+
+if TYPE_CHECKING:
+    from petri.growth.grow import Result
+    from petri.growth.recipe import Recipe
+    from petri.growth.trainer import Trainer
+    from petri.runs import Run
+
+
+def grow(
+    context: typer.Context,
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            help="A pattern (see `petri targets`), an image file, emoji:🦎, text:Hi or a .glsl shader.",
+            autocompletion=complete_target,
+            show_default=False,
+        ),
+    ] = None,
+    res: Annotated[int, typer.Option(help="Cells along a side.")] = 64,
+    epochs: Annotated[int, typer.Option(help="Optimiser steps.")] = 600,
+    batch: Annotated[int, typer.Option(help="States trained together.")] = 8,
+    steps: Annotated[
+        str | None, typer.Option(help="Steps to grow, LEAST-MOST; by --res if left out.", show_default=False)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    perception: Annotated[
+        str | None, typer.Option(help="sobel, learned, dilated or learned+dilated.", show_default=False)
+    ] = None,
+    hidden: Annotated[
+        int | None, typer.Option(help="Width of the hidden layers, a multiple of 16.", show_default=False)
+    ] = None,
+    layers: Annotated[int | None, typer.Option(help="2 or 3.", show_default=False)] = None,
+    residual: Annotated[
+        bool | None, typer.Option(help="Add hidden layer 1 to hidden layer 2.", show_default=False)
+    ] = None,
+    gated: Annotated[
+        bool | None, typer.Option(help="Each cell decides whether it fires.", show_default=False)
+    ] = None,
+    truncate: Annotated[
+        int, typer.Option(help="Backpropagate through this many steps at most; 0 for all.")
+    ] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    out: Annotated[Path, typer.Option(help="Folder that holds runs.")] = Path("runs"),
+    name: Annotated[
+        str | None, typer.Option(help="Of the run's folder; TARGET-RES if left out.", show_default=False)
+    ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with this run, from its last checkpoint.", show_default=False)
+    ] = None,
+) -> None:
+    """Train an automaton that grows TARGET from a single cell and holds it.
+
+    Leaves a run folder: the model, pictures of it, its recipe, its metrics and a checkpoint.
+    """
+    if resume is not None:
+        given = [
+            name for name in context.params if _is_given(context, name) and name not in ("resume", "device")
+        ]
+        if given:
+            names = ", ".join("TARGET" if option == "target" else f"--{option}" for option in given)
+            raise BadRequest(f"--resume goes on with the run's own recipe: leave out {names}")
+        _resume(resume, device)
+        return
+    if target is None:
+        raise BadRequest("say what to grow: petri grow TARGET (petri targets lists the patterns)")
+
+    from petri import devices, targets
+    from petri.growth import grow as growing
+    from petri.growth.recipe import make_recipe
+
+    chosen = devices.choose(device)
+    drawn = targets.load(target, res)
+    asked = {
+        "perception": perception, "hidden": hidden, "layers": layers, "residual": residual, "gated": gated,
+    }  # fmt: skip
+    recipe = make_recipe(
+        drawn,
+        target,
+        architecture={field: value for field, value in asked.items() if value is not None},
+        steps=None if steps is None else _parse_steps(steps),
+        res=res,
+        epochs=epochs,
+        batch=batch,
+        truncate=truncate,
+        seed=seed,
+    )
+    run, trainer = growing.start(recipe, drawn, out, name, chosen)
+    _watch(run, trainer, 0.0, drawn.notes)
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _resume(folder: Path, device: str) -> None:
+    from petri import devices
+    from petri.growth import grow as growing
+
+    run, trainer, seconds = growing.resume(folder, devices.choose(device))
+    _watch(run, trainer, seconds, (f"resumed at epoch {trainer.epoch}",))
+
+
+def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...]) -> None:
+    from petri.console import GrowDisplay, interruptible, out
+    from petri.growth import grow as growing
+
+    recipe = run.recipe
+    out.print(
+        f"[bold]{recipe.target}[/] · {recipe.res}×{recipe.res} cells · {recipe.spec.describe()} · "
+        f"{recipe.spec.parameters:,} parameters · {trainer.target.device.type}",
+        soft_wrap=True,
+    )
+    for note in notes:
+        out.print(f"[dim]{note}[/]", soft_wrap=True)
+    display = GrowDisplay(f"growing {recipe.target}")
+    with interruptible(display), display:
+        result = growing.train(run, trainer, display, seconds=seconds, stop=lambda: display.stopping)
+    _conclude(recipe, result)
+    if not result.finished:
+        raise typer.Exit(130)
+
+
+def _conclude(recipe: Recipe, result: Result) -> None:
+    from petri.console import duration, grid, out
+    from petri.growth.grow import REPORT_LOSS
+
+    loss = result.loss
+    said = f"{loss.loss:.4f}"
+    if recipe.target in REPORT_LOSS:
+        said += f" (the report, at 256²: {REPORT_LOSS[recipe.target]:.3f})"
+    done = "grown" if result.finished else f"stopped at epoch {result.epochs:,} of {recipe.epochs:,}"
+    out.print(f"\n[bold]{recipe.target} {done}[/] in {duration(result.seconds)}")
+    rows = [
+        ("loss from the seed", said),
+        (f"after {loss.steps} steps", f"{loss.pattern:.4f} mean squared error"),
+        (f"after {loss.steps + loss.hold} steps", f"{loss.stability:.4f}"),
+    ]
+    out.print(grid(*rows))
+    out.print(f"\n[bold]{result.folder}/[/]")
+    said_of = {
+        "model.safetensors": "the model",
+        "grown.png": "what it grows",
+        "growth.webp": "the same, from the seed on",
+        "target.png": "what it was to grow",
+        "loss.png": "the loss over the epochs",
+        "metrics.csv": "all losses",
+        "recipe.toml": "how it was trained",
+    }
+    out.print(grid(*[(f"  {file}", said_of[file]) for file in result.files]))
+    if result.finished:
+        out.print(f"\nWatch it grow:  petri play {result.folder}")
+    else:
+        out.print(f"\nGo on:  petri grow --resume {result.folder}")
+
+
+def _parse_steps(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", text.strip())
+    if not match:
+        raise BadRequest(f"--steps must be LEAST-MOST, such as 48-96, got {text!r}")
+    least = int(match[1])
+    return least, int(match[2] or least)

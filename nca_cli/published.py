@@ -1,0 +1,41 @@
+"""petri import: turn models that others have published into petri's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="Turn models that others have published into petri's.", no_args_is_help=True)
+
+
+@app.callback()
+def import_() -> None:
+    """Turn models that others have published into petri's."""
+
+
+@app.command()
+def distill(
+    file: Annotated[Path, typer.Argument(help="JSON of the article's demo, such as ex3_butterfly.json.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Model file to write; NAME.safetensors here if left out.")
+    ] = None,
+) -> None:
+    """Import a model of "Growing Neural Cellular Automata" (Distill, 2020)."""
+    from petri import modelfile
+    from petri.console import out as console
+    from petri.errors import BadRequest
+    from petri.published import read_distill
+
+    model = read_distill(file)
+    path = out or Path(f"{model.target}.safetensors")
+    if path.exists():
+        raise BadRequest(f"{path} is there already: choose another --out")
+    try:
+        modelfile.write(path, model)
+    except OSError as error:
+        raise BadRequest(f"cannot write {path}: {error.strerror or error}") from None
+    spec = model.automaton.spec
+    console.print(f"[bold]{path}[/] · {spec.describe()} · {spec.parameters:,} parameters", soft_wrap=True)
+    console.print(f"Watch it grow:  petri play {path} --size 72")

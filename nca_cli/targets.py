@@ -1,0 +1,45 @@
+"""petri targets: list the patterns, or draw them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def targets(
+    sheet: Annotated[
+        Path | None, typer.Option(help="PNG to draw all nine patterns into.", show_default=False)
+    ] = None,
+) -> None:
+    """List what can be grown."""
+    from petri.console import grid, out
+    from petri.errors import BadRequest
+    from petri.targets import PATTERNS
+
+    if sheet is not None:
+        from petri.files import replacing
+        from petri.targets import sheet as draw
+
+        if sheet.suffix.lower() != ".png":
+            raise BadRequest(f"--sheet must end in .png, got {sheet.name!r}")
+        try:
+            with replacing(sheet) as temporary:
+                draw(256).save(temporary, optimize=True)
+        except OSError as error:
+            raise BadRequest(f"cannot write {sheet}: {error.strerror or error}") from None
+        out.print(f"[bold]{sheet}[/]")
+        return
+    out.print(
+        grid(*[(f"[bold not dim]{name}[/]", pattern.description) for name, pattern in PATTERNS.items()])
+    )
+    out.print("\nAlso")
+    out.print(
+        grid(
+            ("picture.png", "any image; a transparent one grows as a figure, an opaque one fills the plane"),
+            ("emoji:🦎", "an emoji"),
+            ("text:Hi", "a few letters"),
+            ("shader.glsl", "a Shadertoy fragment shader"),
+        )
+    )

@@ -1,0 +1,79 @@
+"""The front door: one command with the verbs of all rooms."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from nca_cli import doctor, grow, play, published, targets
+from petri.errors import BadRequest, RunFailed
+from petri.version import __version__
+
+app = typer.Typer(
+    name="petri",
+    help="Grow patterns from a single cell.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command("grow")(grow.grow)
+app.command("play")(play.play)
+app.command("targets")(targets.targets)
+app.add_typer(published.app, name="import")
+app.command("doctor")(doctor.doctor)
+
+BAD_REQUEST, FAILED, INTERRUPTED = 2, 1, 130
+UsageError = typer.BadParameter.__mro__[1]  # typer brings its own copy of click, or uses click's
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"petri {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def petri(
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Grow patterns from a single cell."""
+
+
+def main() -> None:
+    """Run the command line; errors are one line and an exit code: 2, 1 or, after Ctrl-C, 130."""
+    debug = "--debug" in sys.argv
+    try:
+        code = app(standalone_mode=False) or 0
+    except (BadRequest, UsageError) as error:
+        code = _report(error, BAD_REQUEST, debug)
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except RunFailed as error:
+        code = _report(error, FAILED, debug)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read the output has gone
+        code = FAILED
+    except Exception as error:
+        code = _report(error, FAILED, debug, f"{type(error).__name__}: ")
+    sys.exit(code)
+
+
+def _report(error: Exception, code: int, debug: bool, kind: str = "") -> int:
+    if debug:
+        raise error
+    from petri.console import err
+
+    message = error.format_message() if isinstance(error, UsageError) else str(error)
+    err.print(f"[red]petri:[/] {kind}", end="")
+    err.print(" ".join(message.split()), markup=False, soft_wrap=True)
+    if kind:
+        err.print("This should not happen; petri --debug … shows where.", style="dim")
+    return code
+
+
+if __name__ == "__main__":
+    main()

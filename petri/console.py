@@ -1,0 +1,167 @@
+"""How petri speaks in a terminal: progress with the pattern beside it, tables, and errors in one line."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from petri.progress import Progress
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    import numpy as np
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+PLAIN_EVERY = 10.0  # seconds between lines where the output is no terminal
+PICTURE_COLUMNS = 40
+
+
+def half_blocks(rgb: np.ndarray, columns: int, rows: int) -> Text:
+    """Draw a picture with two pixels a character.
+
+    Args:
+        rgb: uint8 `[height, width, 3]`; made smaller if it does not fit, never larger.
+        columns, rows: characters that it may take.
+    """
+    from PIL import Image
+
+    image = Image.fromarray(rgb)
+    scale = min(columns / image.width, 2 * rows / image.height, 1.0)
+    size = max(1, int(image.width * scale)), max(2, int(image.height * scale) // 2 * 2)
+    if size != image.size:
+        image = image.resize(size, Image.Resampling.BOX)
+    pixels = image.tobytes()
+    text = Text(no_wrap=True, end="")
+    for row in range(0, size[1], 2):
+        if row:
+            text.append("\n")
+        for column in range(size[0]):
+            above, below = (
+                "#{:02x}{:02x}{:02x}".format(*pixels[3 * start : 3 * start + 3])
+                for start in (row * size[0] + column, (row + 1) * size[0] + column)
+            )
+            text.append("▀", f"{above} on {below}")
+    return text
+
+
+def duration(seconds: float) -> str:
+    """Such as `42 s`, `3 min 05 s` or `2 h 10 min`."""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02} min"
+
+
+def grid(*rows: tuple[RenderableType, ...]) -> Table:
+    """Names at the left, quiet, and values at the right."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+class GrowDisplay:
+    """Draws a training run: the pattern at the left and the numbers at the right, or plain lines."""
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.latest: Progress | None = None
+        self.stopping = False
+        self._live = Live(console=out, auto_refresh=False) if out.is_terminal else None
+        self._printed = time.monotonic()
+
+    def __enter__(self) -> GrowDisplay:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def note(self, text: str) -> None:
+        """Print one line."""
+        out.print(Text(text, "yellow"))
+
+    def progress(self, progress: Progress) -> None:
+        """Draw the run anew, or print a line if the last one is some seconds old."""
+        self.latest = progress
+        if self._live:
+            self._live.update(self._render(), refresh=True)
+        elif time.monotonic() - self._printed >= PLAIN_EVERY or progress.epoch == progress.epochs:
+            self._printed = time.monotonic()
+            out.print(
+                f"epoch {progress.epoch}/{progress.epochs}  loss {progress.loss:.4f}  "
+                f"{progress.steps_per_second:.0f} steps/s  {duration(progress.seconds_left)} left",
+                soft_wrap=True,
+            )
+
+    def stop(self) -> None:
+        """Say that the run ends after this epoch."""
+        self.stopping = True
+        if self._live and self.latest:
+            self._live.update(self._render(), refresh=True)
+        else:
+            out.print("stopping after this epoch")
+
+    def _render(self) -> RenderableType:
+        now = self.latest
+        assert now is not None
+        next_line = (
+            "Stopping after this epoch; again to stop at once."
+            if self.stopping
+            else "Ctrl-C stops here and keeps the model."
+        )
+        numbers = grid(
+            ("epoch", f"{now.epoch:,} of {now.epochs:,}"),
+            ("loss", f"{now.loss:.4f}"),
+            ("best", f"{now.best:.4f}"),
+            ("steps/s", f"{now.steps_per_second:,.0f}"),
+            ("trained", duration(now.seconds)),
+            ("left", duration(now.seconds_left)),
+        )
+        side = Table.grid()
+        side.add_row(Text(self.title, "bold"))
+        side.add_row("")
+        side.add_row(ProgressBar(total=now.epochs, completed=now.epoch, width=28))
+        side.add_row("")
+        side.add_row(numbers)
+        side.add_row("")
+        side.add_row(Text(next_line, "dim"))
+        rows = max(4, min(PICTURE_COLUMNS // 2, out.height - 3))
+        columns = max(8, min(PICTURE_COLUMNS, out.width - 40))
+        whole = Table.grid(padding=(0, 3))
+        whole.add_row(half_blocks(now.picture, columns, rows), side)
+        return whole
+
+
+@contextmanager
+def interruptible(display: GrowDisplay) -> Iterator[None]:
+    """Let the first Ctrl-C (or SIGTERM) ask for a stop after the epoch; the second stops at once."""
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if display.stopping:
+            raise KeyboardInterrupt
+        display.stop()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,103 @@
+"""States as pictures and animations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from petri.errors import BadRequest
+from petri.files import replacing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from petri.nca import Spec
+
+STILL = (".png",)
+ANIMATED = (".gif", ".webp", ".apng", ".mp4")
+
+
+def picture(state: Tensor, spec: Spec) -> np.ndarray:
+    """What one sample looks like: its RGB, on white where the living mask makes alpha count.
+
+    Args:
+        state: `[channel, height, width]`; colours are premultiplied by alpha if the Spec has the mask.
+        spec: of the automaton.
+
+    Returns:
+        uint8 `[height, width, 3]`.
+    """
+    rgb = state[:3]
+    if spec.living:
+        rgb = rgb + (1 - state[3:4].clamp(0, 1))
+    return (rgb.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+
+
+def enlarge(rgb: np.ndarray, zoom: int) -> np.ndarray:
+    """Draw each cell as `zoom` × `zoom` pixels."""
+    return rgb.repeat(zoom, axis=0).repeat(zoom, axis=1)
+
+
+def check_name(path: Path) -> None:
+    """Refuse a file name whose ending is none that can be written.
+
+    Raises:
+        BadRequest: unknown ending, or `.mp4` without the library it needs.
+    """
+    ending = path.suffix.lower()
+    if ending not in STILL + ANIMATED:
+        raise BadRequest(f"the file must end in one of {' '.join(STILL + ANIMATED)}, got {path.name!r}")
+    if ending == ".mp4":
+        try:
+            import av  # noqa: F401
+        except ImportError:
+            raise BadRequest('MP4 needs an extra: pip install "petri-nca[mp4]"') from None
+
+
+def save_picture(path: Path, rgb: np.ndarray) -> None:
+    """Write one picture, uint8 `[height, width, 3]`, whole or not at all."""
+    with replacing(path) as temporary:
+        Image.fromarray(rgb).save(temporary, format="PNG", optimize=True)
+
+
+def save_animation(path: Path, frames: list[np.ndarray], *, fps: int) -> None:
+    """Write frames, uint8 `[height, width, 3]` each, in the format that the name's ending says.
+
+    The last frame stays for two seconds before the animation begins again.
+    """
+    with replacing(path) as temporary:
+        if path.suffix.lower() == ".mp4":
+            _save_mp4(temporary, [*frames, *[frames[-1]] * 2 * fps], fps)
+            return
+        first, *rest = [Image.fromarray(frame) for frame in frames]
+        duration = [round(1000 / fps)] * len(rest) + [2000]
+        options = {"save_all": True, "append_images": rest, "duration": duration, "loop": 0}
+        if path.suffix.lower() == ".gif":
+            # One palette for the whole growth: colours do not flicker.
+            some = frames[:: max(1, len(frames) // 8)]
+            palette = Image.fromarray(np.concatenate([*some, frames[-1]])).quantize(256)
+            first, *rest = [
+                image.quantize(palette=palette, dither=Image.Dither.NONE) for image in (first, *rest)
+            ]
+            first.save(temporary, format="GIF", **{**options, "append_images": rest})
+        elif path.suffix.lower() == ".webp":
+            first.save(temporary, format="WEBP", quality=80, method=4, **options)
+        else:
+            first.save(temporary, format="PNG", **options)
+
+
+def _save_mp4(path: Path, frames: list[np.ndarray], fps: int) -> None:
+    import av
+
+    height, width = (side + side % 2 for side in frames[0].shape[:2])  # the codec wants even sides
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=fps, options={"crf": "16"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for rgb in frames:
+            padding = ((0, height - rgb.shape[0]), (0, width - rgb.shape[1]), (0, 0))
+            frame = av.VideoFrame.from_ndarray(np.pad(rgb, padding, mode="edge"), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())

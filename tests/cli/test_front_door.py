@@ -1,0 +1,54 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from petri.version import __version__
+
+
+def petri(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "petri", *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+def imported(done):
+    return {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+
+
+def test_help_lists_the_verbs_and_imports_nothing_heavy():
+    done = petri("--help")
+    assert done.returncode == 0
+    assert all(verb in done.stdout for verb in ("grow", "play", "targets", "import", "doctor"))
+    assert not imported(done) & {"torch", "numpy", "PIL", "matplotlib", "safetensors"}
+
+
+def test_listing_the_targets_needs_no_torch():
+    done = petri("targets")
+    assert done.returncode == 0 and "checkerboard" in done.stdout
+    assert not imported(done) & {"torch", "numpy"}
+
+
+def test_version():
+    assert petri("--version").stdout == f"petri {__version__}\n"
+
+
+def test_no_arguments_show_the_help():
+    assert "Usage" in petri().stdout
+
+
+def test_the_shell_completes_targets():
+    asked = {"_PETRI_COMPLETE": "complete_bash", "COMP_WORDS": "petri grow sp", "COMP_CWORD": "2"}
+    script = Path(sys.executable).parent / "petri"
+    done = subprocess.run([script], env={**os.environ, **asked}, capture_output=True, text=True)
+    assert done.stdout.split() == ["spiral"], done.stderr[-500:]
+
+
+def test_doctor_says_what_is_here():
+    done = petri("doctor", OMP_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr[-2000:]
+    for word in ("petri", "Python", "torch", "threads", "devices", "Engine", "MP4", "GLSL", "ms growing"):
+        assert word in done.stdout

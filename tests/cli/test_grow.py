@@ -1,0 +1,226 @@
+import csv
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+import petri
+from petri import modelfile
+from petri.runs import Run
+
+TINY = ["--res", "16", "--hidden", "16", "--steps", "4-8", "--batch", "2"]
+FILES = {
+    "model.safetensors",
+    "grown.png",
+    "growth.webp",
+    "target.png",
+    "loss.png",
+    "metrics.csv",
+    "recipe.toml",
+    "checkpoint.safetensors",
+}
+
+
+def run(folder, *arguments, code=0):
+    """Run petri in a folder; its output, errors after it."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    done = subprocess.run(
+        [sys.executable, "-m", "petri", *map(str, arguments)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("grown")
+    said = run(folder, "grow", "circle", *TINY, "--epochs", 3)
+    return folder / "runs" / "circle-16", said
+
+
+def test_a_run_leaves_its_files_and_names_them(grown):
+    folder, said = grown
+    assert {path.name for path in folder.iterdir()} - {".lock"} == FILES
+    assert all(name in said for name in FILES - {"checkpoint.safetensors"})
+    assert "16×16 cells · dilated · 16 hidden · 3 layers residual" in said
+
+
+def test_the_files_hold_what_they_say(grown):
+    folder, _ = grown
+    model = modelfile.read(folder / "model.safetensors")
+    recipe = Run.open(folder).recipe
+    assert model.automaton.spec == recipe.spec and model.target == "circle"
+    assert model.training["epochs"] == 3 and model.training["recipe"]["res"] == 16
+    with (folder / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    parts = [float(rows[0][name]) for name in ("pattern", "stability", "overflow")]
+    assert float(rows[0]["loss"]) == pytest.approx(parts[0] + parts[1] / 2 + parts[2] / 10, rel=1e-4)
+    growth = Image.open(folder / "growth.webp")
+    assert growth.n_frames == 1 + (8 + 32) // 2 and growth.size == (256, 256)
+    assert Image.open(folder / "target.png").size == (16, 16)
+
+
+def test_the_picture_is_what_the_model_grows(grown):
+    folder, _ = grown
+    automaton = petri.load(folder / "model.safetensors")
+    with torch.no_grad():
+        state = automaton.rollout(automaton.seed_state(16), 8 + 32)
+    rgb = (state[0, :3].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    shown = np.asarray(Image.open(folder / "grown.png"))
+    assert np.array_equal(shown, rgb.repeat(16, axis=0).repeat(16, axis=1))
+
+
+def test_an_interrupted_run_goes_on_with_the_numbers_it_would_have_had(grown, tmp_path):
+    whole, _ = grown
+    # A run that was killed after its second epoch: its folder holds the checkpoint and no results.
+    code = (
+        "import sys, torch; from pathlib import Path; from petri import devices, targets\n"
+        "from petri.growth import grow; from petri.runs import Run\n"
+        "recipe = Run.open(Path(sys.argv[1])).recipe\n"
+        "run, trainer = grow.start(recipe, targets.load('circle', 16), Path('runs'), 'cut',"
+        " devices.choose('cpu'))\n"
+        "for _ in range(2): trainer.train_epoch()\n"
+        "run.rows = [(1.0,) * 8] * 2\n"
+        "run.write_checkpoint(trainer.tensors(), 2, 1.0)\n"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", code, whole], cwd=tmp_path, env=environment, check=True)
+    said = run(tmp_path, "grow", "--resume", "runs/cut")
+    assert "resumed at epoch 2" in said
+    one, other = (load_file(folder / "model.safetensors") for folder in (whole, tmp_path / "runs" / "cut"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    last = [(folder / "metrics.csv").read_text().splitlines()[3] for folder in (whole, tmp_path / "runs/cut")]
+    assert last[0].rsplit(",", 1)[0] == last[1].rsplit(",", 1)[0]  # all but the seconds
+    assert "is finished: 3 of 3 epochs" in run(tmp_path, "grow", "--resume", "runs/cut", code=2)
+
+
+def test_ctrl_c_finishes_cleanly_and_says_how_to_go_on(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "petri", "grow", "circle", *TINY, "--epochs", "100000"],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    folder = tmp_path / "runs" / "circle-16"
+    deadline = time.monotonic() + 60
+    while not (folder / "target.png").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(2)
+    in_use = run(tmp_path, "grow", "--resume", folder, code=2)
+    assert in_use.strip() == f"petri: {folder} is in use by another process"
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said and "petri grow --resume runs/circle-16" in said
+    assert {path.name for path in folder.iterdir()} - {".lock"} == FILES
+    epoch = int(re.search(r"stopped at epoch ([\d,]+) of 100,000", said)[1].replace(",", ""))
+    assert len((folder / "metrics.csv").read_text().splitlines()) == 1 + epoch
+
+
+def test_a_transparent_image_grows_with_the_living_mask_from_inside_the_figure(tmp_path):
+    pixels = np.full((24, 24, 4), (200, 40, 40, 255), np.uint8)
+    pixels[6:18, 6:18] = 0  # a frame: its middle is empty
+    Image.fromarray(pixels).save(tmp_path / "frame.png")
+    run(tmp_path, "grow", "frame.png", *TINY, "--epochs", 1)
+    model = modelfile.read(tmp_path / "runs" / "frame-16" / "model.safetensors")
+    assert model.automaton.spec.living and model.target == "frame.png"
+    assert max(abs(fraction - 0.5) for fraction in model.automaton.spec.seed) > 0.15
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["grow"], "say what to grow"),
+        (["grow", "spirl"], 'did you mean "spiral"'),
+        (["grow", "circle", "--res", "8"], "res must be a whole number in 16..4096, got 8"),
+        (["grow", "circle", "--layers", "2", "--residual"], "residual needs layers = 3, got layers = 2"),
+        (["grow", "circle", "--hidden", "40"], "hidden must be a multiple of 16, got 40"),
+        (["grow", "circle", "--perception", "sobbel"], "perception must be one of sobel"),
+        (["grow", "circle", "--steps", "9-3"], "LEAST <= MOST"),
+        (["grow", "circle", "--steps", "a"], "--steps must be LEAST-MOST"),
+        (["grow", "circle", "--device", "tpu"], "device must be one of"),
+        (["grow", "circle", "--epochs", "x"], "--epochs"),
+        (["grow", "circle", "--epoch", "3"], "--epoch"),
+        (["grow", "circle", "--resume", "runs/x"], "leave out TARGET"),
+        (["grow", "--resume", "runs/x"], "is not a run"),
+        (["grow", "picture.png"], "picture.png"),
+        (["grow", "notes.png"], "notes.png"),
+        (["grow", "circle", "--out", "notes.png"], "cannot write"),
+        (["grow", "circle", "--name", "a/b"], "name must be"),
+        (["play", "nobody"], "there is no model 'nobody'"),
+        (["play", "notes.png"], "is not a model file"),
+        (["play", "notes.png", "--out", "a.tiff"], "must end in one of"),
+        (["import", "distill", "notes.png"], "notes.png"),
+        (["targets", "--sheet", "a.jpg"], "must end in .png"),
+        (["targets", "--sheet", "nowhere/a.png"], "cannot write"),
+        (["bogus"], "bogus"),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(petri, tmp_path, monkeypatch, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.png").write_text("not a picture")
+    line = petri(*arguments, code=2)
+    assert said in line and len(line.strip().splitlines()) == 1, line
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.png"]
+
+
+def test_debug_shows_where_an_error_comes_from(tmp_path):
+    assert "Traceback" in run(tmp_path, "--debug", "grow", "spirl", code=1)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting needs root")
+def test_a_disk_that_fills_up_while_training_destroys_nothing(tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", disk], capture_output=True
+    ).returncode:
+        pytest.skip("tmpfs cannot be mounted here")
+    process = None
+    try:
+        refused = run(tmp_path, "grow", "circle", "--res", 128, "--out", disk, code=2)
+        assert "needs" in refused and "free" in refused and not list(disk.iterdir())
+        run(tmp_path, "grow", "circle", *TINY, "--epochs", 1, "--out", disk, "--name", "kept")
+        kept = {path: path.read_bytes() for path in (disk / "kept").iterdir()}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "petri", "grow", "circle", *TINY, "--epochs", "100000", "--out", disk],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        while not (disk / "circle-16" / "target.png").exists():
+            time.sleep(0.05)
+        time.sleep(2)
+        before = (disk / "circle-16" / "checkpoint.safetensors").read_bytes()
+        ballast = (disk / "ballast").open("wb", buffering=0)
+        with ballast, pytest.raises(OSError, match="No space"):
+            while True:
+                ballast.write(b"0" * 4096)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+        assert process.returncode == 1 and "No space left" in said and "Traceback" not in said, said
+        assert (disk / "circle-16" / "checkpoint.safetensors").read_bytes() == before
+        assert {path: path.read_bytes() for path in (disk / "kept").iterdir()} == kept
+    finally:
+        if process:
+            process.kill()
+            process.communicate()
+        subprocess.run(["umount", disk], check=True)
+        shutil.rmtree(disk)

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from petri import models
+
+SHIPPED = models.names()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_model_plays_by_name(petri, tmp_path, name):
+    said = petri("play", name, "--steps", 4, "--size", 16, "--out", tmp_path / "a.png")
+    assert "a.png" in said and Image.open(tmp_path / "a.png").size == (512, 512)
+
+
+def test_some_models_are_shipped():
+    assert {"circle", "spiral"} <= set(SHIPPED)
+
+
+def test_size_and_zoom_are_those_of_the_file(petri, tmp_path):
+    petri("play", "circle", "--steps", 6, "--size", 20, "--zoom", 3, "--out", tmp_path / "a.gif")
+    with Image.open(tmp_path / "a.gif") as read:
+        assert read.size == (60, 60)
+
+
+def test_damage_cuts_a_hole_half_way(petri, tmp_path):
+    for name, extra in (("whole", []), ("cut", ["--damage"])):
+        petri(
+            "play",
+            "circle",
+            "--steps",
+            60,
+            "--size",
+            48,
+            "--zoom",
+            1,
+            "--out",
+            tmp_path / f"{name}.apng",
+            *extra,
+        )
+
+    def frame(name, number):
+        with Image.open(tmp_path / f"{name}.apng") as read:
+            read.seek(number)
+            return np.asarray(read.convert("RGB")).astype(int)
+
+    assert np.array_equal(frame("whole", 15), frame("cut", 15))  # step 30
+    gone = (frame("cut", 16) == 0).all(axis=2) & (frame("whole", 15) != 0).any(axis=2)
+    assert 0.1 < gone.mean() < 0.26

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from petri import images
+from petri.errors import BadRequest
+from petri.nca import Spec
+
+FRAMES = [np.full((10, 12, 3), (20 * i, 255 - 20 * i, 60), np.uint8) for i in range(6)]
+
+
+def test_colours_are_on_white_only_where_alpha_counts():
+    state = torch.zeros(16, 2, 2)
+    state[:4, 0, 1] = torch.tensor([0.25, 0.5, -1.0, 0.5])
+    plain = images.picture(state, Spec())
+    assert plain[0, 1].tolist() == [64, 128, 0] and plain[1, 0].tolist() == [0, 0, 0]
+    living = images.picture(state, Spec(living=True))
+    assert living[0, 1].tolist() == [191, 255, 0] and living[1, 0].tolist() == [255, 255, 255]
+
+
+def test_each_cell_becomes_a_square():
+    rgb = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    large = images.enlarge(rgb, 3)
+    assert large.shape == (6, 6, 3) and (large[3:, :3] == rgb[1, 0]).all()
+
+
+@pytest.mark.parametrize(("ending", "kind"), [(".gif", "GIF"), (".webp", "WEBP"), (".apng", "PNG")])
+def test_an_animation_can_be_read_back(tmp_path, ending, kind):
+    path = tmp_path / f"a{ending}"
+    images.save_animation(path, FRAMES, fps=20)
+    with Image.open(path) as read:
+        assert read.format == kind and read.n_frames == len(FRAMES) and read.size == (12, 10)
+        for number in (0, 5):
+            read.seek(number)
+            shown = np.asarray(read.convert("RGB")).astype(int)
+            assert abs(shown - FRAMES[number]).max() <= 8
+            assert read.info["duration"] == (2000 if number == 5 else 50)
+    assert [path.name for path in tmp_path.iterdir()] == [f"a{ending}"]
+
+
+def test_mp4_can_be_read_back(tmp_path):
+    av = pytest.importorskip("av", reason="MP4 is an optional extra")
+    path = tmp_path / "a.mp4"
+    images.save_animation(path, [frame[:9, :11] for frame in FRAMES], fps=20)
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(frames) == len(FRAMES) + 40 and frames[0].shape == (10, 12, 3)
+    assert abs(frames[-1].astype(int) - FRAMES[-1]).max() < 12
+
+
+@pytest.mark.parametrize("name", ["a.tiff", "a", "gif"])
+def test_an_ending_that_cannot_be_written_is_refused(tmp_path, name):
+    with pytest.raises(BadRequest, match="must end in one of"):
+        images.check_name(tmp_path / name)

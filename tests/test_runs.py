@@ -1,0 +1,152 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from petri import runs
+from petri.errors import BadRequest
+from petri.growth.recipe import Recipe
+from petri.nca import Spec
+from petri.runs import Run, slug
+
+RECIPE = Recipe(target="circle", res=16, spec=Spec(), batch=2, pool=2)
+TENSORS = {"weights.a": torch.arange(4.0), "chance": torch.arange(3, dtype=torch.uint8)}
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = Run.create(tmp_path, None, RECIPE, room=0)
+    yield run
+    run.close()
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("circle", "circle-16"),
+        ("emoji:🦎", "emoji-1f98e-16"),
+        ("text:Hi you", "text-hi-you-16"),
+        ("/some/where/My Logo.png", "my-logo-16"),
+        ("../..", "16"),
+    ],
+)
+def test_names_of_folders(target, name):
+    assert slug(SimpleNamespace(target=target, res=16)).strip("-") == name
+
+
+def test_a_taken_name_gets_a_number_or_is_refused_if_asked_for(run, tmp_path):
+    second = Run.create(tmp_path, None, RECIPE, room=0)
+    second.close()
+    assert second.folder.name == "circle-16-2"
+    with pytest.raises(BadRequest, match=r"circle-16 is there already.*--resume"):
+        Run.create(tmp_path, "circle-16", RECIPE, room=0)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "..", "a/b", "a\0b"])
+def test_a_name_that_is_no_folders_is_refused(tmp_path, name):
+    with pytest.raises(BadRequest, match="name must be"):
+        Run.create(tmp_path, name, RECIPE, room=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_full_a_disk_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(BadRequest, match=r"needs .* MB .* free"):
+        Run.create(tmp_path, None, RECIPE, room=10**18)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_parent_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(BadRequest, match="cannot write"):
+        Run.create(tmp_path / "file", None, RECIPE, room=0)
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_a_run_in_use_by_another_process_is_refused(run):
+    code = (
+        "import sys; from pathlib import Path; from petri.runs import Run; from petri.errors import BadRequest\n"
+        "try: Run.open(Path(sys.argv[1]))\n"
+        "except BadRequest as error: print(error)"
+    )
+    said = subprocess.run([sys.executable, "-c", code, run.folder], capture_output=True, text=True)
+    assert said.stdout.strip() == f"{run.folder} is in use by another process", said.stderr
+    run.close()
+    said = subprocess.run([sys.executable, "-c", code, run.folder], capture_output=True, text=True)
+    assert said.stdout == "", said.stderr
+
+
+def test_a_checkpoint_comes_back_bit_for_bit_with_the_metrics_of_its_epoch(run):
+    run.rows = [(1.0,) * 8, (2.0,) * 8]
+    run.write_checkpoint(TENSORS, 2, 1.25)
+    run.rows.append((3.0,) * 8)
+    run.write_metrics()
+    again = Run(run.folder, RECIPE)
+    tensors, epoch, seconds = again.read_checkpoint(TENSORS)
+    assert (epoch, seconds) == (2, 1.25)
+    assert again.rows == [(1.0,) * 8, (2.0,) * 8]
+    assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-3]), "is not a checkpoint"),
+        (lambda path: path.write_bytes(b"hello"), "is not a checkpoint"),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused(run, damage, said):
+    run.write_checkpoint(TENSORS, 2, 1.0)
+    damage(run.path("checkpoint.safetensors"))
+    with pytest.raises(BadRequest, match=said):
+        run.read_checkpoint(TENSORS)
+
+
+def test_a_checkpoint_of_another_recipe_is_refused_by_field(run):
+    run.write_checkpoint(TENSORS, 2, 1.0)
+    with pytest.raises(BadRequest, match=r"weights\.a does not fit"):
+        run.read_checkpoint({**TENSORS, "weights.a": torch.zeros(5)})
+    with pytest.raises(BadRequest, match=r"weights\.b is missing"):
+        run.read_checkpoint({**TENSORS, "weights.b": torch.zeros(5)})
+
+
+def test_a_failing_write_leaves_the_last_checkpoint_and_no_litter(run, monkeypatch):
+    run.write_checkpoint(TENSORS, 2, 1.0)
+    before = {path.name: path.read_bytes() for path in run.folder.iterdir()}
+
+    def full(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(runs, "save_file", full)
+    with pytest.raises(OSError, match="No space left"):
+        run.write_checkpoint(TENSORS, 3, 2.0)
+    assert {path.name: path.read_bytes() for path in run.folder.iterdir()} == before
+
+
+def test_kill_9_at_any_moment_leaves_a_whole_checkpoint(run):
+    code = (
+        "import sys, torch; from pathlib import Path; from petri.runs import Run\n"
+        "from petri.growth.recipe import Recipe; from petri.nca import Spec\n"
+        "run = Run(Path(sys.argv[1]), Recipe(target='circle', res=16, spec=Spec()))\n"
+        "for epoch in range(1, 10**6):\n"
+        "    run.rows.append((float(epoch),) * 8)\n"
+        "    run.write_checkpoint({'a': torch.full((200_000,), float(epoch))}, epoch, 0.0)\n"
+        "    print(epoch, flush=True)\n"
+    )
+    like = {"a": torch.zeros(200_000)}
+    for wait in (0.0, 0.013, 0.029):
+        process = subprocess.Popen([sys.executable, "-c", code, run.folder], stdout=subprocess.PIPE)
+        process.stdout.readline()
+        time.sleep(wait)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        again = Run(run.folder, RECIPE)
+        tensors, epoch, _ = again.read_checkpoint(like)
+        assert torch.equal(tensors["a"], torch.full((200_000,), float(epoch)))
+        assert len(again.rows) == epoch
