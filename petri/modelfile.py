@@ -49,7 +49,15 @@ def write(path: Path, model: Model) -> None:
         "target": model.target,
         "training": json.dumps(model.training, sort_keys=True),
     }
-    write_whole(path, save(tensors, metadata))
+    write_whole(path, _in_order(save(tensors, metadata)))
+
+
+def _in_order(content: bytes) -> bytes:
+    """Sort the header, which safetensors leaves in random order: the same model gives the same file."""
+    size = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the tensors stay aligned
+    return len(header).to_bytes(8, "little") + header + content[8 + size :]
 
 
 def read(path: Path) -> Model:
