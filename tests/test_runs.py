@@ -69,7 +69,8 @@ def test_a_parent_that_is_a_file_is_refused(tmp_path):
 
 def test_a_run_in_use_by_another_process_is_refused(run):
     code = (
-        "import sys; from pathlib import Path; from petri.runs import Run; from petri.errors import BadRequest\n"
+        "import sys; from pathlib import Path\n"
+        "from petri.errors import BadRequest; from petri.runs import Run\n"
         "try: Run.open(Path(sys.argv[1]))\n"
         "except BadRequest as error: print(error)"
     )

@@ -10,7 +10,6 @@ from torch import Tensor
 from petri.growth.loss import overflow_loss, pattern_loss
 from petri.nca import Automaton
 
-
 EVALUATION_SEED = 2_000_003  # fixed, so that a figure can be had again
 
 
@@ -53,5 +52,3 @@ def report_loss(
     stability = pattern_loss(held, rgb).mean().item()
     overflow = overflow_loss(held).mean().item()
     return ReportLoss(steps, hold, pattern, stability, overflow, pattern + stability / 2 + overflow / 10)
-
-

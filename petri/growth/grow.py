@@ -56,11 +56,15 @@ def seen_channels(target: Target) -> Tensor:
     return torch.from_numpy(target.pixels[: 4 if target.transparent else 3].copy())
 
 
-def start(recipe: Recipe, target: Target, parent: Path, name: str | None, device: torch.device) -> tuple[Run, Trainer]:
+def start(
+    recipe: Recipe, target: Target, parent: Path, name: str | None, device: torch.device
+) -> tuple[Run, Trainer]:
     """Make a run's folder and its trainer; nothing is written if either cannot be."""
     trainer = Trainer(recipe, seen_channels(target), device)
     size = sum(tensor.numel() * tensor.element_size() for tensor in trainer.tensors().values())
-    run = Run.create(parent, name, recipe, room=2 * size + 20_000_000)  # the old checkpoint, the new, pictures
+    run = Run.create(
+        parent, name, recipe, room=2 * size + 20_000_000
+    )  # the old checkpoint, the new, pictures
     try:
         run.write_checkpoint(trainer.tensors(), 0, 0.0)
         images.save_picture(run.path("target.png"), images.picture(trainer.target, recipe.spec))
@@ -181,12 +185,24 @@ def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
     # A path says where a file lay on one machine; the model keeps only its name.
     name = Path(recipe.target).name if "/" in recipe.target else recipe.target
     training["recipe"]["target"] = name
-    modelfile.write(run.path("model.safetensors"), modelfile.Model(automaton=automaton, target=name, training=training))
+    modelfile.write(
+        run.path("model.safetensors"), modelfile.Model(automaton=automaton, target=name, training=training)
+    )
     frames = growth_frames(trainer)
     images.save_picture(run.path("grown.png"), frames[-1])
     images.save_animation(run.path("growth.webp"), frames, fps=GROWTH_FPS)
-    plots.save_loss(run.path("loss.png"), [row[1] for row in run.rows], reference=REPORT_LOSS.get(recipe.target))
-    files = ("model.safetensors", "grown.png", "growth.webp", "target.png", "loss.png", "metrics.csv", "recipe.toml")
+    plots.save_loss(
+        run.path("loss.png"), [row[1] for row in run.rows], reference=REPORT_LOSS.get(recipe.target)
+    )
+    files = (
+        "model.safetensors",
+        "grown.png",
+        "growth.webp",
+        "target.png",
+        "loss.png",
+        "metrics.csv",
+        "recipe.toml",
+    )
     return Result(run.folder, trainer.epoch, seconds, loss, files, trainer.epoch >= recipe.epochs)
 
 
