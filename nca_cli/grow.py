@@ -115,14 +115,20 @@ def _resume(folder: Path, device: str) -> None:
 
 def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...]) -> None:
     from petri.console import GrowDisplay, interruptible, out
+    from petri.engine import native_status
     from petri.growth import grow as growing
 
-    recipe = run.recipe
+    recipe, device = run.recipe, trainer.target.device.type
     out.print(
         f"[bold]{recipe.target}[/] · {recipe.res}×{recipe.res} cells · {recipe.spec.describe()} · "
-        f"{recipe.spec.parameters:,} parameters · {trainer.target.device.type}",
+        f"{recipe.spec.parameters:,} parameters · {device}",
         soft_wrap=True,
     )
+    if device == "cpu":
+        with out.status("compiling the native step for this machine, once"):
+            native, status = native_status()
+        if not native:
+            notes += (f"by PyTorch alone, several times slower: {status}",)
     for note in notes:
         out.print(f"[dim]{note}[/]", soft_wrap=True)
     display = GrowDisplay(f"growing {recipe.target}")

@@ -43,7 +43,7 @@ def half_blocks(rgb: np.ndarray, columns: int, rows: int) -> Text:
     if size != image.size:
         image = image.resize(size, Image.Resampling.BOX)
     pixels = image.tobytes()
-    text = Text(no_wrap=True, end="")
+    text = Text(no_wrap=True)
     for row in range(0, size[1], 2):
         if row:
             text.append("\n")

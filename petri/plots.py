@@ -25,7 +25,7 @@ def save_loss(path: Path, losses: list[float], *, reference: float | None) -> No
         axes.axhline(reference, color="#888888", linewidth=1, linestyle="--")
         axes.annotate(f"the report: {reference}", (1, reference), xycoords=("axes fraction", "data"),
                       xytext=(-4, 4), textcoords="offset points", ha="right", color="#666666")  # fmt: skip
-    axes.set(xlabel="epoch", ylabel="training loss (pattern + ½ stability + ⅒ overflow)", yscale="log")
+    axes.set(xlabel="epoch", ylabel="training loss", yscale="log")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.5, which="both")
     with replacing(path) as temporary:
