@@ -19,6 +19,7 @@ def doctor() -> None:
     from petri import devices
     from petri.console import grid, out
     from petri.engine import multiplies_bfloat16, native_status
+    from petri.targets.emoji import find_font
     from petri.version import __version__
 
     here = devices.available()
@@ -40,7 +41,9 @@ def doctor() -> None:
     native, status = native_status()
     out.print(f"\n[bold]Engine on the CPU[/]\n{'native' if native else 'torch'}: {status}", soft_wrap=True)
     out.print("\n[bold]Optional parts[/]")
-    out.print(grid(*[(name, _found(module, extra)) for name, module, extra in OPTIONAL]))
+    rows = [(name, _found(module, extra)) for name, module, extra in OPTIONAL]
+    rows.append(("emoji font", str(find_font() or "not found: only the bundled emoji")))
+    out.print(grid(*rows))
     out.print("\n[bold]One step[/] [dim]of the spiral's architecture, 64×64 cells, batch 8[/]")
     out.print(grid(*[(kind, _step_time(torch.device(kind))) for kind in here]))
 
@@ -70,7 +73,8 @@ def _step_time(device: torch.device) -> str:
 
     automaton = Automaton(Spec(**architecture("spiral"))).to(device)
     state = automaton.seed_state(64, batch=8)
-    steps, times = 16, {"growing": [], "training": []}
+    steps = 16
+    times: dict[str, list[float]] = {"growing": [], "training": []}
     for _ in range(4):
         for name in times:
             devices.synchronise(device)
