@@ -81,8 +81,9 @@ def run(
     """Take `steps` steps, at least 1, with a certain library and a certain kind of products."""
     spec = automaton.spec
     bank = [automaton.perception.bank] if spec.trains_bank else []
-    request = (library, spec, steps, start, products)
-    return _Rollout.apply(request, seeds, state, *automaton.rule.weights, *automaton.rule.biases, *bank)
+    tensors = [state, *automaton.rule.weights, *automaton.rule.biases, *bank]
+    keeps = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    return _Rollout.apply((library, spec, steps, start, products), keeps, seeds, *tensors)
 
 
 @cache
@@ -206,13 +207,13 @@ class _Rollout(torch.autograd.Function):
     def forward(
         ctx: Any,
         request: tuple[ctypes.CDLL, Spec, int, int, int],
+        keeps: bool,
         seeds: Tensor,
         state: Tensor,
         *tensors: Tensor,
     ) -> Tensor:
         library, spec, steps, start, products = request
         plan = make_plan(spec, state.shape, steps=steps, start=start, products=products)
-        keeps = any(ctx.needs_input_grad)
         seeds = seeds.contiguous()
         tensors = tuple(tensor.contiguous() for tensor in tensors)
         size = library.petri_state_floats(plan)
@@ -256,4 +257,4 @@ class _Rollout(torch.autograd.Function):
                 parameters(gradients, spec.layers),
             )
         )
-        return None, None, before, *gradients
+        return None, None, None, before, *gradients

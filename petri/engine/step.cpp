@@ -90,13 +90,10 @@ constexpr int TILE_ROWS = 4, TILE_VECTORS = 4;  // 16 of 32 (NEON)
 #endif
 
 typedef float Vector __attribute__((vector_size(WIDE * sizeof(float))));
+typedef float Anywhere __attribute__((vector_size(WIDE * sizeof(float)), aligned(4), may_alias));
 
-inline Vector load(const float *from) {
-    Vector v;
-    std::memcpy(&v, from, sizeof v);
-    return v;
-}
-inline void store(float *to, Vector v) { std::memcpy(to, &v, sizeof v); }
+inline Vector load(const float *from) { return *reinterpret_cast<const Anywhere *>(from); }
+inline void store(float *to, Vector v) { *reinterpret_cast<Anywhere *>(to) = v; }
 inline Vector spread(float x) { return x - Vector{}; }
 inline void add(float *to, Vector v) { store(to, load(to) + v); }
 
@@ -145,6 +142,7 @@ constexpr float ALIVE = 0.1f;
 constexpr int LANES = 16;     // enough for the threads of a laptop; more cost memory for their sums
 constexpr int BAND_ROWS = 8;  // at least: a band's neighbours must hold all of its halo
 constexpr int BLOCK = 64;     // cells that are computed together
+constexpr int CHUNK = 32;     // and those of them whose sums in float, four times as large, lie in cache at once
 
 enum Mark : uint8_t { FIRED = 1, LIVES = 2 };
 
@@ -186,13 +184,14 @@ struct Grid {
 };
 
 // A row was written: renew the cells beyond the edge that mirror it (wrap) or lie next to it (zero).
-// `plane` is one sample with a border; `size` is the length of a cell in floats.
-void renew_border(float *plane, int y, int height, int width, int border, int size, bool wrap) {
+// `plane` is one sample with a border; a cell has `size` values.
+template <class T>
+void renew_border(T *plane, int y, int height, int width, int border, int size, bool wrap) {
     int64_t pitch = int64_t(width + 2 * border) * size;
-    float *row = plane + (y + border) * pitch;
-    size_t bytes = sizeof(float) * size;
+    T *row = plane + (y + border) * pitch;
+    size_t bytes = sizeof(T) * size_t(size);
     for (int k = 0; k < border; k++) {
-        float *left = row + int64_t(k) * size, *right = row + int64_t(border + width + k) * size;
+        T *left = row + int64_t(k) * size, *right = row + int64_t(border + width + k) * size;
         if (wrap) {
             int before = ((k - border) % width + width) % width;
             std::memcpy(left, row + int64_t(border + before) * size, bytes);
@@ -203,11 +202,11 @@ void renew_border(float *plane, int y, int height, int width, int border, int si
         }
     }
     for (int k = -border; k < height + border; k = k == -1 ? height : k + 1) {
-        float *beyond = plane + (k + border) * pitch;
+        T *beyond = plane + (k + border) * pitch;
         if (wrap && ((k % height) + height) % height == y)
-            std::memcpy(beyond, row, sizeof(float) * pitch);
+            std::memcpy(beyond, row, sizeof(T) * size_t(pitch));
         else if (!wrap && y == (k < 0 ? 0 : height - 1))
-            std::memset(beyond, 0, sizeof(float) * pitch);
+            std::memset(beyond, 0, sizeof(T) * size_t(pitch));
     }
 }
 
@@ -579,10 +578,11 @@ struct Block {
     const Net<P> &net;
     int64_t pitch;
     int count = 0;
-    int64_t cells[BLOCK], marks[BLOCK], gradients[BLOCK];  // where each cell lies
+    int64_t cells[BLOCK], marks[BLOCK];  // where each cell lies in the state and among the marks
+    int64_t looks[BLOCK];                // forward: where among the alphas; backward: in the gradients
     Buffer<Element> sensed, hidden1, above, hidden2;       // `above` is the second ReLU, before the residual
     Buffer<float> change;                                  // [cells, outputs]: the update, and the gate's logit
-    Buffer<float> wide;                                    // [cells, hidden or features]: a product's result
+    Buffer<float> wide;                                    // [CHUNK, hidden or features]: a product's result
     Buffer<Element> change_back, back1, back2;             // gradients
     Buffer<float> skip;                                    // gradient that goes around the second layer
     Buffer<float> kept;                                    // [cells, padded]: gradient of the state's old value
@@ -595,7 +595,7 @@ struct Block {
         if (net.deep) above = Buffer<Element>(BLOCK * net.hidden);
         if (net.residual) hidden2 = Buffer<Element>(BLOCK * net.hidden);
         change = Buffer<float>(BLOCK * net.outputs);
-        wide = Buffer<float>(BLOCK * widest);
+        wide = Buffer<float>(CHUNK * widest);
         if (!backward) return;
         change_back = Buffer<Element>(BLOCK * net.outputs);
         back1 = Buffer<Element>(BLOCK * net.hidden);
@@ -608,10 +608,10 @@ struct Block {
     }
 
     bool full() const { return count == BLOCK; }
-    void push(int64_t cell, int64_t mark, int64_t gradient) {
+    void push(int64_t cell, int64_t mark, int64_t look) {
         cells[count] = cell;
         marks[count] = mark;
-        gradients[count++] = gradient;
+        looks[count++] = look;
     }
 
     // Cells to compute: the last few are leftovers of earlier blocks, and nobody reads them.
@@ -624,15 +624,15 @@ struct Block {
             net.far ? sense<true, true>(state) : sense<true, false>(state);
         else
             net.far ? sense<false, true>(state) : sense<false, false>(state);
-        int n = rows();
-        P::product(sensed, net.first, wide, n, net.hidden, net.features);
-        activate(net.bias_first, hidden1, nullptr, nullptr);
-        if (net.deep) {
-            P::product(hidden1, net.middle, wide, n, net.hidden, net.hidden);
-            activate(net.bias_middle, above, hidden1, net.residual ? (Element *)hidden2 : nullptr);
-        }
+        layer(sensed, net.features, net.first, net.hidden, [&](int from, int to) {
+            activate(from, to, net.bias_first, hidden1, nullptr, nullptr);
+        });
+        if (net.deep)
+            layer(hidden1, net.hidden, net.middle, net.hidden, [&](int from, int to) {
+                activate(from, to, net.bias_middle, above, hidden1, net.residual ? (Element *)hidden2 : nullptr);
+            });
         if (!to_the_end) return;
-        P::product(top(), net.last, change, n, net.outputs, net.hidden);
+        P::product(top(), net.last, change, rows(), net.outputs, net.hidden);
         for (int i = 0; i < count; i++)
             for (int k = 0; k < net.outputs; k += WIDE) add(change + i * net.outputs + k, load(net.bias_last + k));
     }
@@ -641,29 +641,44 @@ struct Block {
     // to the state's gradient.
     void spread_back(const float *state, float *gradient, Sums<P> &sums) {
         int n = rows();
-        P::product(change_back, net.last_back, wide, n, net.hidden, net.outputs);
+        layer(change_back, net.outputs, net.last_back, net.hidden, [&](int from, int to) {
+            if (net.residual) std::copy((float *)wide, wide + (to - from) * net.hidden, skip + from * net.hidden);
+            if (net.deep)
+                through_relu(from, to, above, back2, sums.bias_middle, nullptr);
+            else
+                through_relu(from, to, hidden1, back1, sums.bias_first, nullptr);
+        });
         if (net.deep) {
-            if (net.residual) std::copy((float *)wide, wide + int64_t(n) * net.hidden, (float *)skip);
-            through_relu(above, back2, sums.bias_middle, nullptr);
-            P::product(back2, net.middle_back, wide, n, net.hidden, net.hidden);
-            through_relu(hidden1, back1, sums.bias_first, net.residual ? (const float *)skip : nullptr);
+            layer(back2, net.hidden, net.middle_back, net.hidden, [&](int from, int to) {
+                through_relu(from, to, hidden1, back1, sums.bias_first, net.residual ? (const float *)skip : nullptr);
+            });
             P::gradient(hidden1, net.hidden, back2, net.hidden, sums.middle, n, room_a, room_b, room_c);
-        } else {
-            through_relu(hidden1, back1, sums.bias_first, nullptr);
         }
         P::gradient(change_back, net.outputs, top(), net.hidden, sums.last, n, room_a, room_b, room_c);
         P::gradient(sensed, net.features, back1, net.hidden, sums.first, n, room_a, room_b, room_c);
-        P::product(back1, net.first_back, wide, n, net.features, net.hidden);
-        if (net.trained) {
-            net.far ? unsense<true, true>(gradient) : unsense<true, false>(gradient);
-            for (int k = 0; k < net.padded; k += WIDE) bank_gradient(state, sums.bank, k);
-        } else {
-            net.far ? unsense<false, true>(gradient) : unsense<false, false>(gradient);
-        }
+        layer(back1, net.hidden, net.first_back, net.features, [&](int from, int to) {
+            to = std::min(to, count);
+            if (net.trained) {
+                net.far ? unsense<true, true>(from, to, gradient) : unsense<true, false>(from, to, gradient);
+                for (int k = 0; k < net.padded; k += WIDE) bank_gradient(from, to, state, sums.bank, k);
+            } else {
+                net.far ? unsense<false, true>(from, to, gradient) : unsense<false, false>(from, to, gradient);
+            }
+        });
     }
 
 private:
     const Element *top() const { return net.residual ? hidden2 : net.deep ? above : hidden1; }
+
+    // A matrix product, chunk by chunk: its result is in `wide` when use(first cell, one past the last) is called.
+    template <class Use>
+    void layer(const Element *from, int depth, const Unit *weights, int columns, Use use) {
+        for (int i = 0; i < rows(); i += CHUNK) {
+            int end = std::min(i + CHUNK, rows());
+            P::product(from + int64_t(i) * depth, weights, wide, end - i, columns, depth);
+            use(i, end);
+        }
+    }
 
     template <bool trained, bool far>
     void sense(const float *state) {
@@ -698,11 +713,11 @@ private:
 
     // The transpose of `sense`: each cell gives to the neighbours it had read.
     template <bool trained, bool far>
-    void unsense(float *gradient) {
+    void unsense(int first, int end, float *gradient) {
         int64_t right = net.padded, down = pitch * net.padded;
-        for (int i = 0; i < count; i++) {
-            float *g = gradient + gradients[i] * net.padded;
-            const float *from = wide + int64_t(i) * net.features, *own = kept + i * net.padded;
+        for (int i = first; i < end; i++) {
+            float *g = gradient + looks[i] * net.padded;
+            const float *from = wide + (i - first) * net.features, *own = kept + i * net.padded;
             for (int k = 0; k < net.padded; k += WIDE, g += WIDE, from += WIDE, own += WIDE) {
                 Vector centre = load(own);
                 if (trained) {
@@ -725,13 +740,13 @@ private:
         }
     }
 
-    void bank_gradient(const float *state, float *sums, int k) {
+    void bank_gradient(int first, int end, const float *state, float *sums, int k) {
         int64_t right = net.padded, down = pitch * net.padded;
         Vector sum[3][9];
         for (int f = 0; f < 3; f++)
             for (int tap = 0; tap < 9; tap++) sum[f][tap] = load(sums + (f * 9 + tap) * net.padded + k);
-        for (int i = 0; i < count; i++) {
-            const float *s = state + cells[i] * net.padded + k, *from = wide + int64_t(i) * net.features + k;
+        for (int i = first; i < end; i++) {
+            const float *s = state + cells[i] * net.padded + k, *from = wide + (i - first) * net.features + k;
             Vector f0 = load(from), f1 = load(from + net.padded), f2 = load(from + 2 * net.padded);
             for (int tap = 0; tap < 9; tap++) {
                 Vector near = load(s + (tap / 3 - 1) * down + (tap % 3 - 1) * right);
@@ -745,30 +760,39 @@ private:
     }
 
     // wide + bias, through a ReLU, to `to`; and, with what lies below added, to `total`.
-    void activate(const float *bias, Element *to, const Element *below, Element *total) {
-        for (int i = 0; i < rows(); i++)
+    void activate(int first, int end, const float *bias, Element *to, const Element *below, Element *total) {
+        for (int i = first; i < end; i++)
             for (int k = 0; k < net.hidden; k += WIDE) {
                 int64_t at = int64_t(i) * net.hidden + k;
-                Vector v = relu(load(wide + at) + load(bias + k));
+                Vector v = relu(load(wide + (i - first) * net.hidden + k) + load(bias + k));
                 P::put(to + at, v);
                 if (total) P::put(total + at, v + P::get(below + at));
             }
     }
 
     // wide (and `more`), where the activation was above zero, to `to` and to the bias's sum.
-    void through_relu(const Element *active, Element *to, float *bias, const float *more) {
-        for (int k = 0; k < net.hidden; k += WIDE) {
-            Vector sum = load(bias + k);
-            for (int i = 0; i < rows(); i++) {
+    void through_relu(int first, int end, const Element *active, Element *to, float *bias, const float *more) {
+        int k = 0;
+        for (; k + 4 * WIDE <= net.hidden; k += 4 * WIDE) through_relu_columns<4>(first, end, k, active, to, bias, more);
+        for (; k < net.hidden; k += WIDE) through_relu_columns<1>(first, end, k, active, to, bias, more);
+    }
+
+    template <int vectors>
+    void through_relu_columns(int first, int end, int column, const Element *active, Element *to, float *bias,
+                              const float *more) {
+        Vector sum[vectors];
+        for (int j = 0; j < vectors; j++) sum[j] = load(bias + column + j * WIDE);
+        for (int i = first; i < end; i++)
+            for (int j = 0; j < vectors; j++) {
+                int k = column + j * WIDE;
                 int64_t at = int64_t(i) * net.hidden + k;
-                Vector v = load(wide + at);
+                Vector v = load(wide + (i - first) * net.hidden + k);
                 if (more) v += load(more + at);
                 v = P::get(active + at) > 0.0f ? v : Vector{};
                 P::put(to + at, v);
-                sum += v;
+                sum[j] += v;
             }
-            store(bias + k, sum);
-        }
+        for (int j = 0; j < vectors; j++) store(bias + column + j * WIDE, sum[j]);
     }
 };
 
@@ -841,37 +865,34 @@ void write_row(const View &view, const Grid &grid, int channels, int b, int y, c
             to[c * view.strides[1] + x * view.strides[3]] = from[int64_t(x) * grid.channels + c];
 }
 
-// The living mask's view of a state: the alpha of every cell, with a border of 2.
+// The living mask's view of a state: a byte a cell, whether its alpha is enough, with a border of 2.
 struct Alphas {
     static constexpr int BORDER = 2;
     int height, width;
     int64_t pitch, sample;
     bool wrap;
-    Buffer<float> values;
+    Buffer<uint8_t> enough;
 
     explicit Alphas(const Grid &grid)
         : height(grid.height), width(grid.width), pitch(width + 2 * BORDER), sample(pitch * (height + 2 * BORDER)),
-          wrap(grid.wrap), values(sample * grid.batch) {}
+          wrap(grid.wrap), enough(sample * grid.batch) {}
 
-    void take_row(const Grid &grid, const float *state, int b, int y) {
-        float *row = values + b * sample + (y + BORDER) * pitch + BORDER;
-        const float *cell = state + grid.cell(b, y, 0) * grid.channels + ALPHA;
-        for (int x = 0; x < width; x++) row[x] = cell[int64_t(x) * grid.channels];
-        renew_border(values + b * sample, y, height, width, BORDER, 1, wrap);
-    }
+    uint8_t *row(int b, int y) const { return enough + b * sample + (y + BORDER) * pitch + BORDER; }
+    void finish_row(int b, int y) { renew_border((uint8_t *)enough + b * sample, y, height, width, BORDER, 1, wrap); }
 
-    // near[x]: whether any cell within `reach` of (x, y) has enough alpha. `room`: width + 4 floats.
-    void near(int b, int y, int reach, float *room, uint8_t *near) const {
-        const float *row = values + b * sample + (y + BORDER) * pitch;
+    // near[x]: whether any cell within `reach` of (x, y) has enough alpha. `room`: width + 4 bytes.
+    template <int reach>
+    void near(int b, int y, uint8_t *room, uint8_t *near) const {
+        const uint8_t *from = row(b, y) - BORDER;
         for (int64_t x = 0; x < pitch; x++) {
-            float most = row[x];
-            for (int k = -reach; k <= reach; k++) most = std::max(most, row[k * pitch + x]);
-            room[x] = most;
+            uint8_t any = 0;
+            for (int k = -reach; k <= reach; k++) any |= from[k * pitch + x];
+            room[x] = any;
         }
         for (int x = 0; x < width; x++) {
-            float most = room[x + BORDER];
-            for (int k = -reach; k <= reach; k++) most = std::max(most, room[x + BORDER + k]);
-            near[x] = most > ALIVE;
+            uint8_t any = 0;
+            for (int k = -reach; k <= reach; k++) any |= room[x + BORDER + k];
+            near[x] = any;
         }
     }
 };
@@ -894,11 +915,24 @@ inline bool gate_fires(float logit, uint32_t word) {
 template <class P>
 struct Member {
     Block<P> block;
-    Buffer<uint8_t> fired, near;
-    Buffer<float> room;
+    Buffer<uint8_t> fired, near, room;  // of a row
+    Buffer<int> listed;                 // cells of a row that are to be computed
 
     Member(const Net<P> &net, const Grid &grid, bool backward)
-        : block(net, grid.pitch, backward), fired(grid.width), near(grid.width), room(grid.width + 2 * Alphas::BORDER) {}
+        : block(net, grid.pitch, backward), fired(grid.width), near(grid.width), room(grid.width + 2 * Alphas::BORDER),
+          listed(grid.width + 1) {}
+
+    // List the cells of a row that `wanted` holds for, and return their number. Without a branch: which cells
+    // fire is what no processor can foresee.
+    template <class Wanted>
+    int list(int width, Wanted wanted) {
+        int count = 0, *to = listed;
+        for (int x = 0; x < width; x++) {
+            to[count] = x;
+            count += wanted(x);
+        }
+        return count;
+    }
 };
 
 template <class P>
@@ -929,17 +963,17 @@ public:
                 each_row(lane, [&](const Band &band, int y) {
                     read_row(start, grid, plan.channels, band.sample, y, row(states, band.sample, y));
                     finish_row(states, band.sample, y);
-                    if (plan.living) before[0].take_row(grid, states, band.sample, y);
+                    if (plan.living) look(before[0], states, band.sample, y);
                 });
             });
             for (int64_t t = 0; t < plan.steps; t++) {
                 uint8_t *marked = marks ? marks + t * plan.batch * plan.height * plan.width : nullptr;
                 const Alphas *alphas = plan.living ? &before[size_t(t % 2)] : nullptr;
                 team.share(grid.lanes, [&](int lane) {
-                    step(lane, t, state(t), state(t + 1), alphas, marked, member);
+                    step(lane, t, state(t), state(t + 1), alphas, after.get(), marked, member);
                     each_row(lane, [&](const Band &band, int y) {
                         if (plan.living)
-                            after->take_row(grid, state(t + 1), band.sample, y);
+                            after->finish_row(band.sample, y);
                         else
                             finish_row(state(t + 1), band.sample, y);
                     });
@@ -947,9 +981,8 @@ public:
                 if (plan.living)
                     team.share(grid.lanes, [&](int lane) {
                         each_row(lane, [&](const Band &band, int y) {
-                            bury_row(band.sample, y, *alphas, *after, state(t + 1), marked, member);
+                            bury_row(band.sample, y, *alphas, *after, before[size_t((t + 1) % 2)], state(t + 1), marked, member);
                             finish_row(state(t + 1), band.sample, y);
-                            before[size_t((t + 1) % 2)].take_row(grid, state(t + 1), band.sample, y);
                         });
                     });
             }
@@ -1014,9 +1047,18 @@ private:
                      grid.wrap);
     }
 
+    // Which cells of a row have enough alpha.
+    void look(Alphas &alphas, const float *state, int b, int y) const {
+        const float *cells = state + grid.cell(b, y, 0) * grid.channels;
+        uint8_t *enough = alphas.row(b, y);
+        for (int x = 0; x < grid.width; x++) enough[x] = cells[int64_t(x) * grid.channels + ALPHA] > ALIVE;
+        alphas.finish_row(b, y);
+    }
+
     // One step of a lane's cells. With the living mask, the cells that are computed are those within reach of
     // alpha: what the neighbours of a living cell do may keep it alive.
-    void step(int lane, int64_t t, const float *now, float *next, const Alphas *alphas, uint8_t *marks, Member<P> &member) {
+    void step(int lane, int64_t t, const float *now, float *next, const Alphas *alphas, Alphas *alphas_next, uint8_t *marks,
+              Member<P> &member) {
         Block<P> &block = member.block;
         each_row(lane, [&](const Band &band, int y) {
             const float *from = now + grid.cell(band.sample, y, 0) * grid.channels;
@@ -1026,7 +1068,10 @@ private:
                 for (int64_t k = 0; k < length; k += WIDE) store(to + k, clamp(load(from + k), net.bound));
             else
                 std::memcpy(to, from, sizeof(float) * size_t(length));
+            if (alphas)  // the clamp leaves enough alpha enough
+                std::memcpy(alphas_next->row(band.sample, y), alphas->row(band.sample, y), size_t(grid.width));
         });
+        uint8_t *looked = alphas ? (uint8_t *)alphas_next->enough : nullptr;
         block.count = 0;
         each_row(lane, [&](const Band &band, int y) {
             uint8_t *fired = member.fired, *near = member.near;
@@ -1035,22 +1080,26 @@ private:
             else
                 fire_row(plan, row_word(seeds[band.sample], plan.start + t, y), fired);
             int64_t first = grid.cell(band.sample, y, 0), mark = grid.mark(band.sample, y);
-            if (marks)
-                for (int x = 0; x < grid.width; x++) marks[mark + x] = uint8_t(LIVES | (net.gated ? 0 : fired[x]));
+            int64_t look = alphas ? alphas_next->row(band.sample, y) - looked : 0;
+            if (marks) {
+                uint8_t unknown = net.gated ? LIVES : LIVES | FIRED;
+                for (int x = 0; x < grid.width; x++) marks[mark + x] = uint8_t((fired[x] | LIVES) & unknown);
+            }
             if (alphas) {
-                alphas->near(band.sample, y, 2, member.room, near);
+                alphas->template near<2>(band.sample, y, member.room, near);
                 for (int x = 0; x < grid.width; x++) fired[x] &= near[x];
             }
-            for (int x = 0; x < grid.width; x++)
-                if (fired[x]) {
-                    block.push(first + x, mark + x, 0);
-                    if (block.full()) update(block, t, now, next, marks);
-                }
+            int count = member.list(grid.width, [&](int x) { return fired[x]; });
+            for (int i = 0; i < count; i++) {
+                int x = member.listed[i];
+                block.push(first + x, mark + x, look + x);
+                if (block.full()) update(block, t, now, next, looked, marks);
+            }
         });
-        if (block.count) update(block, t, now, next, marks);
+        if (block.count) update(block, t, now, next, looked, marks);
     }
 
-    void update(Block<P> &block, int64_t t, const float *now, float *next, uint8_t *marks) {
+    void update(Block<P> &block, int64_t t, const float *now, float *next, uint8_t *looked, uint8_t *marks) {
         block.propose(now, true);
         for (int i = 0; i < block.count; i++) {
             const float *change = block.change + i * net.outputs;
@@ -1066,6 +1115,7 @@ private:
                 store(to + k, net.clamped ? clamp(v, net.bound) : v);
             }
             for (int k = net.channels; k < grid.channels; k++) to[k] = 0.0f;
+            if (looked) looked[block.looks[i]] = to[ALPHA] > ALIVE;
         }
         block.count = 0;
     }
@@ -1076,16 +1126,20 @@ private:
     }
 
     // Empty the cells that were not alive before the step or are not after it.
-    void bury_row(int b, int y, const Alphas &before, const Alphas &after, float *next, uint8_t *marks, Member<P> &member) {
-        uint8_t *were = member.fired, *are = member.near;
-        before.near(b, y, 1, member.room, were);
-        after.near(b, y, 1, member.room, are);
+    void bury_row(int b, int y, const Alphas &before, const Alphas &after, Alphas &then, float *next, uint8_t *marks,
+                  Member<P> &member) {
+        uint8_t *lives = member.fired, *are = member.near, *enough = then.row(b, y);
+        before.template near<1>(b, y, member.room, lives);
+        after.template near<1>(b, y, member.room, are);
+        for (int x = 0; x < grid.width; x++) lives[x] &= are[x];
+        const uint8_t *had = after.row(b, y);
+        for (int x = 0; x < grid.width; x++) enough[x] = had[x] & lives[x];
+        then.finish_row(b, y);
+        if (marks)
+            for (int x = 0; x < grid.width; x++) marks[grid.mark(b, y) + x] &= uint8_t(-lives[x]);
         float *cells = row(next, b, y);
         for (int x = 0; x < grid.width; x++)
-            if (!(were[x] & are[x])) {
-                std::memset(cells + int64_t(x) * grid.channels, 0, sizeof(float) * size_t(grid.channels));
-                if (marks) marks[grid.mark(b, y) + x] = 0;
-            }
+            if (!lives[x]) std::memset(cells + int64_t(x) * grid.channels, 0, sizeof(float) * size_t(grid.channels));
     }
 
     // One step of a lane's cells, backward: from the gradient of the state after it to that of the state before.
@@ -1101,13 +1155,14 @@ private:
         each_row(lane, [&](const Band &band, int y) {
             int64_t first = grid.cell(band.sample, y, 0), mark = grid.mark(band.sample, y);
             int64_t gradient = grid.gradient(band, y - band.top, 0);
-            for (int x = 0; x < grid.width; x++)
-                if (computed(marks[mark + x])) {
-                    block.push(first + x, mark + x, gradient + x);
-                    if (block.full()) update_back(block, t, now, marks, after, before, sums);
-                }
+            int count = member.list(grid.width, [&](int x) { return computed(marks[mark + x]); });
+            for (int i = 0; i < count; i++) {
+                int x = member.listed[i];
+                block.push(first + x, mark + x, gradient + x);
+                if (block.full()) update_back(block, now, marks, after, before, sums);
+            }
         });
-        if (block.count) update_back(block, t, now, marks, after, before, sums);
+        if (block.count) update_back(block, now, marks, after, before, sums);
     }
 
     // Cells whose rule has a gradient: through a gate also those that did not fire.
@@ -1163,7 +1218,7 @@ private:
         return value < -net.bound ? Vector{} : v;
     }
 
-    void update_back(Block<P> &block, int64_t t, const float *now, const uint8_t *marks, const float *after, float *before,
+    void update_back(Block<P> &block, const float *now, const uint8_t *marks, const float *after, float *before,
                      Sums<P> &sums) {
         block.propose(now, net.clamped || net.gated);
         for (int i = 0; i < block.rows(); i++) {
@@ -1173,7 +1228,7 @@ private:
                 continue;
             }
             const float *state = now + block.cells[i] * grid.channels, *change = block.change + i * net.outputs;
-            const float *flow = after + block.gradients[i] * grid.channels;
+            const float *flow = after + block.looks[i] * grid.channels;
             float *kept = block.kept + i * grid.channels;
             bool fired = marks[block.marks[i]] & FIRED;
             float gate = 0.0f;
@@ -1196,7 +1251,6 @@ private:
             back[net.channels] = P::round(gate);
             sums.bias_last[net.channels] += gate;
         }
-        (void)t;
         block.spread_back(now, before, sums);
         block.count = 0;
     }
@@ -1233,6 +1287,19 @@ private:
                         to.bank[(int64_t(c) * 3 + f) * 9 + tap] = sum(&Sums<P>::bank, (f * 9 + tap) * net.padded + c);
     }
 };
+
+// Ask for large pages: the first touch of each page costs as much as a few cells' step, and the states of a
+// rollout are a gigabyte of fresh memory.
+void prefer_large_pages(void *from, size_t bytes) {
+#ifdef MADV_HUGEPAGE
+    uintptr_t page = uintptr_t(sysconf(_SC_PAGESIZE)), start = (uintptr_t(from) + page - 1) / page * page;
+    uintptr_t end = (uintptr_t(from) + bytes) / page * page;
+    if (end > start) madvise(reinterpret_cast<void *>(start), end - start, MADV_HUGEPAGE);  // advice: may be ignored
+#else
+    (void)from;
+    (void)bytes;
+#endif
+}
 
 template <class Work>
 int with_products(const Plan &plan, Work work) {
@@ -1281,6 +1348,7 @@ int64_t petri_state_floats(const Plan *plan) {
 // Returns 0, 1 (no memory) or 2 (no such products here).
 int petri_forward(const Plan *plan, const int64_t *seeds, const Parameters *parameters, const View *start, const View *end,
                   float *states, uint8_t *marks) {
+    prefer_large_pages(states, sizeof(float) * size_t(petri_state_floats(plan)) * size_t(marks ? plan->steps + 1 : 2));
     return with_products(*plan, [&](auto products) {
         Rollout<decltype(products)>(*plan, seeds, *parameters, false).forward(*start, *end, states, marks);
     });
