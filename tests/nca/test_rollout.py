@@ -40,7 +40,6 @@ def test_rollout_depends_on_nothing_but_its_arguments(rule, random_automaton):
     whole = rollout(automaton, state, 100, seed=3)
     torch.manual_seed(1)
     assert torch.equal(rollout(automaton, state, 100, seed=3), whole)
-    assert torch.equal(rollout(automaton, state[:1], 100, seed=3), whole[:1])
     half = rollout(automaton, state, 50, seed=3)
     assert torch.equal(rollout(automaton, half, 50, seed=3, start=50), whole)
     assert not torch.equal(rollout(automaton, half, 50, seed=3), whole)
