@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -114,13 +115,15 @@ def _resume(folder: Path, device: str) -> None:
 
 
 def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...]) -> None:
+    from rich.markup import escape
+
     from petri.console import GrowDisplay, interruptible, out
     from petri.engine import native_status
     from petri.growth import grow as growing
 
     recipe, device = run.recipe, trainer.target.device.type
     out.print(
-        f"[bold]{recipe.target}[/] · {recipe.res}×{recipe.res} cells · {recipe.spec.describe()} · "
+        f"[bold]{escape(recipe.target)}[/] · {recipe.res}×{recipe.res} cells · {recipe.spec.describe()} · "
         f"{recipe.spec.parameters:,} parameters · {device}",
         soft_wrap=True,
     )
@@ -130,7 +133,7 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...]) -
         if not native:
             notes += (f"by PyTorch alone, several times slower: {status}",)
     for note in notes:
-        out.print(f"[dim]{note}[/]", soft_wrap=True)
+        out.print(f"[dim]{escape(note)}[/]", soft_wrap=True)
     display = GrowDisplay(f"growing {recipe.target}")
     with interruptible(display), display:
         result = growing.train(run, trainer, display, seconds=seconds, stop=lambda: display.stopping)
@@ -140,22 +143,25 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...]) -
 
 
 def _conclude(recipe: Recipe, result: Result) -> None:
+    from rich.markup import escape
+
     from petri.console import duration, grid, out
     from petri.growth.grow import REPORT_LOSS
 
-    loss = result.loss
+    loss, folder = result.loss, escape(str(result.folder))
+    quoted = escape(shlex.quote(str(result.folder)))
     said = f"{loss.loss:.4f}"
     if recipe.target in REPORT_LOSS:
         said += f" (the report, at 256²: {REPORT_LOSS[recipe.target]:.3f})"
     done = "grown" if result.finished else f"stopped at epoch {result.epochs:,} of {recipe.epochs:,}"
-    out.print(f"\n[bold]{recipe.target} {done}[/] in {duration(result.seconds)}")
+    out.print(f"\n[bold]{escape(recipe.target)} {done}[/] in {duration(result.seconds)}")
     rows = [
         ("loss from the seed", said),
         (f"after {loss.steps} steps", f"{loss.pattern:.4f} mean squared error"),
         (f"after {loss.steps + loss.hold} steps", f"{loss.stability:.4f}"),
     ]
     out.print(grid(*rows))
-    out.print(f"\n[bold]{result.folder}/[/]")
+    out.print(f"\n[bold]{folder}/[/]")
     said_of = {
         "model.safetensors": "the model",
         "grown.png": "what it grows",
@@ -167,9 +173,9 @@ def _conclude(recipe: Recipe, result: Result) -> None:
     }
     out.print(grid(*[(f"  {file}", said_of[file]) for file in result.files]))
     if result.finished:
-        out.print(f"\nWatch it grow:  petri play {result.folder}")
+        out.print(f"\nWatch it grow:  petri play {quoted}")
     else:
-        out.print(f"\nGo on:  petri grow --resume {result.folder}")
+        out.print(f"\nGo on:  petri grow --resume {quoted}")
 
 
 def _parse_steps(text: str) -> tuple[int, int]:

@@ -103,6 +103,8 @@ def _pictures(
 
 
 def _save(path: Path, pictures: Iterator[tuple[int, np.ndarray]], zoom: int, fps: int) -> None:
+    from rich.markup import escape
+
     from petri import images
     from petri.console import out
 
@@ -115,7 +117,9 @@ def _save(path: Path, pictures: Iterator[tuple[int, np.ndarray]], zoom: int, fps
     except OSError as error:
         raise BadRequest(f"cannot write {path}: {error.strerror or error}") from None
     height, width = frames[-1].shape[:2]
-    out.print(f"[bold]{path}[/] · {width}×{height} pixels · {path.stat().st_size / 1000:,.0f} kB")
+    out.print(
+        f"[bold]{escape(str(path))}[/] · {width}×{height} pixels · {path.stat().st_size / 1000:,.0f} kB"
+    )
 
 
 def _show(name: str, pictures: Iterator[tuple[int, np.ndarray]], fps: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,8 @@ def distill(
     ] = None,
 ) -> None:
     """Import a model of "Growing Neural Cellular Automata" (Distill, 2020)."""
+    from rich.markup import escape
+
     from petri import modelfile
     from petri.console import out as console
     from petri.errors import BadRequest
@@ -37,5 +40,7 @@ def distill(
     except OSError as error:
         raise BadRequest(f"cannot write {path}: {error.strerror or error}") from None
     spec = model.automaton.spec
-    console.print(f"[bold]{path}[/] · {spec.describe()} · {spec.parameters:,} parameters", soft_wrap=True)
-    console.print(f"Watch it grow:  petri play {path} --size 72")
+    console.print(
+        f"[bold]{escape(str(path))}[/] · {spec.describe()} · {spec.parameters:,} parameters", soft_wrap=True
+    )
+    console.print(f"Watch it grow:  petri play {escape(shlex.quote(str(path)))} --size 72")

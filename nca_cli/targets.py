@@ -14,6 +14,8 @@ def targets(
     ] = None,
 ) -> None:
     """List what can be grown."""
+    from rich.markup import escape
+
     from petri.console import grid, out
     from petri.errors import BadRequest
     from petri.targets import PATTERNS
@@ -29,7 +31,7 @@ def targets(
                 draw(256).save(temporary, optimize=True)
         except OSError as error:
             raise BadRequest(f"cannot write {sheet}: {error.strerror or error}") from None
-        out.print(f"[bold]{sheet}[/]")
+        out.print(f"[bold]{escape(str(sheet))}[/]")
         return
     out.print(
         grid(*[(f"[bold not dim]{name}[/]", pattern.description) for name, pattern in PATTERNS.items()])
