@@ -11,7 +11,7 @@ help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ —/'
 
 grow: $(READY)  ## grow a small pattern, a few minutes on two cores
-	$(BIN)/petri grow circle --res 48 --epochs 250
+	$(BIN)/petri grow circle --res 32 --epochs 200
 
 test: $(READY)  ## the default test suite
 	$(BIN)/pytest
