@@ -104,6 +104,13 @@ inline Vector clamp(Vector v, float bound) {
     return v < -bound ? spread(-bound) : v;
 }
 
+// to[x] = value(x, to[x]). Bytes may alias anything, so a compiler dares little in a loop that writes them; here it is
+// told that `to` is nobody else's, and the bound is a copy.
+template <class Value>
+inline void each_byte(int64_t count, uint8_t *__restrict to, Value value) {
+    for (int64_t x = 0; x < count; x++) to[x] = value(x, to[x]);
+}
+
 inline int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
 
 // Memory that starts on a cache line and is zero.
@@ -273,14 +280,16 @@ struct Single {
     static void put(Element *to, Vector v) { store(to, v); }
     static Element round(float x) { return x; }
 
-    // A: [rows, depth] elements.
-    static void product(const Element *a, const Unit *b, float *c, int rows, int columns, int depth) {
-        vector_product<Single>(a, depth, 1, b, columns, c, columns, rows, columns, depth, false);
+    // A: [rows, depth] elements. Only the first `used` columns of C are computed: widths are rounded up.
+    static void product(const Element *a, const Unit *b, float *c, int rows, int columns, int depth, int used) {
+        vector_product<Single>(a, depth, 1, b, columns, c, columns, rows, used, depth, false);
     }
 
-    // C[m, n] += the sum over cells of A[cell, m] B[cell, n]; the rooms are for what must be rearranged.
-    static void gradient(const Element *a, int m, const Element *b, int n, float *c, int cells, Unit *, Unit *, Unit *) {
-        vector_product<Single>(a, 1, m, b, n, c, n, m, n, cells, true);
+    // C[m, n] += the sum over cells of A[cell, m] B[cell, n], for the first `used` of the m; the rooms are for
+    // what must be rearranged.
+    static void gradient(const Element *a, int m, int used, const Element *b, int n, float *c, int cells, Unit *, Unit *,
+                         Unit *) {
+        vector_product<Single>(a, 1, m, b, n, c, n, used, n, cells, true);
     }
 };
 
@@ -316,8 +325,8 @@ struct Half {
     }
     static Element round(float x) { return nearest_bfloat16(x); }
 
-    static void product(const Element *a, const Unit *b, float *c, int rows, int columns, int depth) {
-        vector_product<Half>((const Unit *)a, depth / 2, 1, b, columns, c, columns, rows, columns, depth / 2, false);
+    static void product(const Element *a, const Unit *b, float *c, int rows, int columns, int depth, int used) {
+        vector_product<Half>((const Unit *)a, depth / 2, 1, b, columns, c, columns, rows, used, depth / 2, false);
     }
 
     // Interleave pairs of cells: [cells, width] elements to [cells / 2, width] units.
@@ -334,11 +343,11 @@ struct Half {
             }
     }
 
-    static void gradient(const Element *a, int m, const Element *b, int n, float *c, int cells, Unit *room_a, Unit *room_b,
-                         Unit *) {
+    static void gradient(const Element *a, int m, int used, const Element *b, int n, float *c, int cells, Unit *room_a,
+                         Unit *room_b, Unit *) {
         pair(a, cells, m, room_a);
         pair(b, cells, n, room_b);
-        vector_product<Half>(room_a, 1, m, room_b, n, c, n, m, n, cells / 2, true);
+        vector_product<Half>(room_a, 1, m, room_b, n, c, n, used, n, cells / 2, true);
     }
 };
 
@@ -362,41 +371,46 @@ struct Tiles : Half {
         ~Session() { _tile_release(); }
     };
 
+    // rows and columns are multiples of 16, depth (in units) too: blocks of 2 x 2 tiles, fewer at the ends.
     static void tiles(const Unit *a, int64_t lda, const Unit *b, int64_t ldb, float *c, int64_t ldc, int rows, int columns,
                       int depth, bool more) {
         for (int n = 0; n < columns; n += 32)
             for (int m = 0; m < rows; m += 32) {
+                bool right = n + 16 < columns, below = m + 16 < rows;
                 float *to = c + m * ldc + n;
+                _tile_zero(0);
+                _tile_zero(1);
+                _tile_zero(2);
+                _tile_zero(3);
                 if (more) {
                     _tile_loadd(0, to, ldc * 4);
-                    _tile_loadd(1, to + 16, ldc * 4);
-                    _tile_loadd(2, to + 16 * ldc, ldc * 4);
-                    _tile_loadd(3, to + 16 * ldc + 16, ldc * 4);
-                } else {
-                    _tile_zero(0);
-                    _tile_zero(1);
-                    _tile_zero(2);
-                    _tile_zero(3);
+                    if (right) _tile_loadd(1, to + 16, ldc * 4);
+                    if (below) _tile_loadd(2, to + 16 * ldc, ldc * 4);
+                    if (right && below) _tile_loadd(3, to + 16 * ldc + 16, ldc * 4);
                 }
                 for (int r = 0; r < depth; r += 16) {
                     _tile_loadd(4, a + m * lda + r, lda * 4);
-                    _tile_loadd(5, a + (m + 16) * lda + r, lda * 4);
                     _tile_loadd(6, b + r * ldb + n, ldb * 4);
-                    _tile_loadd(7, b + r * ldb + n + 16, ldb * 4);
                     _tile_dpbf16ps(0, 4, 6);
-                    _tile_dpbf16ps(1, 4, 7);
-                    _tile_dpbf16ps(2, 5, 6);
-                    _tile_dpbf16ps(3, 5, 7);
+                    if (right) {
+                        _tile_loadd(7, b + r * ldb + n + 16, ldb * 4);
+                        _tile_dpbf16ps(1, 4, 7);
+                    }
+                    if (below) {
+                        _tile_loadd(5, a + (m + 16) * lda + r, lda * 4);
+                        _tile_dpbf16ps(2, 5, 6);
+                        if (right) _tile_dpbf16ps(3, 5, 7);
+                    }
                 }
                 _tile_stored(0, to, ldc * 4);
-                _tile_stored(1, to + 16, ldc * 4);
-                _tile_stored(2, to + 16 * ldc, ldc * 4);
-                _tile_stored(3, to + 16 * ldc + 16, ldc * 4);
+                if (right) _tile_stored(1, to + 16, ldc * 4);
+                if (below) _tile_stored(2, to + 16 * ldc, ldc * 4);
+                if (right && below) _tile_stored(3, to + 16 * ldc + 16, ldc * 4);
             }
     }
 
-    static void product(const Element *a, const Unit *b, float *c, int rows, int columns, int depth) {
-        tiles((const Unit *)a, depth / 2, b, columns, c, columns, rows, columns, depth / 2, false);
+    static void product(const Element *a, const Unit *b, float *c, int rows, int columns, int depth, int used) {
+        tiles((const Unit *)a, depth / 2, b, columns, c, columns, rows, used, depth / 2, false);
     }
 
     // [rows, width] units to [width, 16 * ceil(rows / 16)] units, for rows <= 16 * blocks.
@@ -431,12 +445,12 @@ struct Tiles : Half {
         }
     }
 
-    static void gradient(const Element *a, int m, const Element *b, int n, float *c, int cells, Unit *room_a, Unit *room_b,
-                         Unit *room_c) {
+    static void gradient(const Element *a, int m, int used, const Element *b, int n, float *c, int cells, Unit *room_a,
+                         Unit *room_b, Unit *room_c) {
         pair(a, cells, m, room_c);
         transpose(room_c, cells / 2, m, room_a);
         pair(b, cells, n, room_b);
-        tiles(room_a, cells / 2, room_b, n, c, n, m, n, cells / 2, true);
+        tiles(room_a, cells / 2, room_b, n, c, n, used, n, cells / 2, true);
     }
 };
 
@@ -453,6 +467,7 @@ struct Net {
     bool deep, residual, gated, far, trained, clamped;
     float bound;
     int real_hidden, real_outputs, real_features;
+    int used_outputs, used_features;  // those laid out that hold more than zeros, in multiples of 16
     int first_far;  // filter
     Buffer<typename P::Unit> first, middle, last, first_back, middle_back, last_back;
     Buffer<float> bias_first, bias_middle, bias_last;
@@ -468,6 +483,8 @@ struct Net {
         features = int(round_up(filters * padded, P::MULTIPLE));
         hidden = int(round_up(real_hidden, P::MULTIPLE));
         outputs = int(round_up(std::max(real_outputs, padded), P::MULTIPLE));
+        used_features = filters * padded;
+        used_outputs = int(round_up(std::max(real_outputs, padded), 16));
         int end = plan.layers - 1;
         auto w_first = [&](int k, int h) { return h < real_hidden ? first_weight(from.weights[0], k, h) : 0.0f; };
         auto w_middle = [&](int k, int h) {
@@ -624,24 +641,24 @@ struct Block {
             net.far ? sense<true, true>(state) : sense<true, false>(state);
         else
             net.far ? sense<false, true>(state) : sense<false, false>(state);
-        layer(sensed, net.features, net.first, net.hidden, [&](int from, int to) {
+        layer(sensed, net.features, net.first, net.hidden, net.hidden, [&](int from, int to) {
             activate(from, to, net.bias_first, hidden1, nullptr, nullptr);
         });
         if (net.deep)
-            layer(hidden1, net.hidden, net.middle, net.hidden, [&](int from, int to) {
+            layer(hidden1, net.hidden, net.middle, net.hidden, net.hidden, [&](int from, int to) {
                 activate(from, to, net.bias_middle, above, hidden1, net.residual ? (Element *)hidden2 : nullptr);
             });
         if (!to_the_end) return;
-        P::product(top(), net.last, change, rows(), net.outputs, net.hidden);
+        P::product(top(), net.last, change, rows(), net.outputs, net.hidden, net.used_outputs);
         for (int i = 0; i < count; i++)
-            for (int k = 0; k < net.outputs; k += WIDE) add(change + i * net.outputs + k, load(net.bias_last + k));
+            for (int k = 0; k < net.used_outputs; k += WIDE) add(change + i * net.outputs + k, load(net.bias_last + k));
     }
 
     // Hand `change_back` and `kept` back through the rule: to the weights' sums and, through the perception,
     // to the state's gradient.
     void spread_back(const float *state, float *gradient, Sums<P> &sums) {
         int n = rows();
-        layer(change_back, net.outputs, net.last_back, net.hidden, [&](int from, int to) {
+        layer(change_back, net.outputs, net.last_back, net.hidden, net.hidden, [&](int from, int to) {
             if (net.residual) std::copy((float *)wide, wide + (to - from) * net.hidden, skip + from * net.hidden);
             if (net.deep)
                 through_relu(from, to, above, back2, sums.bias_middle, nullptr);
@@ -649,14 +666,14 @@ struct Block {
                 through_relu(from, to, hidden1, back1, sums.bias_first, nullptr);
         });
         if (net.deep) {
-            layer(back2, net.hidden, net.middle_back, net.hidden, [&](int from, int to) {
+            layer(back2, net.hidden, net.middle_back, net.hidden, net.hidden, [&](int from, int to) {
                 through_relu(from, to, hidden1, back1, sums.bias_first, net.residual ? (const float *)skip : nullptr);
             });
-            P::gradient(hidden1, net.hidden, back2, net.hidden, sums.middle, n, room_a, room_b, room_c);
+            P::gradient(hidden1, net.hidden, net.hidden, back2, net.hidden, sums.middle, n, room_a, room_b, room_c);
         }
-        P::gradient(change_back, net.outputs, top(), net.hidden, sums.last, n, room_a, room_b, room_c);
-        P::gradient(sensed, net.features, back1, net.hidden, sums.first, n, room_a, room_b, room_c);
-        layer(back1, net.hidden, net.first_back, net.features, [&](int from, int to) {
+        P::gradient(change_back, net.outputs, net.used_outputs, top(), net.hidden, sums.last, n, room_a, room_b, room_c);
+        P::gradient(sensed, net.features, net.used_features, back1, net.hidden, sums.first, n, room_a, room_b, room_c);
+        layer(back1, net.hidden, net.first_back, net.features, net.used_features, [&](int from, int to) {
             to = std::min(to, count);
             if (net.trained) {
                 net.far ? unsense<true, true>(from, to, gradient) : unsense<true, false>(from, to, gradient);
@@ -672,10 +689,10 @@ private:
 
     // A matrix product, chunk by chunk: its result is in `wide` when use(first cell, one past the last) is called.
     template <class Use>
-    void layer(const Element *from, int depth, const Unit *weights, int columns, Use use) {
+    void layer(const Element *from, int depth, const Unit *weights, int columns, int used, Use use) {
         for (int i = 0; i < rows(); i += CHUNK) {
             int end = std::min(i + CHUNK, rows());
-            P::product(from + int64_t(i) * depth, weights, wide, end - i, columns, depth);
+            P::product(from + int64_t(i) * depth, weights, wide, end - i, columns, depth, used);
             use(i, end);
         }
     }
@@ -884,16 +901,17 @@ struct Alphas {
     template <int reach>
     void near(int b, int y, uint8_t *room, uint8_t *near) const {
         const uint8_t *from = row(b, y) - BORDER;
-        for (int64_t x = 0; x < pitch; x++) {
+        const int64_t line = pitch;
+        each_byte(line, room, [=](int64_t x, uint8_t) {
             uint8_t any = 0;
-            for (int k = -reach; k <= reach; k++) any |= from[k * pitch + x];
-            room[x] = any;
-        }
-        for (int x = 0; x < width; x++) {
+            for (int k = -reach; k <= reach; k++) any |= from[k * line + x];
+            return any;
+        });
+        each_byte(width, near, [=](int64_t x, uint8_t) {
             uint8_t any = 0;
             for (int k = -reach; k <= reach; k++) any |= room[x + BORDER + k];
-            near[x] = any;
-        }
+            return any;
+        });
     }
 };
 
@@ -903,7 +921,7 @@ void fire_row(const Plan &plan, uint32_t word, uint8_t *fired) {
         return;
     }
     uint32_t threshold = uint32_t(plan.threshold);
-    for (int x = 0; x < plan.width; x++) fired[x] = pcg(uint32_t(x) + word) < threshold;
+    each_byte(plan.width, fired, [=](int64_t x, uint8_t) { return pcg(uint32_t(x) + word) < threshold; });
 }
 
 inline bool gate_fires(float logit, uint32_t word) {
@@ -1083,11 +1101,11 @@ private:
             int64_t look = alphas ? alphas_next->row(band.sample, y) - looked : 0;
             if (marks) {
                 uint8_t unknown = net.gated ? LIVES : LIVES | FIRED;
-                for (int x = 0; x < grid.width; x++) marks[mark + x] = uint8_t((fired[x] | LIVES) & unknown);
+                each_byte(grid.width, marks + mark, [=](int64_t x, uint8_t) { return (fired[x] | LIVES) & unknown; });
             }
             if (alphas) {
                 alphas->template near<2>(band.sample, y, member.room, near);
-                for (int x = 0; x < grid.width; x++) fired[x] &= near[x];
+                each_byte(grid.width, fired, [=](int64_t x, uint8_t fires) { return fires & near[x]; });
             }
             int count = member.list(grid.width, [&](int x) { return fired[x]; });
             for (int i = 0; i < count; i++) {
@@ -1131,12 +1149,12 @@ private:
         uint8_t *lives = member.fired, *are = member.near, *enough = then.row(b, y);
         before.template near<1>(b, y, member.room, lives);
         after.template near<1>(b, y, member.room, are);
-        for (int x = 0; x < grid.width; x++) lives[x] &= are[x];
+        each_byte(grid.width, lives, [=](int64_t x, uint8_t were) { return were & are[x]; });
         const uint8_t *had = after.row(b, y);
-        for (int x = 0; x < grid.width; x++) enough[x] = had[x] & lives[x];
+        each_byte(grid.width, enough, [=](int64_t x, uint8_t) { return had[x] & lives[x]; });
         then.finish_row(b, y);
         if (marks)
-            for (int x = 0; x < grid.width; x++) marks[grid.mark(b, y) + x] &= uint8_t(-lives[x]);
+            each_byte(grid.width, marks + grid.mark(b, y), [=](int64_t x, uint8_t mark) { return mark * lives[x]; });
         float *cells = row(next, b, y);
         for (int x = 0; x < grid.width; x++)
             if (!lives[x]) std::memset(cells + int64_t(x) * grid.channels, 0, sizeof(float) * size_t(grid.channels));
