@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from importlib.resources import files
 from pathlib import Path
 
@@ -24,12 +25,13 @@ def find(name: str) -> Path:
     """
     if name in names():
         return _HERE / f"{name}.safetensors"
-    path = Path(name).expanduser()
-    if path.is_dir():
-        if not (path / MODEL).is_file():
-            raise BadRequest(f"the folder {name} has no {MODEL}")
-        return path / MODEL
-    if path.is_file():
-        return path
+    with contextlib.suppress(OSError, RuntimeError):  # a name too long for a file, or ~nobody
+        path = Path(name).expanduser()
+        if path.is_dir():
+            if not (path / MODEL).is_file():
+                raise BadRequest(f"the folder {name} has no {MODEL}")
+            return path / MODEL
+        if path.is_file():
+            return path
     hint = nearest(name, names()) or f": the shipped ones are {', '.join(names())}"
     raise BadRequest(f"there is no model {name!r}{hint}")

@@ -68,7 +68,7 @@ def _step_time(device: torch.device) -> str:
     import torch
 
     from petri import devices
-    from petri.growth.architectures import architecture
+    from petri.growth.catalogue import architecture
     from petri.nca import Automaton, Spec
 
     automaton = Automaton(Spec(**architecture("spiral"))).to(device)

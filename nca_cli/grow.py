@@ -77,12 +77,14 @@ def grow(
     if target is None:
         raise BadRequest("say what to grow: petri grow TARGET (petri targets lists the patterns)")
 
-    from petri import devices, targets
+    from petri import targets
+
+    drawn = targets.load(target, res)
+
+    from petri import devices  # torch takes seconds to import: a typing error is found before
     from petri.growth import grow as growing
     from petri.growth.recipe import make_recipe
 
-    chosen = devices.choose(device)
-    drawn = targets.load(target, res)
     asked = {
         "perception": perception, "hidden": hidden, "layers": layers, "residual": residual, "gated": gated,
     }  # fmt: skip
@@ -97,7 +99,7 @@ def grow(
         truncate=truncate,
         seed=seed,
     )
-    run, trainer = growing.start(recipe, drawn, out, name, chosen)
+    run, trainer = growing.start(recipe, drawn, out, name, devices.choose(device))
     _watch(run, trainer, 0.0, drawn.notes)
 
 
@@ -123,7 +125,7 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...]) -
 
     recipe, device = run.recipe, trainer.target.device.type
     out.print(
-        f"[bold]{escape(recipe.target)}[/] · {recipe.res}×{recipe.res} cells · {recipe.spec.describe()} · "
+        f"[bold]{escape(recipe.name)}[/] · {recipe.res}×{recipe.res} cells · {recipe.spec.describe()} · "
         f"{recipe.spec.parameters:,} parameters · {device}",
         soft_wrap=True,
     )
@@ -134,9 +136,14 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...]) -
             notes += (f"by PyTorch alone, several times slower: {status}",)
     for note in notes:
         out.print(f"[dim]{escape(note)}[/]", soft_wrap=True)
-    display = GrowDisplay(f"growing {recipe.target}")
-    with interruptible(display), display:
-        result = growing.train(run, trainer, display, seconds=seconds, stop=lambda: display.stopping)
+    display = GrowDisplay(f"growing {recipe.name}")
+    try:
+        with interruptible(display), display:
+            result = growing.train(run, trainer, display, seconds=seconds, stop=lambda: display.stopping)
+    except KeyboardInterrupt:
+        folder = shlex.quote(str(run.folder))
+        out.print(f"stopped at once; go on from the last checkpoint:  petri grow --resume {escape(folder)}")
+        raise
     _conclude(recipe, result)
     if not result.finished:
         raise typer.Exit(130)
@@ -146,15 +153,15 @@ def _conclude(recipe: Recipe, result: Result) -> None:
     from rich.markup import escape
 
     from petri.console import duration, grid, out
-    from petri.growth.grow import REPORT_LOSS
+    from petri.growth.catalogue import TABLE_5
 
     loss, folder = result.loss, escape(str(result.folder))
     quoted = escape(shlex.quote(str(result.folder)))
     said = f"{loss.loss:.4f}"
-    if recipe.target in REPORT_LOSS:
-        said += f" (the report, at 256²: {REPORT_LOSS[recipe.target]:.3f})"
+    if recipe.target in TABLE_5:
+        said += f" (the report, at 256²: {TABLE_5[recipe.target]:.3f})"
     done = "grown" if result.finished else f"stopped at epoch {result.epochs:,} of {recipe.epochs:,}"
-    out.print(f"\n[bold]{escape(recipe.target)} {done}[/] in {duration(result.seconds)}")
+    out.print(f"\n[bold]{escape(recipe.name)} {done}[/] in {duration(result.seconds)}")
     rows = [
         ("loss from the seed", said),
         (f"after {loss.steps} steps", f"{loss.pattern:.4f} mean squared error"),

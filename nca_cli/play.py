@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,11 +16,8 @@ from petri.errors import BadRequest
 if TYPE_CHECKING:
     import numpy as np
 
-    from petri.modelfile import Model
 
-SIZE = 72  # cells, where a model does not say what it was trained on
-STEPS = 200
-HOLE = (0.6, 0.45)  # beside the centre, so that part of the outline goes too
+PICTURES_BYTES = 2_000_000_000  # of an animation, all of which is held at once
 
 
 def play(
@@ -51,55 +49,26 @@ def play(
 ) -> None:
     """Grow MODEL from a single cell."""
     from petri import devices, images, modelfile, models
+    from petri.film import EVERY, film
 
     if out is not None:
         images.check_name(out)
-    chosen = devices.choose(device)
     loaded = modelfile.read(models.find(model))
-    loaded.automaton.to(chosen)
-    trained_size, trained_steps = _as_trained(loaded)
-    size = size or trained_size
-    pictures = _pictures(loaded, size, steps or 2 * trained_steps, seed, damage)
+    size, steps = size or loaded.res, steps or 2 * loaded.steps
+    zoom = zoom or max(1, 512 // size)
+    if out is not None and out.suffix.lower() in images.ANIMATED:
+        needed = (steps // EVERY + 2) * (size * zoom) ** 2 * 3
+        if needed > PICTURES_BYTES:
+            raise BadRequest(
+                f"{steps} steps of {size * zoom}×{size * zoom} pixels are {needed / 1e9:,.0f} GB of pictures, at "
+                f"most {PICTURES_BYTES / 1e9:.0f} are made: lower --steps, --size or --zoom"
+            )
+    automaton = loaded.automaton.to(devices.choose(device))
+    pictures = film(automaton, size, steps, seed=seed, damage_at=steps // 2 if damage else None)
     if out is not None:
-        _save(out, pictures, zoom or max(1, 512 // size), fps)
+        _save(out, pictures, zoom, fps)
     else:
         _show(loaded.target, pictures, fps)
-
-
-def _as_trained(model: Model) -> tuple[int, int]:
-    """Cells along a side and most steps to grow; ours to check, since a file may say anything."""
-    recipe = model.training.get("recipe")
-    recipe = recipe if isinstance(recipe, dict) else {}
-    size, steps = recipe.get("res"), recipe.get("steps")
-    steps = steps[-1] if isinstance(steps, list) and steps else None
-    return (
-        size if isinstance(size, int) and 8 <= size <= 4096 else SIZE,
-        steps if isinstance(steps, int) and 1 <= steps <= 50_000 else STEPS // 2,
-    )
-
-
-def _pictures(
-    model: Model, size: int, steps: int, seed: int, damage: bool
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Each second step's number and picture, uint8 `[size, size, 3]`."""
-    import torch
-
-    from petri.evaluation.damage import cut_circle
-    from petri.images import picture
-
-    automaton = model.automaton
-    state = automaton.seed_state(size)
-    yield 0, picture(state[0], automaton.spec)
-    step = 0
-    while step < steps:
-        count = min(2, steps - step)
-        if damage and step <= steps // 2 < step + count:
-            state = cut_circle(state, x=HOLE[0], y=HOLE[1])
-            yield step, picture(state[0], automaton.spec)
-        with torch.no_grad():
-            state = automaton.rollout(state, count, seed=seed, start=step)
-        step += count
-        yield step, picture(state[0], automaton.spec)
 
 
 def _save(path: Path, pictures: Iterator[tuple[int, np.ndarray]], zoom: int, fps: int) -> None:
@@ -109,17 +78,14 @@ def _save(path: Path, pictures: Iterator[tuple[int, np.ndarray]], zoom: int, fps
     from petri.console import out
 
     try:
-        frames = [images.enlarge(rgb, zoom) for _, rgb in pictures]
         if path.suffix.lower() in images.STILL:
-            images.save_picture(path, frames[-1])
+            last = deque(pictures, maxlen=1)[0][1]
+            images.save_picture(path, images.enlarge(last, zoom))
         else:
-            images.save_animation(path, frames, fps=fps)
+            images.save_animation(path, [images.enlarge(rgb, zoom) for _, rgb in pictures], fps=fps)
     except OSError as error:
         raise BadRequest(f"cannot write {path}: {error.strerror or error}") from None
-    height, width = frames[-1].shape[:2]
-    out.print(
-        f"[bold]{escape(str(path))}[/] · {width}×{height} pixels · {path.stat().st_size / 1000:,.0f} kB"
-    )
+    out.print(f"[bold]{escape(str(path))}[/] · {path.stat().st_size / 1000:,.0f} kB")
 
 
 def _show(name: str, pictures: Iterator[tuple[int, np.ndarray]], fps: int) -> None:

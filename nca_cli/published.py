@@ -8,12 +8,15 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Turn models that others have published into petri's.", no_args_is_help=True)
+from nca_cli import alone
+
+app = typer.Typer(help="Turn models that others have published into petri's.", invoke_without_command=True)
 
 
 @app.callback()
-def import_() -> None:
+def import_(context: typer.Context) -> None:
     """Turn models that others have published into petri's."""
+    alone.show_help(context)
 
 
 @app.command()

@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from nca_cli import doctor, grow, play, published, targets
+from nca_cli import alone, doctor, grow, play, published, targets
 from petri.errors import BadRequest, RunFailed
 from petri.version import __version__
 
 app = typer.Typer(
     name="petri",
     help="Grow patterns from a single cell.",
-    no_args_is_help=True,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 app.command("grow")(grow.grow)
@@ -24,7 +25,7 @@ app.add_typer(published.app, name="import")
 app.command("doctor")(doctor.doctor)
 
 BAD_REQUEST, FAILED, INTERRUPTED = 2, 1, 130
-UsageError = typer.BadParameter.__mro__[1]  # typer brings its own copy of click, or uses click's
+UsageError = typer.BadParameter.__mro__[1]  # of click, or of the copy of it within typer
 
 
 def _version(asked: bool) -> None:
@@ -35,12 +36,14 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def petri(
+    context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from.")] = False,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
 ) -> None:
     """Grow patterns from a single cell."""
+    alone.show_help(context)
 
 
 def main() -> None:

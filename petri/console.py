@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,15 +23,25 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-out = Console(highlight=False)
+
+class _Console(Console):
+    """A console whose reader may go away: whoever closes the output does not end the run."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+out = _Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
+SHADES = " .:-=+*#%@"  # dark to bright, where there are no colours
 PLAIN_EVERY = 10.0  # seconds between lines where the output is no terminal
-PICTURE_COLUMNS = 40
+PICTURE_COLUMNS, NUMBERS_COLUMNS = 40, 36
 
 
 def half_blocks(rgb: np.ndarray, columns: int, rows: int) -> Text:
-    """Draw a picture with two pixels a character.
+    """Draw a picture with two pixels a character; in shades of grey letters where there are no colours.
 
     Args:
         rgb: uint8 `[height, width, 3]`; made smaller if it does not fit, never larger.
@@ -42,8 +54,14 @@ def half_blocks(rgb: np.ndarray, columns: int, rows: int) -> Text:
     size = max(1, int(image.width * scale)), max(2, int(image.height * scale) // 2 * 2)
     if size != image.size:
         image = image.resize(size, Image.Resampling.BOX)
-    pixels = image.tobytes()
     text = Text(no_wrap=True)
+    if out.color_system is None or out.no_color:
+        shades = image.convert("L").resize((size[0], size[1] // 2), Image.Resampling.BOX).tobytes()
+        for row in range(0, len(shades), size[0]):
+            line = shades[row : row + size[0]]
+            text.append("\n" * (row > 0) + "".join(SHADES[value * len(SHADES) // 256] for value in line))
+        return text
+    pixels = image.tobytes()
     for row in range(0, size[1], 2):
         if row:
             text.append("\n")
@@ -130,7 +148,6 @@ class GrowDisplay:
         numbers = grid(
             ("epoch", f"{now.epoch:,} of {now.epochs:,}"),
             ("loss", f"{now.loss:.4f}"),
-            ("best", f"{now.best:.4f}"),
             ("steps/s", f"{now.steps_per_second:,.0f}"),
             ("trained", duration(now.seconds)),
             ("left", duration(now.seconds_left)),
@@ -143,10 +160,17 @@ class GrowDisplay:
         side.add_row(numbers)
         side.add_row("")
         side.add_row(Text(next_line, "dim"))
-        rows = max(4, min(PICTURE_COLUMNS // 2, out.height - 3))
-        columns = max(8, min(PICTURE_COLUMNS, out.width - 40))
+        beside = out.width >= PICTURE_COLUMNS + NUMBERS_COLUMNS
+        spare = (out.width - NUMBERS_COLUMNS, out.height - 3) if beside else (out.width, out.height - 14)
+        picture = half_blocks(
+            now.picture, min(PICTURE_COLUMNS, max(8, spare[0])), min(PICTURE_COLUMNS // 2, max(4, spare[1]))
+        )
         whole = Table.grid(padding=(0, 3))
-        whole.add_row(half_blocks(now.picture, columns, rows), side)
+        if beside:
+            whole.add_row(picture, side)
+        else:
+            whole.add_row(picture)
+            whole.add_row(side)
         return whole
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,11 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def is_unfinished(path: Path) -> bool:
+    """Whether this is what `replacing` leaves behind if its process is killed."""
+    return re.fullmatch(r"\.[^.]+-[a-z0-9_]{8}\.\w+", path.name) is not None
 
 
 def write_whole(path: Path, content: bytes | str) -> None:

@@ -42,10 +42,10 @@ def enlarge(rgb: np.ndarray, zoom: int) -> np.ndarray:
 
 
 def check_name(path: Path) -> None:
-    """Refuse a file name whose ending is none that can be written.
+    """Refuse a file that cannot be written, before anything is computed for it.
 
     Raises:
-        BadRequest: unknown ending, or `.mp4` without the library it needs.
+        BadRequest: unknown ending, `.mp4` without the library it needs, or a folder that is not there.
     """
     ending = path.suffix.lower()
     if ending not in STILL + ANIMATED:
@@ -55,6 +55,8 @@ def check_name(path: Path) -> None:
             import av  # noqa: F401
         except ImportError:
             raise BadRequest('MP4 needs an extra: pip install "petri-nca[mp4]"') from None
+    if not path.parent.is_dir():
+        raise BadRequest(f"cannot write {path}: there is no folder {path.parent}")
 
 
 def save_picture(path: Path, rgb: np.ndarray) -> None:
@@ -76,6 +78,8 @@ def save_animation(path: Path, frames: list[np.ndarray], *, fps: int) -> None:
         duration = [round(1000 / fps)] * len(rest) + [2000]
         options = {"save_all": True, "append_images": rest, "duration": duration, "loop": 0}
         if path.suffix.lower() == ".gif":
+            # It counts in hundredths of a second, and browsers slow down what is shorter than two.
+            options["duration"] = [max(20, round(100 / fps) * 10)] * len(rest) + [2000]
             # One palette for the whole growth: colours do not flicker.
             some = frames[:: max(1, len(frames) // 8)]
             palette = Image.fromarray(np.concatenate([*some, frames[-1]])).quantize(256)

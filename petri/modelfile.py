@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from petri import checks
 from petri.errors import BadRequest
 from petri.files import write_whole
 from petri.nca import Automaton, Spec
@@ -31,6 +32,24 @@ class Model:
     automaton: Automaton
     target: str  # name of what it grows
     training: dict[str, Any] = field(default_factory=dict)  # how it was trained; JSON values
+
+    @property
+    def res(self) -> int:
+        """Cells along a side that it was trained on; 72, the field's usual size, if it does not say."""
+        res = self._recipe.get("res")
+        return res if isinstance(res, int) and 8 <= res <= 4096 else 72
+
+    @property
+    def steps(self) -> int:
+        """Most steps that it was trained to grow in; 100 if it does not say."""
+        steps = self._recipe.get("steps")
+        most = steps[-1] if isinstance(steps, list) and steps else None
+        return most if isinstance(most, int) and 1 <= most <= 50_000 else 100
+
+    @property
+    def _recipe(self) -> dict[str, Any]:
+        recipe = self.training.get("recipe")
+        return recipe if isinstance(recipe, dict) else {}
 
 
 def weights(automaton: Automaton) -> dict[str, Tensor]:
@@ -91,8 +110,9 @@ def _check(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Model:
     if metadata["schema"] != SCHEMA:
         raise BadRequest(
             f"schema must be {SCHEMA}, got {metadata['schema']!r}: "
-            f"written by petri {metadata['version']}, this is {__version__}"
+            f"written by petri {metadata['version']!r}, this is {__version__}"
         )
+    checks.printable("target", metadata["target"])
     automaton = Automaton(Spec.from_json(metadata["spec"]))
     expected = weights(automaton)
     for name in sorted(expected.keys() ^ tensors.keys()):

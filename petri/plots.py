@@ -20,7 +20,8 @@ def save_loss(path: Path, losses: list[float], *, reference: float | None) -> No
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     epochs = range(1, len(losses) + 1)
-    axes.plot(epochs, losses, color="#2a6f97", linewidth=1)
+    axes.plot(epochs, losses, color="#2a6f97", linewidth=1, marker="." if len(losses) < 10 else None)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     if reference is not None:
         axes.axhline(reference, color="#888888", linewidth=1, linestyle="--")
         axes.annotate(f"the report: {reference}", (1, reference), xycoords=("axes fraction", "data"),

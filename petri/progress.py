@@ -16,7 +16,6 @@ class Progress:
     epoch: int
     epochs: int
     loss: float  # mean of the epochs since the last report
-    best: float  # the lowest such mean so far
     seconds: float  # trained, over all sessions of the run
     seconds_left: float
     steps_per_second: float  # of the whole batch

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 import re
 import shutil
 from pathlib import Path
 
+import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from petri import checks
 from petri.errors import BadRequest
-from petri.files import replacing, write_whole
+from petri.files import is_unfinished, replacing, write_whole
 from petri.growth.recipe import Recipe
 
 COLUMNS = ("epoch", "loss", "pattern", "stability", "overflow", "learning_rate", "steps", "seconds")
-SCHEMA = "1"  # of the checkpoint
+CHECKPOINT, SCHEMA = "checkpoint.safetensors", "1"
+LOCK = ".lock"
+ROWS = "rows"  # the metrics' name in a checkpoint
 
 
 class Run:
@@ -34,7 +37,7 @@ class Run:
         self.folder = folder
         self.recipe = recipe
         self.rows: list[tuple[float, ...]] = []
-        self._lock = FileLock(folder / ".lock")
+        self._lock = FileLock(folder / LOCK)
 
     @classmethod
     def create(cls, parent: Path, name: str | None, recipe: Recipe, *, room: int) -> Run:
@@ -49,8 +52,10 @@ class Run:
         Raises:
             BadRequest: the name is taken or unusable, the disk is too full or cannot be written.
         """
-        if name is not None and (not name.strip(". ") or set(name) & set('/\\:*?"<>|\0')):
-            raise BadRequest(f"name must be that of a folder, without slashes and the like, got {name!r}")
+        if name is not None:
+            checks.printable("name", name, 100)
+            if not name.strip(". ") or set(name) & set('/\\:*?"<>|'):
+                raise BadRequest(f"name must be that of a folder, without slashes and the like, got {name!r}")
         folder = parent / (name or slug(recipe))
         number = 1
         try:
@@ -73,7 +78,11 @@ class Run:
                     folder = parent / f"{slug(recipe)}-{number}"
             run = cls(folder, recipe)
             run._acquire()
-            write_whole(folder / "recipe.toml", recipe.to_toml())
+            try:
+                write_whole(run.path("recipe.toml"), recipe.to_toml())
+            except OSError:
+                run.discard()
+                raise
         except OSError as error:
             raise BadRequest(f"cannot write to {folder}: {error.strerror or error}") from None
         return run
@@ -103,28 +112,40 @@ class Run:
             raise BadRequest(f"{self.folder} is in use by another process") from None
         except OSError as error:
             raise BadRequest(f"cannot write to {self.folder}: {error.strerror or error}") from None
+        for path in self.folder.iterdir():
+            if is_unfinished(path):  # of a process that was killed while it wrote
+                path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let other processes have the folder."""
         self._lock.release()
+
+    def discard(self) -> None:
+        """Remove the folder: the run could not begin."""
+        self.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def path(self, name: str) -> Path:
         """A file of this run."""
         return self.folder / name
 
     def write_checkpoint(self, tensors: dict[str, Tensor], epoch: int, seconds: float) -> None:
-        """Save the metrics, then what training needs to go on, each whole or not at all."""
-        self.write_metrics()
+        """Save what training needs to go on, then the metrics, each whole or not at all.
+
+        Raises:
+            OSError: the disk is full or cannot be written; what was there before is as it was.
+        """
         metadata = {
-            "format": "petri checkpoint",
-            "schema": SCHEMA,
-            "epoch": str(epoch),
-            "seconds": repr(seconds),
-        }
-        with replacing(self.path("checkpoint.safetensors")) as temporary:
-            save_file(
-                {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata
-            )
+            "format": "petri checkpoint", "schema": SCHEMA, "epoch": str(epoch), "seconds": repr(seconds)
+        }  # fmt: skip
+        rows = torch.tensor(self.rows, dtype=torch.float64).reshape(-1, len(COLUMNS))
+        saved = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()} | {ROWS: rows}
+        with replacing(self.path(CHECKPOINT)) as temporary:
+            try:
+                save_file(saved, temporary, metadata)
+            except SafetensorError as error:  # it says so of a full disk
+                raise OSError(str(error)) from None
+        self.write_metrics()
 
     def read_checkpoint(self, like: dict[str, Tensor]) -> tuple[dict[str, Tensor], int, float] | None:
         """Read what `write_checkpoint` saved; None if there is none yet.
@@ -138,24 +159,30 @@ class Run:
         Raises:
             BadRequest: damaged, or does not fit the recipe; the message names the field.
         """
-        path = self.path("checkpoint.safetensors")
+        path = self.path(CHECKPOINT)
         if not path.is_file():
             return None
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
+            if metadata.get("format") != "petri checkpoint" or metadata.get("schema") != SCHEMA:
+                raise BadRequest(f"{path} is not a checkpoint of schema {SCHEMA}")
+            epoch, seconds, rows = int(metadata["epoch"]), float(metadata["seconds"]), tensors.pop(ROWS)
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            if isinstance(error, BadRequest):
+                raise
             raise BadRequest(f"{path} is not a checkpoint: {error}") from None
-        if metadata.get("format") != "petri checkpoint" or metadata.get("schema") != SCHEMA:
-            raise BadRequest(f"{path} is not a checkpoint of schema {SCHEMA}")
-        for name in like.keys() ^ tensors.keys():
+        for name in sorted(like.keys() ^ tensors.keys()):
             raise BadRequest(f"{path}: {name} is {'missing' if name in like else 'not known'}")
         for name, tensor in like.items():
-            if tensors[name].shape != tensor.shape or tensors[name].dtype != tensor.dtype:
+            # The state of a generator differs between kinds of device; the trainer sees to it.
+            fits = tensors[name].shape == tensor.shape or name == "draws"
+            if not fits or tensors[name].dtype != tensor.dtype:
                 raise BadRequest(f"{path}: {name} does not fit the recipe")
-        epoch, seconds = int(metadata["epoch"]), float(metadata["seconds"])
-        self.rows = self._read_metrics()[:epoch]
+        if rows.shape != (epoch, len(COLUMNS)):
+            raise BadRequest(f"{path}: {ROWS} does not fit the epoch {epoch}")
+        self.rows = [tuple(row) for row in rows.tolist()]
         return tensors, epoch, seconds
 
     def write_metrics(self) -> None:
@@ -166,18 +193,13 @@ class Run:
         writer.writerows([f"{value:.6g}" for value in row] for row in self.rows)
         write_whole(self.path("metrics.csv"), text.getvalue())
 
-    def _read_metrics(self) -> list[tuple[float, ...]]:
-        with self.path("metrics.csv").open(newline="", encoding="utf-8") as file:
-            return [tuple(map(float, row)) for row in list(csv.reader(file))[1:]]
-
 
 def slug(recipe: Recipe) -> str:
-    """A folder name for a recipe: `circle-64`; of a file only its stem, of symbols their codes."""
-    target = recipe.target
-    if os.sep in target or "/" in target or Path(target).is_file():
-        target = Path(target).stem
-    words = [c if c.isalnum() or c in "-_" else f"-{ord(c):x}" if ord(c) > 127 else "-" for c in target]
-    return re.sub("-+", "-", "".join(words)).strip("-").lower()[:60] + f"-{recipe.res}"
+    """A folder name for a recipe: `circle-64`; of a file its stem, of symbols their codes."""
+    name = recipe.name if ":" in recipe.name else Path(recipe.name).stem
+    letters = [c if c.isalnum() or c in "-_" else f"-{ord(c):x}" if ord(c) > 127 else "-" for c in name]
+    words = re.sub("-+", "-", "".join(letters)).strip("-").lower()[:60]
+    return f"{words or 'run'}-{recipe.res}"
 
 
 def megabytes(count: int) -> str:

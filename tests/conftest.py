@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -42,12 +39,3 @@ def random_automaton():
         return automaton
 
     return make
-
-
-@pytest.fixture(scope="session")
-def shared_data():
-    """The folder of published models and pictures that lies beside a checkout."""
-    folder = Path(os.environ.get("PETRI_DATA", Path(__file__).parents[2] / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"needs the data in {folder}; PETRI_DATA names another folder")
-    return folder

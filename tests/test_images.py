@@ -49,6 +49,13 @@ def test_mp4_can_be_read_back(tmp_path):
     assert abs(frames[-1].astype(int) - FRAMES[-1]).max() < 12
 
 
+@pytest.mark.parametrize(("fps", "milliseconds"), [(20, 50), (30, 30), (60, 20)])
+def test_a_gif_keeps_to_hundredths_that_browsers_play(tmp_path, fps, milliseconds):
+    images.save_animation(tmp_path / "a.gif", FRAMES, fps=fps)
+    with Image.open(tmp_path / "a.gif") as read:
+        assert read.info["duration"] == milliseconds
+
+
 @pytest.mark.parametrize("name", ["a.tiff", "a", "gif"])
 def test_an_ending_that_cannot_be_written_is_refused(tmp_path, name):
     with pytest.raises(BadRequest, match="must end in one of"):

@@ -83,7 +83,7 @@ METADATA = [  # a field, what it becomes (None: it is left out), what the messag
     ("format", None, "lacks format = petri"),
     ("format", "pt", "lacks format = petri"),
     ("schema", None, "the metadata lacks schema"),
-    ("schema", "2", "schema must be 1, got '2': written by petri 9.9"),
+    ("schema", "2", "schema must be 1, got '2': written by petri '9.9'"),
     ("version", None, "the metadata lacks version"),
     ("target", None, "the metadata lacks target"),
     ("training", None, "the metadata lacks training"),

@@ -3,15 +3,18 @@ from __future__ import annotations
 import base64
 import functools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from petri import modelfile
+from petri import modelfile, targets
 from petri.errors import BadRequest
 from petri.published import read_distill
+
+PUBLISHED = Path(__file__).parent / "data" / "distill"
 
 # What the models grow: how many cells are not empty, rows and columns they lie in, colour of what is there.
 GROWN = {
@@ -22,12 +25,12 @@ GROWN = {
 
 
 @pytest.fixture(scope="module")
-def grown(shared_data):
+def grown():
     """Grow a model by its name on 72×72 cells; the automaton, its state after 100 and after 150 steps."""
 
     @functools.cache
     def grow(name):
-        automaton = read_distill(shared_data / "distill" / f"{name}.json").automaton
+        automaton = read_distill(PUBLISHED / f"{name}.json").automaton
         with torch.no_grad():
             early = automaton.rollout(automaton.seed_state(72), 100, engine="torch")
             return automaton, early, automaton.rollout(early, 50, start=100, engine="torch")
@@ -38,8 +41,8 @@ def grown(shared_data):
 @pytest.mark.parametrize(
     ("name", "trained_to"), [("ex1_lizard", "grow"), ("ex2_eye", "persist"), ("ex3_butterfly", "regenerate")]
 )
-def test_provenance_travels_with_the_model(name, trained_to, shared_data, tmp_path):
-    modelfile.write(tmp_path / "m", read_distill(shared_data / "distill" / f"{name}.json"))
+def test_provenance_travels_with_the_model(name, trained_to, tmp_path):
+    modelfile.write(tmp_path / "m", read_distill(PUBLISHED / f"{name}.json"))
     model = modelfile.read(tmp_path / "m")
     assert model.target == name[4:] and model.automaton.spec.parameters == 8336
     assert model.training["trained_to"] == trained_to and model.training["imported"] is True
@@ -67,10 +70,10 @@ def silhouette(path):
     return torch.tensor(np.pad(np.asarray(alpha) > 25, 16))
 
 
-def test_lizard_looks_the_way_of_the_emoji(grown, shared_data):
+def test_lizard_looks_the_way_of_the_emoji(grown):
     """The drawing is another one, but its pose is the same: no mirrored or turned silhouette fits as well."""
     cells = grown("ex1_lizard")[2][0, 3] > 0.1
-    there = silhouette(shared_data / "emoji" / "lizard.png")
+    there = silhouette(Path(targets.__file__).parent / "emoji" / "emoji_u1f98e.png")
     ways = [turned.rot90(quarter) for turned in (cells, cells.flip(1)) for quarter in range(4)]
     upright, *others = (float((way & there).sum() / (way | there).sum()) for way in ways)
     assert upright > 0.53 > max(others)

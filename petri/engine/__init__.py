@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from petri.engine import native, plain
 from petri.engine.native import native_status
@@ -19,6 +21,8 @@ __all__ = ["ENGINES", "PRECISIONS", "multiplies_bfloat16", "native_status", "rol
 
 ENGINES = ("auto", "torch", "native")
 PRECISIONS = ("auto", "float32", "bfloat16")
+SEGMENT = 16  # steps: the report's gradient checkpointing
+KEPT_BYTES = 1_000_000_000  # of states that the native step may keep
 
 
 def rollout(
@@ -43,7 +47,29 @@ def rollout(
     if steps == 0 or state.numel() == 0:
         return state
     chosen = plain if engine == "torch" or reason else native
-    return chosen.rollout(automaton, state, steps, seeds=seeds, start=start, bfloat16=bfloat16)
+
+    def segment(state: Tensor, first: int, last: int) -> Tensor:
+        return chosen.rollout(automaton, state, last - first, seeds=seeds, start=first, bfloat16=bfloat16)
+
+    end = start + steps
+    length = _segment(chosen, state) if torch.is_grad_enabled() else steps
+    if length >= steps:
+        return segment(state, start, end)
+    for first in range(start, end, length):
+        # Who fires is a function of the step's number, so computing again gives the same cells.
+        last = min(first + length, end)
+        state = checkpoint(segment, state, first, last, use_reentrant=False, preserve_rng_state=False)
+    return state
+
+
+def _segment(chosen: ModuleType, state: Tensor) -> int:
+    """Steps after which the backward pass keeps a state and computes the others again.
+
+    The native step keeps nothing but states, so it can afford more of them.
+    """
+    if chosen is plain:
+        return SEGMENT
+    return max(SEGMENT, KEPT_BYTES // (state.numel() * 4))
 
 
 def _obstacle(automaton: Automaton, state: Tensor) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,31 +13,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from petri import images, modelfile, plots
+from petri import images, memory, modelfile, plots
 from petri.errors import BadRequest, RunFailed
 from petri.evaluation.report import ReportLoss, report_loss
+from petri.film import film
+from petri.growth.catalogue import TABLE_5
 from petri.growth.recipe import Recipe
 from petri.growth.trainer import Epoch, Trainer
 from petri.progress import Observer, Progress
-from petri.runs import Run
+from petri.runs import CHECKPOINT, Run
 from petri.targets import Target
 
-# Table 5 of the report: pattern + ½ stability + ⅒ overflow, at 256².
-REPORT_LOSS = {
-    "spiral": 0.017,
-    "voronoi": 0.027,
-    "checkerboard": 0.033,
-    "braid": 0.045,
-    "circle": 0.048,
-    "mandelbrot": 0.050,
-    "topo": 0.069,
-    "cross": 0.070,
-    "rings": 0.146,
-}
 REPORT_EVERY = 1.0  # seconds between looks at the device
 SAVE_EVERY = 60.0  # seconds between checkpoints
 GROWTH_PIXELS = 256  # about the side of growth.webp
 GROWTH_FPS = 20
+RESULTS = (
+    "model.safetensors",
+    "grown.png",
+    "growth.webp",
+    "target.png",
+    "loss.png",
+    "metrics.csv",
+    "recipe.toml",
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ def start(
     recipe: Recipe, target: Target, parent: Path, name: str | None, device: torch.device
 ) -> tuple[Run, Trainer]:
     """Make a run's folder and its trainer; nothing is written if either cannot be."""
+    memory.check(recipe)
     trainer = Trainer(recipe, seen_channels(target), device)
     size = sum(tensor.numel() * tensor.element_size() for tensor in trainer.tensors().values())
     run = Run.create(
@@ -68,9 +69,11 @@ def start(
     try:
         run.write_checkpoint(trainer.tensors(), 0, 0.0)
         images.save_picture(run.path("target.png"), images.picture(trainer.target, recipe.spec))
-    except OSError as error:
-        run.close()
-        raise BadRequest(f"cannot write to {run.folder}: {error.strerror or error}") from None
+    except BaseException as error:
+        run.discard()
+        if isinstance(error, OSError):
+            raise BadRequest(f"cannot write to {run.folder}: {error.strerror or error}") from None
+        raise
     return run, trainer
 
 
@@ -79,13 +82,14 @@ def resume(folder: Path, device: torch.device) -> tuple[Run, Trainer, float]:
     run = Run.open(folder)
     try:
         recipe = run.recipe
+        memory.check(recipe)
         blank = torch.zeros(4 if recipe.spec.living else 3, recipe.res, recipe.res)
         trainer = Trainer(recipe, blank, device)
         saved = run.read_checkpoint(trainer.tensors())
         if saved is None:
             raise BadRequest(f"{folder} has no checkpoint to resume from")
         tensors, epoch, seconds = saved
-        if epoch >= recipe.epochs:
+        if epoch >= recipe.epochs and all(run.path(name).is_file() for name in RESULTS):
             raise BadRequest(f"{folder} is finished: {epoch} of {recipe.epochs} epochs")
         trainer.restore(tensors, epoch)
     except BaseException:
@@ -112,15 +116,22 @@ def train(
         stop: asked after every epoch.
 
     Raises:
-        RunFailed: the loss is no longer finite, or the results cannot be written; the last checkpoint
-            is as it was.
+        RunFailed: the loss is no longer finite, memory is at an end, or the results cannot be written; the
+            last checkpoint is as it was.
     """
     try:
         seconds = _train_epochs(run, trainer, observer, seconds, stop)
         return finish(run, trainer, seconds)
     except OSError as error:
-        message = f"cannot write to {run.folder}: {error.strerror or error}; its last checkpoint is whole"
+        message = f"cannot write to {run.folder}: {error.strerror or error}"
+        if run.path(CHECKPOINT).is_file():
+            message += "; its last checkpoint is whole"
         raise RunFailed(message) from None
+    except (MemoryError, RuntimeError) as error:
+        # PyTorch reports this in as many ways as it has devices.
+        if isinstance(error, MemoryError) or re.search("out of memory|allocate memory", str(error), re.I):
+            raise RunFailed("not enough memory: lower --batch or --res, or --truncate 16") from None
+        raise
     finally:
         run.close()
 
@@ -131,7 +142,6 @@ def _train_epochs(
     recipe = run.recipe
     begun = reported = saved = time.monotonic()
     first = trainer.epoch
-    best = min((row[1] for row in run.rows), default=float("inf"))
     unread: list[Epoch] = []
     stopping = False
     while trainer.epoch < recipe.epochs and not stopping:
@@ -152,11 +162,10 @@ def _train_epochs(
                 )
             run.rows.append((epoch.number, loss, *parts, epoch.learning_rate, epoch.steps, seconds))
         mean = sum(value[0] for value in values) / len(values)
-        best = min(best, mean)
         left = (now - begun) / (trainer.epoch - first) * (recipe.epochs - trainer.epoch)
         speed = sum(epoch.steps + recipe.hold for epoch in unread) / (now - reported)
         picture = images.picture(unread[-1].grown, recipe.spec)
-        observer.progress(Progress(trainer.epoch, recipe.epochs, mean, best, seconds, left, speed, picture))
+        observer.progress(Progress(trainer.epoch, recipe.epochs, mean, seconds, left, speed, picture))
         unread.clear()
         reported = now
         if last or now - saved >= SAVE_EVERY:
@@ -183,37 +192,15 @@ def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
         f"{torch.get_num_threads()} threads, torch {torch.__version__}",
     }
     # A path says where a file lay on one machine; the model keeps only its name.
-    name = Path(recipe.target).name if "/" in recipe.target else recipe.target
-    training["recipe"]["target"] = name
+    training["recipe"]["target"] = recipe.name
     modelfile.write(
-        run.path("model.safetensors"), modelfile.Model(automaton=automaton, target=name, training=training)
+        run.path("model.safetensors"),
+        modelfile.Model(automaton=automaton, target=recipe.name, training=training),
     )
-    frames = growth_frames(trainer)
+    zoom = max(1, GROWTH_PIXELS // recipe.res)
+    shown = film(automaton, recipe.res, recipe.steps[1] + recipe.hold)
+    frames = [images.enlarge(rgb, zoom) for _, rgb in shown]
     images.save_picture(run.path("grown.png"), frames[-1])
     images.save_animation(run.path("growth.webp"), frames, fps=GROWTH_FPS)
-    plots.save_loss(
-        run.path("loss.png"), [row[1] for row in run.rows], reference=REPORT_LOSS.get(recipe.target)
-    )
-    files = (
-        "model.safetensors",
-        "grown.png",
-        "growth.webp",
-        "target.png",
-        "loss.png",
-        "metrics.csv",
-        "recipe.toml",
-    )
-    return Result(run.folder, trainer.epoch, seconds, loss, files, trainer.epoch >= recipe.epochs)
-
-
-@torch.no_grad()
-def growth_frames(trainer: Trainer) -> list[np.ndarray]:
-    """Pictures from the seed to the grown pattern and the steps that it must last, every other step."""
-    recipe, automaton = trainer.recipe, trainer.automaton
-    zoom = max(1, GROWTH_PIXELS // recipe.res)
-    state = automaton.seed_state(recipe.res)
-    frames = [images.picture(state[0], recipe.spec)]
-    for step in range(0, recipe.steps[1] + recipe.hold, 2):
-        state = automaton.rollout(state, 2, start=step)
-        frames.append(images.picture(state[0], recipe.spec))
-    return [images.enlarge(frame, zoom) for frame in frames]
+    plots.save_loss(run.path("loss.png"), [row[1] for row in run.rows], reference=TABLE_5.get(recipe.target))
+    return Result(run.folder, trainer.epoch, seconds, loss, RESULTS, trainer.epoch >= recipe.epochs)

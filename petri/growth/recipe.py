@@ -7,9 +7,11 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from petri import checks
 from petri.errors import BadRequest, nearest
-from petri.growth.architectures import architecture as architecture_of
+from petri.growth.catalogue import architecture as architecture_of
 from petri.nca.spec import Spec
+from petri.targets import LARGEST, SMALLEST
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -19,7 +21,6 @@ else:
 if TYPE_CHECKING:
     from petri.targets import Target
 
-RES = (16, 4096)
 POOL_BYTES = 256_000_000  # a checkpoint holds the pool, so it is kept from growing with the grid
 
 
@@ -33,7 +34,7 @@ def steps_for(res: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One training run, described completely; the same recipe on the same machine gives the same model.
+    """One training run, described completely; on the same CPU the same recipe gives the same model.
 
     Raises:
         BadRequest: a value out of range; the message names it.
@@ -42,6 +43,7 @@ class Recipe:
     """
 
     target: str  # as given to `petri grow`
+    name: str  # what it is called; of a file, its name without the folders
     res: int  # cells along a side
     spec: Spec
     epochs: int = 600  # optimiser steps
@@ -56,21 +58,25 @@ class Recipe:
     seed: int = 0  # of the weights, the pool's draws and the fire masks
 
     def __post_init__(self) -> None:
-        _whole("res", self.res, *RES)
-        _whole("epochs", self.epochs, 1, 10_000_000)
-        _whole("batch", self.batch, 1, 4096)
-        if len(self.steps) != 2 or not 1 <= self.steps[0] <= self.steps[1] <= 100_000:
-            raise BadRequest(f"steps must be LEAST-MOST with 1 <= LEAST <= MOST, got {self.steps}")
+        checks.printable("target", self.target, 5000)
+        checks.printable("name", self.name, 5000)
+        checks.whole("res", self.res, SMALLEST, LARGEST)
+        if not isinstance(self.spec, Spec):
+            raise BadRequest(f"spec must be a Spec, got {self.spec!r}")
+        checks.whole("epochs", self.epochs, 1, 10_000_000)
+        checks.whole("batch", self.batch, 1, 4096)
+        if not isinstance(self.steps, (tuple, list)) or len(self.steps) != 2:
+            raise BadRequest(f"steps must be two whole numbers, least and most, got {self.steps!r}")
+        least = checks.whole("the least of steps", self.steps[0], 1, 100_000)
+        checks.whole("the most of steps", self.steps[1], least, 100_000)
         object.__setattr__(self, "steps", tuple(self.steps))
-        _whole("hold", self.hold, 1, 100_000)
-        _whole("pool", self.pool, self.batch, 1_000_000)
-        _whole("truncate", self.truncate, 0, 100_000)
-        _whole("seed", self.seed, 0, 2**32 - 1)
-        if not 0 < self.learning_rate <= 1:
-            raise BadRequest(f"learning_rate must be in (0, 1], got {self.learning_rate}")
-        for name in ("stability", "overflow"):
-            if not 0 <= getattr(self, name) <= 1000:
-                raise BadRequest(f"{name} must be in [0, 1000], got {getattr(self, name)}")
+        checks.whole("hold", self.hold, 1, 100_000)
+        checks.whole("pool", self.pool, self.batch, 1_000_000)
+        checks.whole("truncate", self.truncate, 0, 100_000)
+        checks.whole("seed", self.seed, 0, 2**32 - 1)
+        checks.number("learning_rate", self.learning_rate, 0, 1, low_open=True)
+        checks.number("stability", self.stability, 0, 1000)
+        checks.number("overflow", self.overflow, 0, 1000)
 
     def to_fields(self) -> dict[str, Any]:
         """All fields as plain values, the Spec's in a table of their own; JSON and TOML can hold them."""
@@ -103,7 +109,7 @@ class Recipe:
         for name in fields:
             if name not in known:
                 raise BadRequest(f"the recipe has an unknown field {name!r}{nearest(name, known)}")
-        for name in ("target", "res", "spec"):
+        for name in ("target", "name", "res", "spec"):
             if name not in fields:
                 raise BadRequest(f"the recipe lacks the field {name!r}")
         if not isinstance(fields["spec"], dict):
@@ -112,14 +118,9 @@ class Recipe:
         return cls(**{**fields, "spec": Spec.from_fields(spec)})
 
 
-def _whole(name: str, value: Any, low: int, high: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise BadRequest(f"{name} must be a whole number in {low}..{high}, got {value!r}")
-
-
 def make_recipe(
     target: Target,
-    name: str,
+    asked: str,
     *,
     architecture: dict[str, Any],
     steps: tuple[int, int] | None = None,
@@ -131,7 +132,7 @@ def make_recipe(
 
     Args:
         target: decides whether there is a living mask and where the seed lies.
-        name: of the target as the user gave it.
+        asked: the target as the user gave it.
         architecture: Spec fields chosen by the user.
         steps: by the resolution if None.
         res, batch, options: fields of the recipe.
@@ -139,12 +140,19 @@ def make_recipe(
     Raises:
         BadRequest: a value out of range or two that contradict each other.
     """
-    fields = architecture_of(name)
+    fields = architecture_of(asked)
     if architecture.get("layers") == 2:
         fields["residual"] = False  # the table's, which needs three layers; the user's own is refused
     spec = Spec(**{**fields, **architecture}, living=target.transparent, seed=target.seed)
     entry = spec.channels * res * res * 4
     pool = max(batch, min(256, POOL_BYTES // entry))
     return Recipe(
-        target=name, spec=spec, res=res, batch=batch, steps=steps or steps_for(res), pool=pool, **options
+        target=asked,
+        name=target.name,
+        spec=spec,
+        res=res,
+        batch=batch,
+        steps=steps or steps_for(res),
+        pool=pool,
+        **options,
     )

@@ -77,13 +77,14 @@ class Trainer:
         return Epoch(self.epoch, steps, rate, *means, grown[0].detach())
 
     def _roll(self, state: Tensor, steps: int, start: int, seed: int) -> Tensor:
-        piece = self.recipe.truncate or steps
-        for first in range(0, steps, piece):
-            if self.recipe.truncate:
-                state = state.detach()
-            count = min(piece, steps - first)
-            state = self.automaton.rollout(state, count, seed=seed, start=start + first, precision="auto")
-        return state
+        kept = min(steps, self.recipe.truncate or steps)  # steps that the gradient goes back through
+        if self.recipe.truncate:
+            with torch.no_grad():
+                state = self._take(state, steps - kept, start, seed).detach()
+        return self._take(state, kept, start + steps - kept, seed)
+
+    def _take(self, state: Tensor, steps: int, start: int, seed: int) -> Tensor:
+        return self.automaton.rollout(state, steps, seed=seed, start=start, precision="auto")
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that going on with the same numbers needs, by name."""
@@ -99,8 +100,10 @@ class Trainer:
     def restore(self, tensors: dict[str, Tensor], epoch: int) -> None:
         """Go back to where `tensors` were taken, after `epoch` epochs."""
         for name, place in self.tensors().items():
-            if name in ("chance", "draws"):
+            if name == "chance" or (name == "draws" and place.shape == tensors[name].shape):
                 getattr(self, name).set_state(tensors[name])
+            elif name == "draws":  # of another kind of device: its numbers cannot be had here
+                self.draws.manual_seed(self.recipe.seed + epoch)
             else:
                 place.copy_(tensors[name])
         for weight in self.weights.values():

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from petri import checks
 from petri.errors import BadRequest, nearest
 
 PERCEPTIONS = ("sobel", "learned", "dilated", "learned+dilated")
@@ -37,12 +38,12 @@ class Spec:
     seed: tuple[float, float] = (0.5, 0.5)  # where growth begins: x, y as fractions of the grid
 
     def __post_init__(self) -> None:
-        _check_int("channels", self.channels, 4, 64)
-        _check_choice("perception", self.perception, PERCEPTIONS)
-        _check_int("hidden", self.hidden, 16, 512)
+        checks.whole("channels", self.channels, 4, 64)
+        checks.choice("perception", self.perception, PERCEPTIONS)
+        checks.whole("hidden", self.hidden, 16, 512)
         if self.hidden % 16:
             raise BadRequest(f"hidden must be a multiple of 16, got {self.hidden}")
-        _check_int("layers", self.layers, 2, 3)
+        checks.whole("layers", self.layers, 2, 3)
         for name in ("residual", "gated", "living"):
             if not isinstance(getattr(self, name), bool):
                 raise BadRequest(f"{name} must be true or false, got {getattr(self, name)!r}")
@@ -54,14 +55,14 @@ class Spec:
             )
         if not self.gated:
             rate = 0.5 if self.fire_rate is None else self.fire_rate
-            object.__setattr__(self, "fire_rate", _check_float("fire_rate", rate, 0.0, 1.0, low_open=True))
-        _check_choice("padding", self.padding, PADDINGS)
+            object.__setattr__(self, "fire_rate", checks.number("fire_rate", rate, 0.0, 1.0, low_open=True))
+        checks.choice("padding", self.padding, PADDINGS)
         if self.clamp is not None:
             # 1 is the least that leaves room for colours and for the seed.
-            object.__setattr__(self, "clamp", _check_float("clamp", self.clamp, 1.0, 1e6))
+            object.__setattr__(self, "clamp", checks.number("clamp", self.clamp, 1.0, 1e6))
         if not isinstance(self.seed, (tuple, list)) or len(self.seed) != 2:
             raise BadRequest(f"seed must be two fractions (x, y), got {self.seed!r}")
-        x, y = (_check_float(f"seed {axis}", v, 0.0, 1.0) for axis, v in zip("xy", self.seed, strict=True))
+        x, y = (checks.number(f"seed {axis}", v, 0.0, 1.0) for axis, v in zip("xy", self.seed, strict=True))
         object.__setattr__(self, "seed", (x, y))
 
     @property
@@ -134,20 +135,3 @@ class Spec:
             if name not in fields:
                 raise BadRequest(f"the Spec lacks the field {name!r}")
         return cls(**fields)
-
-
-def _check_int(name: str, value: Any, low: int, high: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise BadRequest(f"{name} must be a whole number in {low}..{high}, got {value!r}")
-
-
-def _check_float(name: str, value: Any, low: float, high: float, *, low_open: bool = False) -> float:
-    ok = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
-    if not ok or (low_open and value == low):
-        raise BadRequest(f"{name} must be in {'(' if low_open else '['}{low:g}, {high:g}], got {value!r}")
-    return float(value)
-
-
-def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise BadRequest(f"{name} must be one of {', '.join(choices)}, got {value!r}")

@@ -37,7 +37,9 @@ def test_version():
 
 
 def test_no_arguments_show_the_help():
-    assert "Usage" in petri().stdout
+    for arguments in ((), ("import",)):
+        done = petri(*arguments)
+        assert done.returncode == 0 and "Usage" in done.stdout
 
 
 def test_the_shell_completes_targets():

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
-from petri import models
+from petri import console, models
 
 SHIPPED = models.names()
 
@@ -47,3 +48,11 @@ def test_damage_cuts_a_hole_half_way(petri, tmp_path):
     assert np.array_equal(frame("whole", 15), frame("cut", 15))  # step 30
     gone = (frame("cut", 16) == 0).all(axis=2) & (frame("whole", 15) != 0).any(axis=2)
     assert 0.1 < gone.mean() < 0.26
+
+
+def test_without_colours_the_terminal_gets_shades(monkeypatch):
+    monkeypatch.setattr(console, "out", Console(no_color=True))
+    ramp = np.repeat(np.linspace(0, 255, 20).astype(np.uint8)[None, :, None], 3, axis=2).repeat(4, axis=0)
+    lines = console.half_blocks(ramp, 20, 10).plain.splitlines()
+    assert len(lines) == 2 and lines[0] == lines[1]
+    assert lines[0][0] == " " and lines[0][-1] == "@" and len(set(lines[0])) == len(console.SHADES)

@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 
 import pytest
@@ -8,12 +9,20 @@ from petri.growth.loss import overflow_loss, pattern_loss
 from petri.growth.pool import Pool
 from petri.growth.recipe import Recipe
 from petri.growth.trainer import Trainer
-from petri.nca import Spec
+from petri.nca import Automaton, Spec
 from petri.targets import load
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(
-    target="circle", res=16, spec=Spec(hidden=16, layers=2), epochs=30, batch=2, steps=(4, 8), hold=3, pool=6
+    target="circle",
+    name="circle",
+    res=16,
+    spec=Spec(hidden=16, layers=2),
+    epochs=30,
+    batch=2,
+    steps=(4, 8),
+    hold=3,
+    pool=6,
 )
 
 
@@ -66,13 +75,31 @@ def test_training_lowers_the_loss():
     assert sum(losses[-10:]) < 0.6 * sum(losses[:10])
 
 
-def test_an_epoch_touches_only_the_drawn_entries_and_the_worst_is_grown_from_the_seed():
+def test_an_epoch_touches_only_the_drawn_entries_and_grows_the_worst_from_the_seed():
     learner = trainer()
+    for weight in learner.weights.values():
+        torch.nn.init.normal_(weight, std=0.05, generator=torch.Generator().manual_seed(1))
     learner.pool.states += torch.arange(6.0).view(6, 1, 1, 1) / 10
-    before = learner.pool.states.clone()
-    learner.train_epoch()
+    learner.pool.losses = torch.arange(6.0)
+    draws = torch.Generator()
+    draws.set_state(learner.draws.get_state())
+    drawn = torch.randperm(6, generator=draws)[:2]
+    before, automaton = learner.pool.states.clone(), copy.deepcopy(learner.automaton)
+    chance = torch.Generator()
+    chance.set_state(learner.chance.get_state())
+    steps = int(torch.randint(4, 9, (), generator=chance))
+    fire_seed = int(torch.randint(2**32, (), generator=chance))
+
+    epoch = learner.train_epoch()
     changed = (learner.pool.states != before).flatten(1).any(1)
-    assert int(changed.sum()) <= RECIPE.batch
+    assert sorted(changed.nonzero().flatten().tolist()) == sorted(drawn.tolist())
+    with torch.no_grad():
+        start = torch.cat([automaton.seed_state(16), before[drawn.min()][None]])
+        grown = automaton.rollout(start, steps, seed=fire_seed, precision="auto")
+        held = automaton.rollout(grown, 3, seed=fire_seed, start=steps, precision="auto")
+    assert torch.equal(epoch.grown, grown[0])
+    assert torch.equal(learner.pool.states[drawn.max()], held[0])
+    assert torch.equal(learner.pool.states[drawn.min()], held[1])
 
 
 def test_going_on_from_saved_tensors_gives_the_same_bits():
@@ -88,11 +115,39 @@ def test_going_on_from_saved_tensors_gives_the_same_bits():
         assert torch.equal(tensor, second.tensors()[name]), name
 
 
-def test_truncation_leaves_the_rollout_alone_and_cuts_the_gradient():
+def test_truncation_leaves_the_rollout_alone_and_the_gradient_of_the_last_steps():
     whole, cut = trainer(steps=(8, 8)), trainer(steps=(8, 8), truncate=2)
     for learner in (whole, cut):
         for weight in learner.weights.values():
             torch.nn.init.normal_(weight, std=0.05, generator=torch.Generator().manual_seed(1))
+    automaton = copy.deepcopy(cut.automaton)
     one, other = whole.train_epoch(), cut.train_epoch()
     assert torch.equal(one.grown, other.grown) and one.loss == other.loss
-    assert not torch.equal(whole.weights["rule.weights.0"], cut.weights["rule.weights.0"])
+
+    # The same by hand: detach, then two steps with a loss at their end, for both parts of the rollout.
+    chance = torch.Generator().manual_seed(RECIPE.seed)
+    Automaton(RECIPE.spec, generator=chance)
+    torch.randint(8, 9, (), generator=chance)
+    seed = int(torch.randint(2**32, (), generator=chance))
+
+    def last_two(state, first, last):
+        state = automaton.rollout(state, last - 2 - first, seed=seed, start=first, precision="auto").detach()
+        return automaton.rollout(state, 2, seed=seed, start=last - 2, precision="auto")
+
+    grown = last_two(automaton.seed_state(16, batch=2), 0, 8)
+    held = last_two(grown, 8, 11)
+    losses = pattern_loss(grown, cut.target) + 0.5 * pattern_loss(held, cut.target)
+    (losses + 0.1 * overflow_loss(held)).mean().backward()
+    for name, weight in automaton.named_parameters():
+        expected = weight.grad / (weight.grad.norm() + 1e-8)
+        assert torch.allclose(cut.weights[name].grad, expected, atol=1e-5), name
+        assert not torch.allclose(whole.weights[name].grad, expected, atol=1e-3), name
+
+
+def test_a_generator_state_of_another_device_does_not_stop_a_resume():
+    first, second = trainer(), trainer()
+    tensors = {name: tensor.clone() for name, tensor in first.tensors().items()}
+    tensors["draws"] = torch.zeros(16, dtype=torch.uint8)  # as long as CUDA's
+    second.restore(tensors, 3)
+    assert second.epoch == 3
+    second.train_epoch()

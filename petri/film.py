@@ -1,0 +1,46 @@
+"""Growth as pictures: a model's rollout from the seed, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from petri.evaluation.damage import cut_circle
+from petri.images import picture
+from petri.nca import Automaton
+
+EVERY = 2  # steps a picture
+HOLE = (0.6, 0.45)  # centre of the damage, beside the pattern's, so that part of its outline goes too
+
+
+@torch.no_grad()
+def film(
+    automaton: Automaton, res: int, steps: int, *, seed: int = 0, damage_at: int | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Grow from the seed.
+
+    Args:
+        automaton: what grows.
+        res: cells along a side.
+        steps: taken in all.
+        seed: decides which cells fire.
+        damage_at: the step after which a circle of a quarter of the area is emptied; shown at once.
+
+    Yields:
+        The number of steps taken and the picture then, uint8 `[res, res, 3]`: before the first step, after
+        every second and after the last.
+    """
+    state = automaton.seed_state(res)
+    yield 0, picture(state[0], automaton.spec)
+    step = 0
+    while step < steps:
+        if damage_at is not None and step >= damage_at:
+            state = cut_circle(state, x=HOLE[0], y=HOLE[1])
+            damage_at = None
+            yield step, picture(state[0], automaton.spec)
+        count = min(EVERY, steps - step)
+        state = automaton.rollout(state, count, seed=seed, start=step)
+        step += count
+        yield step, picture(state[0], automaton.spec)
