@@ -1,12 +1,16 @@
 """The native step is the reference step: forward, backward, and who fires, for every kind of Spec."""
 
 import itertools
+import re
 
 import pytest
 import torch
 
 from petri import engine
+from petri.errors import BadRequest
 from petri.nca import Automaton, Spec
+from petri.nca.fire import fire_words, fires
+from petri.nca.life import alive
 
 available, status = engine.native_status()
 pytestmark = pytest.mark.skipif(not available, reason=status)
@@ -84,11 +88,11 @@ def furthest_gradient(a, b):
     return float((a - b).abs().max() / (1 + b.abs().max()))
 
 
-@pytest.fixture(params=[1, 2])
-def threads(request):
+@pytest.fixture
+def two_threads():
     before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
+    torch.set_num_threads(2)
+    yield
     torch.set_num_threads(before)
 
 
@@ -121,3 +125,193 @@ def test_bfloat16_is_near_the_reference(kind):
     assert furthest(after, expected) < 1e-2
     for got, wanted in zip(gradients, expected_gradients, strict=True):
         assert torch.cosine_similarity(got.flatten(), wanted.flatten(), dim=0) > 0.999
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kind", KINDS[::7] + ODD, ids=name)
+def test_threads_change_no_bit(kind, precision, two_threads):
+    spec = Spec(**kind)
+    automaton, state = an_automaton(spec), a_state(spec)
+    many = both(automaton, state, 5, precision=precision)
+    again = both(automaton, state, 5, precision=precision)
+    torch.set_num_threads(1)
+    one = both(automaton, state, 5, precision=precision)
+    assert all(torch.equal(a, b) for a, b in zip(many, one, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(many, again, strict=True))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("kind", KINDS[4::9] + ODD[:3], ids=name)
+def test_a_rollout_can_be_taken_in_parts(kind, precision):
+    automaton, state = an_automaton(Spec(**kind)), a_state(Spec(**kind))
+    with torch.no_grad():
+        options = {"seed": 4, "engine": "native", "precision": precision}
+        whole = automaton.rollout(state, 100, **options)
+        half = automaton.rollout(state, 50, **options)
+        assert torch.equal(automaton.rollout(half, 50, start=50, **options), whole)
+        assert torch.equal(automaton.rollout(state[:1], 100, **options), whole[:1])
+    # What is kept for the backward pass changes nothing.
+    assert torch.equal(automaton.rollout(state, 100, **options), whole)
+
+
+@pytest.mark.parametrize("rate", [1e-6, 0.25, 0.5, 0.999, 1.0])
+def test_the_same_cells_fire(rate):
+    automaton = Automaton(Spec(fire_rate=rate, clamp=None, perception="sobel", hidden=16, layers=2))
+    automaton.rule.biases[-1].data.fill_(1.0)  # a cell that fires grows by one
+    state = torch.zeros(3, 16, 37, 101)
+    for start in (0, 7, 2**32 - 1, 2**40 + 5):
+        after = automaton.rollout(state, 2, seed=2**32 - 3, start=start, engine="native")
+        assert torch.equal(after, automaton.rollout(state, 2, seed=2**32 - 3, start=start, engine="torch"))
+
+
+def test_the_gate_decides_as_the_reference_does():
+    spec = Spec(gated=True, clamp=None, hidden=64)
+    automaton = an_automaton(spec)
+    with torch.no_grad():
+        automaton.rule.weights[-1][:-1] = 0.0
+        automaton.rule.biases[-1][:-1] = 1.0
+        automaton.rule.weights[-1][-1] *= 10
+    state = a_state(spec, batch=4, height=40, width=60)
+    fired = [automaton.rollout(state, 1, engine=engine) - state > 0.5 for engine in ("native", "torch")]
+    assert (fired[0] != fired[1]).float().mean() < 1e-4  # but where rounding moved the threshold
+    assert 0.2 < fired[0].float().mean() < 0.8
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (2, 2), (3, 1), (5, 3), (16, 16), (33, 9)])
+@pytest.mark.parametrize("padding", ["zero", "wrap"])
+def test_small_grids(shape, padding):
+    spec = Spec(perception="learned+dilated", hidden=16, padding=padding, living=True)
+    automaton, state = an_automaton(spec), a_state(spec)[:, :, :1, :1].repeat(1, 1, *shape)
+    state = state * torch.rand(state.shape, generator=torch.Generator().manual_seed(1))
+    expected = both(automaton, state, 3, engine="torch")
+    for got, wanted in zip(both(automaton, state, 3), expected, strict=True):
+        assert furthest_gradient(got, wanted) < 1e-5
+
+
+def test_any_layout_of_the_state():
+    spec = Spec(hidden=32)
+    automaton, state = an_automaton(spec), a_state(spec)
+    wanted = both(automaton, state, 2)
+    for other in (
+        state.to(memory_format=torch.channels_last),
+        state.transpose(2, 3).contiguous().transpose(2, 3),
+        torch.nn.functional.pad(state, [3, 2, 1, 4])[:, :, 1:-4, 3:-2],
+    ):
+        assert all(torch.equal(a, b) for a, b in zip(both(automaton, other, 2), wanted, strict=True))
+    constant = torch.ones(()).expand(2, 16, 17, 23)
+    assert torch.equal(
+        automaton.rollout(constant, 2, engine="native"),
+        automaton.rollout(constant.contiguous(), 2, engine="native"),
+    )
+
+
+def test_a_flow_without_memory_of_its_own():
+    spec = Spec(hidden=32)
+    automaton, state = an_automaton(spec), a_state(spec).requires_grad_()
+    automaton.rollout(
+        state, 2, seed=9, engine="native"
+    ).sum().backward()  # its gradient is one number, expanded
+    got = state.grad
+    flow = torch.ones(state.shape)
+    assert torch.equal(got, both(automaton, state.detach(), 2, flow=flow)[1])
+
+
+def test_many_samples_share_the_lanes():
+    spec = Spec(hidden=16, perception="learned", padding="wrap")
+    automaton, state = an_automaton(spec), a_state(spec, batch=37, height=9, width=5)
+    expected = both(automaton, state, 2, engine="torch")
+    for got, wanted in zip(both(automaton, state, 2), expected, strict=True):
+        assert furthest_gradient(got, wanted) < 1e-5
+
+
+@pytest.mark.parametrize("kind", [KINDS[0], KINDS[8], KINDS[33], ODD[2]], ids=name)
+def test_gradients_are_finite_differences_of_the_float64_reference(kind):
+    # No gated kind: a gate's gradient is straight-through, not a slope.
+    spec = Spec(**kind)
+    automaton, state = an_automaton(spec), a_state(spec)
+    flow = torch.randn(state.shape, generator=torch.Generator().manual_seed(3))
+    _, *gradients = both(automaton, state, 2, flow=flow)
+    exact = an_automaton(spec, dtype=torch.float64)
+    inputs = [state.double(), *exact.parameters()]
+    seeds = torch.tensor([9, 9 ^ 0x9E3779B9])
+
+    def loss():
+        after = inputs[0]
+        with torch.no_grad():
+            for step in range(2):
+                # `Automaton.step` returns to float32 after the rule; here everything stays float64.
+                after = float64_step(exact, after, step, seeds)
+            return float((after * flow.double()).sum())
+
+    random = torch.Generator().manual_seed(11)
+    for values, gradient in zip(inputs, gradients, strict=True):
+        flat = values.detach().view(-1)
+        for at in torch.randint(len(flat), (4,), generator=random).tolist():
+            was, small = float(flat[at]), 1e-6
+            flat[at] = was + small
+            above = loss()
+            flat[at] = was - small
+            slope = (above - loss()) / (2 * small)
+            flat[at] = was
+            assert abs(float(gradient.flatten()[at]) - slope) < 1e-4 * (1 + abs(slope))
+
+
+def float64_step(automaton, state, step, seeds):
+    """An ungated `Automaton.step` in which nothing is rounded to float32."""
+    spec = automaton.spec
+    after = state + automaton.rule(automaton.perception(state)) * fires(
+        fire_words(seeds, step, *state.shape[-2:]), spec.fire_rate
+    )
+    if spec.clamp is not None:
+        after = after.clamp(-spec.clamp, spec.clamp)
+    if spec.living:
+        after = after * (alive(state, padding=spec.padding) & alive(after, padding=spec.padding))
+    return after
+
+
+def test_only_what_needs_a_gradient():
+    automaton = an_automaton(Spec(hidden=16)).requires_grad_(False)
+    state = a_state(automaton.spec)
+    assert not automaton.rollout(state, 2, engine="native").requires_grad
+    automaton.rule.biases[0].requires_grad_()
+    automaton.rollout(state, 2, engine="native").square().sum().backward()
+    assert automaton.rule.biases[0].grad.abs().sum() > 0
+    assert automaton.rule.weights[0].grad is None
+
+
+def test_a_rollout_and_what_follows_it():
+    """As in training: 8 steps, then 4 more whose loss flows back through both."""
+    spec = Spec(hidden=16)
+    results = []
+    for engine_name in ("native", "torch"):
+        automaton, state = an_automaton(spec), a_state(spec).requires_grad_()
+        middle = automaton.rollout(state, 8, seed=1, engine=engine_name)
+        end = automaton.rollout(middle, 4, seed=1, start=8, engine=engine_name)
+        (middle.square().mean() + end.abs().mean()).backward()
+        results.append([state.grad, *(values.grad for values in automaton.parameters())])
+    for got, wanted in zip(*results, strict=True):
+        assert torch.cosine_similarity(got.flatten(), wanted.flatten(), dim=0) > 0.9999
+
+
+def test_weights_changed_between_forward_and_backward_are_noticed():
+    automaton = an_automaton(Spec(hidden=16))
+    after = automaton.rollout(a_state(automaton.spec), 2, engine="native")
+    with torch.no_grad():
+        automaton.rule.weights[0].mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        after.sum().backward()
+
+
+def test_auto_takes_the_native_step_where_it_can(monkeypatch):
+    automaton, state = an_automaton(Spec(hidden=16)), a_state(Spec())
+    native_result = automaton.rollout(state, 1, engine="native")
+    assert torch.equal(automaton.rollout(state, 1), native_result)
+    assert automaton.rollout(state, 0, engine="native") is state
+    assert automaton.rollout(state[:0], 2).shape == (0, 16, HEIGHT, WIDTH)
+    double = an_automaton(Spec(hidden=16), dtype=torch.float64)
+    with pytest.raises(BadRequest, match="takes float32 on the CPU, got float64 on cpu"):
+        double.rollout(state, 1, engine="native")
+    monkeypatch.setattr(engine, "native_status", lambda: (False, "no C++ compiler found"))
+    assert torch.equal(automaton.rollout(state, 1), automaton.rollout(state, 1, engine="torch"))
+    with pytest.raises(BadRequest, match=re.escape("cannot take this rollout: no C++ compiler found")):
+        automaton.rollout(state, 1, engine="native")

@@ -95,13 +95,7 @@ def native_library() -> ctypes.CDLL:
     """
     from petri.engine.check import agrees
 
-    path = build.library()
-    try:
-        loaded = _declare(build.load(path))
-    except Unavailable:
-        # A file that was cut short or came from elsewhere: make it anew, once.
-        path.unlink(missing_ok=True)
-        loaded = _declare(build.load(build.library()))
+    loaded = _declare(build.load(build.library()))
     if not agrees(loaded):
         raise Unavailable("the compiled step does not agree with the reference")
     return loaded

@@ -223,22 +223,29 @@ void renew_border(T *plane, int y, int height, int width, int border, int size, 
 // float, or a pair of bfloat16 that are neighbours along the depth, which is what the dot-product instructions
 // take. Where the depth runs over the cells of a block (the weights' gradients), pairs of cells are interleaved.
 
+// The sums must stay in registers, so these loops may not be left as loops.
+#if defined(__GNUC__)
+#define UNROLLED _Pragma("GCC unroll 16")
+#else
+#define UNROLLED
+#endif
+
 template <class P, int rows, int vectors>
 inline void tile(const typename P::Unit *a, int64_t a_row, int64_t a_depth, const typename P::Unit *b, int64_t ldb,
                  float *c, int64_t ldc, int depth, bool more) {
     Vector sum[rows][vectors];
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < vectors; j++) sum[i][j] = more ? load(c + i * ldc + j * WIDE) : Vector{};
+    UNROLLED for (int i = 0; i < rows; i++)
+        UNROLLED for (int j = 0; j < vectors; j++) sum[i][j] = more ? load(c + i * ldc + j * WIDE) : Vector{};
     for (int r = 0; r < depth; r++) {
         typename P::Units right[vectors];
-        for (int j = 0; j < vectors; j++) right[j] = P::units(b + r * ldb + j * WIDE);
-        for (int i = 0; i < rows; i++) {
+        UNROLLED for (int j = 0; j < vectors; j++) right[j] = P::units(b + r * ldb + j * WIDE);
+        UNROLLED for (int i = 0; i < rows; i++) {
             typename P::Units left = P::same(a[i * a_row + r * a_depth]);
-            for (int j = 0; j < vectors; j++) sum[i][j] = P::dot(sum[i][j], left, right[j]);
+            UNROLLED for (int j = 0; j < vectors; j++) sum[i][j] = P::dot(sum[i][j], left, right[j]);
         }
     }
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < vectors; j++) store(c + i * ldc + j * WIDE, sum[i][j]);
+    UNROLLED for (int i = 0; i < rows; i++)
+        UNROLLED for (int j = 0; j < vectors; j++) store(c + i * ldc + j * WIDE, sum[i][j]);
 }
 
 // rows and columns are multiples of 16.
