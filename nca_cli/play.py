@@ -60,8 +60,8 @@ def play(
         needed = (steps // EVERY + 2) * (size * zoom) ** 2 * 3
         if needed > PICTURES_BYTES:
             raise BadRequest(
-                f"{steps} steps of {size * zoom}×{size * zoom} pixels make {needed / 1e9:,.0f} GB of pictures; "
-                f"more than {PICTURES_BYTES / 1e9:.0f} are refused: lower --steps, --size or --zoom"
+                f"{steps} steps of {size * zoom}² pixels make {needed / 1e9:,.0f} GB of pictures, "
+                f"at most {PICTURES_BYTES / 1e9:.0f} are allowed: lower --steps, --size or --zoom"
             )
     automaton = loaded.automaton.to(devices.choose(device))
     pictures = film(automaton, size, steps, seed=seed, damage_at=steps // 2 if damage else None)
