@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def doctor() -> None:
-    """Say what petri finds on this machine, and how long a step takes on each device."""
+    """Say what petri finds here, and how fast."""
     import os
     import platform
     import sys

@@ -61,9 +61,9 @@ def grow(
         Path | None, typer.Option(help="Go on with this run, from its last checkpoint.", show_default=False)
     ] = None,
 ) -> None:
-    """Train an automaton that grows TARGET from a single cell and holds it.
+    """Train an automaton that grows TARGET.
 
-    Leaves a run folder: the model, pictures of it, its recipe, its metrics and a checkpoint.
+    It grows from a single cell and then holds. Leaves a run folder: the model, pictures of it, its recipe, its metrics and a checkpoint.
     """
     if resume is not None:
         given = [

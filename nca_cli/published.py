@@ -26,7 +26,10 @@ def distill(
         Path | None, typer.Option(help="Model file to write; NAME.safetensors here if left out.")
     ] = None,
 ) -> None:
-    """Import a model of "Growing Neural Cellular Automata" (Distill, 2020)."""
+    """Import a model of the Distill article.
+
+    That is "Growing Neural Cellular Automata" by Mordvintsev and others, 2020.
+    """
     from rich.markup import escape
 
     from petri import modelfile
