@@ -63,7 +63,8 @@ def grow(
 ) -> None:
     """Train an automaton that grows TARGET.
 
-    It grows from a single cell and then holds. Leaves a run folder: the model, pictures of it, its recipe, its metrics and a checkpoint.
+    It grows from a single cell and then holds. Leaves a run folder: the model, pictures of it, its recipe,
+    its metrics and a checkpoint.
     """
     if resume is not None:
         given = [
