@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help grow test test-slow lint format clean
+.PHONY: help grow test test-slow bench lint format clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ —/'
@@ -19,6 +19,9 @@ test: $(READY)  ## the default test suite
 test-slow: $(READY)  ## the tests that take longer
 	$(BIN)/pytest -m slow
 
+bench: $(READY)  ## petri against its peers, half an hour on two cores
+	$(BIN)/python benchmarks/engine.py
+
 lint: $(READY)  ## style and common mistakes
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -28,7 +31,7 @@ format: $(READY)  ## mend what lint can mend
 	$(BIN)/ruff format
 
 clean:  ## remove the environment and what was built
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) .bench build dist *.egg-info
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

@@ -6,7 +6,7 @@ import re
 import pytest
 import torch
 
-from petri import engine
+from petri import engine, modelfile, models
 from petri.errors import BadRequest
 from petri.nca import Automaton, Spec
 from petri.nca.fire import fire_words, fires
@@ -315,3 +315,15 @@ def test_auto_takes_the_native_step_where_it_can(monkeypatch):
     assert torch.equal(automaton.rollout(state, 1), automaton.rollout(state, 1, engine="torch"))
     with pytest.raises(BadRequest, match=re.escape("cannot take this rollout: no C++ compiler found")):
         automaton.rollout(state, 1, engine="native")
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_a_trained_model_grows_the_same_picture(name):
+    """200 steps, in which every rounding may decide otherwise: the picture stays."""
+    automaton = modelfile.read(models.find(name)).automaton
+    start = automaton.seed_state(48)
+    with torch.no_grad():
+        expected = automaton.rollout(start, 200, engine="torch")[:, :3]
+        for precision in ("float32", "bfloat16"):
+            got = automaton.rollout(start, 200, engine="native", precision=precision)[:, :3]
+            assert (got - expected).abs().mean() < 0.01

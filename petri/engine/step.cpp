@@ -420,7 +420,7 @@ struct Tiles : Half {
         tiles((const Unit *)a, depth / 2, b, columns, c, columns, rows, used, depth / 2, false);
     }
 
-    // [rows, width] units to [width, 16 * ceil(rows / 16)] units, for rows <= 16 * blocks.
+    // [rows, width] units to [width, rows]; both are multiples of 16.
     static void transpose(const Unit *from, int rows, int width, Unit *to) {
         for (int r = 0; r < rows; r += 16)
             for (int k = 0; k < width; k += 16) square(from + int64_t(r) * width + k, width, to + int64_t(k) * rows + r, rows);
@@ -520,13 +520,8 @@ struct Net {
         }
     }
 
-    // PyTorch's number of filter f of channel c.
-    int feature(int f, int c) const {
-        bool folded = far && !trained;
-        return c * (far ? 6 : 3) + (folded && f >= 3 ? f + 1 : f);
-    }
-
-    // PyTorch's filter f of the features here; a filter of far's that has no place of its own is number 3.
+    // PyTorch's number of filter f, within a channel: where the far identity is folded into the near one, its
+    // number, 3, is nobody's.
     int filter(int f) const { return far && !trained && f >= 3 ? f + 1 : f; }
 
 private:
