@@ -100,8 +100,10 @@ def grow(
         truncate=truncate,
         seed=seed,
     )
-    run, trainer = growing.start(recipe, drawn, out, name, devices.choose(device))
-    _watch(run, trainer, 0.0, drawn.notes)
+    chosen = devices.choose(device)
+    notes = drawn.notes + _prepare(chosen.type)
+    run, trainer = growing.start(recipe, drawn, out, name, chosen)
+    _watch(run, trainer, 0.0, notes)
 
 
 def _is_given(context: typer.Context, name: str) -> bool:
@@ -113,15 +115,28 @@ def _resume(folder: Path, device: str) -> None:
     from petri import devices
     from petri.growth import grow as growing
 
-    run, trainer, seconds = growing.resume(folder, devices.choose(device))
-    _watch(run, trainer, seconds, (f"resumed at epoch {trainer.epoch}",))
+    chosen = devices.choose(device)
+    notes = _prepare(chosen.type)
+    run, trainer, seconds = growing.resume(folder, chosen)
+    _watch(run, trainer, seconds, (f"resumed at epoch {trainer.epoch}", *notes))
+
+
+def _prepare(device: str) -> tuple[str, ...]:
+    """Have the native step compiled if this is the first use of it; a note if it cannot be."""
+    from petri.console import out
+    from petri.engine import native_status
+
+    if device != "cpu":
+        return ()
+    with out.status("compiling the native step for this machine, once"):
+        native, status = native_status()
+    return () if native else (f"by PyTorch alone, several times slower: {status}",)
 
 
 def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...]) -> None:
     from rich.markup import escape
 
     from petri.console import GrowDisplay, interruptible, out
-    from petri.engine import native_status
     from petri.growth import grow as growing
 
     recipe, device = run.recipe, trainer.target.device.type
@@ -130,11 +145,6 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...]) -
         f"{recipe.spec.parameters:,} parameters · {device}",
         soft_wrap=True,
     )
-    if device == "cpu":
-        with out.status("compiling the native step for this machine, once"):
-            native, status = native_status()
-        if not native:
-            notes += (f"by PyTorch alone, several times slower: {status}",)
     for note in notes:
         out.print(f"[dim]{escape(note)}[/]", soft_wrap=True)
     display = GrowDisplay(f"growing {recipe.name}")

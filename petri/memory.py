@@ -20,14 +20,19 @@ def wanted(recipe: Recipe) -> int:
     """Bytes that training on the CPU will hold at its peak, roughly.
 
     The pool, its copy while a checkpoint is written, and what the backward pass keeps: the states at the
-    ends of segments and, within one segment, every state.
+    ends of segments and, within one segment, every state; PyTorch alone also keeps there what the rule
+    computed.
     """
-    from petri.engine import KEPT_BYTES, SEGMENT
+    from petri.engine import KEPT_BYTES, SEGMENT, native_status
 
     entry = recipe.spec.channels * recipe.res**2 * 4
     states = recipe.batch * entry
     steps = (recipe.truncate or recipe.steps[1]) + recipe.hold
     kept = min(steps * states, max(KEPT_BYTES, SEGMENT * states) + steps // SEGMENT * states)
+    if not native_status()[0]:
+        spec = recipe.spec
+        numbers = spec.features + 2 * spec.hidden * (spec.layers - 1) + 4 * spec.channels
+        kept += SEGMENT * recipe.batch * recipe.res**2 * numbers * 4
     return 2 * recipe.pool * entry + 2 * kept + 500_000_000
 
 

@@ -63,9 +63,8 @@ def start(
     memory.check(recipe)
     trainer = Trainer(recipe, seen_channels(target), device)
     size = sum(tensor.numel() * tensor.element_size() for tensor in trainer.tensors().values())
-    run = Run.create(
-        parent, name, recipe, room=2 * size + 20_000_000
-    )  # the old checkpoint, the new, pictures
+    room = 2 * size + 20_000_000  # the old checkpoint, the new one, and the pictures
+    run = Run.create(parent, name, recipe, room=room)
     try:
         run.write_checkpoint(trainer.tensors(), 0, 0.0)
         images.save_picture(run.path("target.png"), images.picture(trainer.target, recipe.spec))
@@ -89,13 +88,22 @@ def resume(folder: Path, device: torch.device) -> tuple[Run, Trainer, float]:
         if saved is None:
             raise BadRequest(f"{folder} has no checkpoint to resume from")
         tensors, epoch, seconds = saved
-        if epoch >= recipe.epochs and all(run.path(name).is_file() for name in RESULTS):
+        if epoch >= recipe.epochs and _has_results_of(run, epoch):
             raise BadRequest(f"{folder} is finished: {epoch} of {recipe.epochs} epochs")
         trainer.restore(tensors, epoch)
     except BaseException:
         run.close()
         raise
     return run, trainer, seconds
+
+
+def _has_results_of(run: Run, epoch: int) -> bool:
+    """Whether the results are whole and those of this epoch, not of an earlier stop of the run."""
+    try:
+        model = modelfile.read(run.path("model.safetensors"))  # written last
+    except BadRequest:
+        return False
+    return model.training.get("epochs") == epoch and all(run.path(name).is_file() for name in RESULTS)
 
 
 def train(
@@ -193,14 +201,12 @@ def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
     }
     # A path says where a file lay on one machine; the model keeps only its name.
     training["recipe"]["target"] = recipe.name
-    modelfile.write(
-        run.path("model.safetensors"),
-        modelfile.Model(automaton=automaton, target=recipe.name, training=training),
-    )
     zoom = max(1, GROWTH_PIXELS // recipe.res)
     shown = film(automaton, recipe.res, recipe.steps[1] + recipe.hold)
     frames = [images.enlarge(rgb, zoom) for _, rgb in shown]
     images.save_picture(run.path("grown.png"), frames[-1])
     images.save_animation(run.path("growth.webp"), frames, fps=GROWTH_FPS)
     plots.save_loss(run.path("loss.png"), [row[1] for row in run.rows], reference=TABLE_5.get(recipe.target))
+    model = modelfile.Model(automaton=automaton, target=recipe.name, training=training)
+    modelfile.write(run.path("model.safetensors"), model)
     return Result(run.folder, trainer.epoch, seconds, loss, RESULTS, trainer.epoch >= recipe.epochs)

@@ -1,6 +1,6 @@
 import pytest
 
-from petri import memory
+from petri import engine, memory
 from petri.errors import BadRequest
 from petri.growth.catalogue import TABLE_5, architecture
 from petri.growth.recipe import Recipe, make_recipe, steps_for
@@ -84,3 +84,6 @@ def test_a_recipe_that_memory_cannot_hold_is_refused(monkeypatch):
     memory.check(recipe(res=256, steps=(192, 384), pool=61))
     with pytest.raises(BadRequest, match=r"wants about .* GB of memory, this machine has 8: lower --res"):
         memory.check(recipe(res=1024, steps=(768, 1536)))
+    monkeypatch.setattr(engine, "native_status", lambda: (False, "no compiler"))
+    with pytest.raises(BadRequest, match="of memory"):  # PyTorch alone keeps more
+        memory.check(recipe(res=256, steps=(192, 384), pool=61))
