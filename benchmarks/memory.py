@@ -1,8 +1,8 @@
 """Measure an epoch at 256², batch 2, as the way back is shortened: python benchmarks/memory.py
 
-Plain (nothing is computed again), checkpointing every 16 steps and truncation to the last 16, by the native step
-and by PyTorch alone, each in a process of its own. What PyTorch alone keeps for a plain epoch would not fit into
-most machines, so it is only measured with --steps small enough. Prints a table of time and peak memory.
+Plain (nothing is computed again), checkpointing every 16 steps and truncation to the last 16, by the native
+step and by PyTorch alone, each in a process of its own. What PyTorch alone keeps for a plain epoch would not
+fit into most machines, so it is only measured with --steps small enough. Prints a table of time and memory.
 """
 
 from __future__ import annotations
