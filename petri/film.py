@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from petri.evaluation.damage import cut_circle
+from petri.damage import cut_circle
 from petri.images import picture
 from petri.nca import Automaton
 
