@@ -47,6 +47,12 @@ class Model:
         return most if isinstance(most, int) and 1 <= most <= 50_000 else 100
 
     @property
+    def hold(self) -> int:
+        """Steps that it was trained to last after it has grown; 32, the report's, if it does not say."""
+        hold = self._recipe.get("hold")
+        return hold if isinstance(hold, int) and 1 <= hold <= 50_000 else 32
+
+    @property
     def _recipe(self) -> dict[str, Any]:
         recipe = self.training.get("recipe")
         return recipe if isinstance(recipe, dict) else {}
