@@ -158,7 +158,9 @@ def _evaluate(
         say(f"{side}×{side} cells")
         count = round(damage_at * max(1.0, side / res))
         *_, (_, state) = _walk(automaton, automaton.seed_state(side, batch=seeds), [count])
-        sizes.append(_look(state, count, there, spec))
+        # A figure's errors are counted by the cells it was trained on: empty room is no merit.
+        share = (side / res) ** 2 if spec.living else 1.0
+        sizes.append(_look(state, count, there, spec, scale=share))
     return Evaluation(
         target=drawn.name,
         architecture=spec.describe(),
@@ -179,9 +181,10 @@ def _pattern(state: Tensor, pixels: Tensor, spec: Spec) -> Measure:
     return pattern_measure(state, pixels if spec.living else pixels[:3])
 
 
-def _look(state: Tensor, step: int, pixels: Tensor, spec: Spec) -> Look:
+def _look(state: Tensor, step: int, pixels: Tensor, spec: Spec, *, scale: float = 1.0) -> Look:
     pictures = (images.picture(one, spec) for one in (state[0], pixels))
-    return Look(state.shape[-1], step, _pattern(state, pixels, spec), *pictures)
+    pattern = _pattern(state, pixels, spec)
+    return Look(state.shape[-1], step, Measure(pattern.mean * scale, pattern.spread * scale), *pictures)
 
 
 def _regeneration(

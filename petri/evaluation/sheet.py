@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +16,11 @@ from petri.evaluation.report import Measure
 from petri.files import replacing
 
 TILE, GAP, COLUMNS = 192, 14, 8  # pixels; grids of 16, 24, 32, 48, 64, 96 and 192 cells fit exactly
+NEAR = 4  # pixels between the two tiles of a pair
+CURVE = 5, 3  # the column it begins in, and how many it takes
 TITLE, LETTERS, LINE = 26, 15, 20
 GROUND, BRIGHT, QUIET = (24, 25, 27), (226, 227, 230), (150, 153, 158)
+CURVE_COLOUR = (112, 176, 214)
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class _Tile:
     picture: np.ndarray
     label: str
     note: str = ""
+    second: bool = False  # of a pair
 
 
 def save(path: Path, evaluations: Sequence[tuple[str, Evaluation]]) -> None:
@@ -52,7 +57,11 @@ def draw(evaluations: Sequence[tuple[str, Evaluation]]) -> Image.Image:
         for title, tiles in _rows(found):
             pen.write(GAP, top, title, LETTERS, QUIET)
             for column, tile in enumerate(tiles):
-                pen.tile(GAP + column * (TILE + GAP), top + LINE, tile)
+                left = GAP + column * (TILE + GAP)
+                pen.tile(left - (GAP - NEAR) * tile.second, top + LINE, tile)
+            if title == "drift":
+                left, wide = GAP + CURVE[0] * (TILE + GAP), CURVE[1] * (TILE + GAP) - GAP
+                picture.paste(_curve(found, wide, TILE + 2 * LINE), (left, top + LINE))
             top += row
     return picture
 
@@ -84,12 +93,39 @@ def _rows(found: Evaluation) -> list[tuple[str, list[_Tile]]]:
         healed = one.why if one.percent is None else f"{one.percent:.1f} % healed"
         later = f"{one.healed_at - one.damaged_at} steps later"
         damage.append(_Tile(one.damaged_picture, one.kind, _figure(one.damaged)))
-        damage.append(_Tile(one.healed_picture, later, f"{_figure(one.healed)} · {healed}"))
+        damage.append(_Tile(one.healed_picture, later, f"{_figure(one.healed)} · {healed}", second=True))
     sizes = []
     for look in found.sizes:
         sizes.append(_Tile(look.target, f"{look.res}×{look.res}", "to be seen"))
-        sizes.append(_Tile(look.picture, f"step {look.steps:,}", _figure(look.pattern)))
+        sizes.append(_Tile(look.picture, f"step {look.steps:,}", _figure(look.pattern), second=True))
     return [("growth", growth), ("drift", drift), ("damage", damage), ("other grids", sizes)]
+
+
+def _curve(found: Evaluation, width: int, height: int) -> Image.Image:
+    """The pattern loss over the steps."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    ground, quiet, bright = ([part / 255 for part in colour] for colour in (GROUND, QUIET, CURVE_COLOUR))
+    figure = Figure(figsize=(width / 100, height / 100), dpi=100, layout="constrained", facecolor=ground)
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    looks = sorted({look.steps: look.pattern.mean for look in (*found.growth, *found.drift)}.items())
+    shown = [(step, loss) for step, loss in looks if 0 < loss < math.inf]
+    if shown:
+        axes.loglog(*zip(*shown, strict=True), color=bright, linewidth=1.5, marker=".")
+    axes.set_facecolor(ground)
+    axes.tick_params(which="both", colors=quiet)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["bottom", "left"]].set_color(quiet)
+    axes.grid(alpha=0.15, linewidth=0.5)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel("steps", color=quiet)
+    axes.set_ylabel("pattern loss", color=quiet)
+    canvas.draw()
+    drawn = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    return drawn.resize((width, height)) if drawn.size != (width, height) else drawn
 
 
 def _losses(found: Evaluation) -> str:
