@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import shlex
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,10 @@ from nca_cli.completion import complete_target
 from petri.errors import BadRequest
 
 if TYPE_CHECKING:
+    import torch
+
     from petri.growth.grow import Result
+    from petri.growth.ranks import Ranks
     from petri.growth.recipe import Recipe
     from petri.growth.trainer import Trainer
     from petri.runs import Run
@@ -29,13 +32,14 @@ def grow(
             show_default=False,
         ),
     ] = None,
-    res: Annotated[int, typer.Option(help="Cells along a side.")] = 64,
-    epochs: Annotated[int, typer.Option(help="Optimiser steps.")] = 600,
-    batch: Annotated[int, typer.Option(help="States trained together.")] = 8,
-    steps: Annotated[
-        str | None, typer.Option(help="Steps to grow, LEAST-MOST; by --res if left out.", show_default=False)
+    res: Annotated[
+        int | None,
+        typer.Option(help="Cells along a side; 64, or as the recipe says.", show_default=False),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    epochs: Annotated[
+        int | None, typer.Option(help="Optimiser steps, of all phases together.", show_default=False)
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random.", show_default=False)] = None,
     perception: Annotated[
         str | None, typer.Option(help="sobel, learned, dilated or learned+dilated.", show_default=False)
     ] = None,
@@ -49,14 +53,31 @@ def grow(
     gated: Annotated[
         bool | None, typer.Option(help="Each cell decides whether it fires.", show_default=False)
     ] = None,
-    truncate: Annotated[
-        int, typer.Option(help="Backpropagate through this many steps at most; 0 for all.")
-    ] = 0,
+    preset: Annotated[
+        str, typer.Option(help="The recipe to start from: quick, report or distill.")
+    ] = "quick",
+    recipe: Annotated[
+        Path | None,
+        typer.Option(help="A TOML file over the preset, such as a run's recipe.toml.", show_default=False),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="FIELD=VALUE over both, such as loss.perceptual=0.1; repeat it.", show_default=False
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what the run would be.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="auto, native, torch, or compiled (by torch.compile).")
+    ] = "auto",
     out: Annotated[Path, typer.Option(help="Folder that holds runs.")] = Path("runs"),
     name: Annotated[
         str | None, typer.Option(help="Of the run's folder; TARGET-RES if left out.", show_default=False)
     ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write curves for TensorBoard into the run's folder.")
+    ] = False,
     resume: Annotated[
         Path | None, typer.Option(help="Go on with this run, from its last checkpoint.", show_default=False)
     ] = None,
@@ -67,79 +88,175 @@ def grow(
     its metrics and a checkpoint.
     """
     if resume is not None:
-        given = [
-            name for name in context.params if _is_given(context, name) and name not in ("resume", "device")
-        ]
+        allowed = ("resume", "device", "engine", "tensorboard")
+        given = [name for name in context.params if _is_given(context, name) and name not in allowed]
         if given:
-            names = ", ".join("TARGET" if option == "target" else f"--{option}" for option in given)
+            spoken = {"target": "TARGET", "settings": "--set"}
+            names = ", ".join(spoken.get(option, f"--{option.replace('_', '-')}") for option in given)
             raise BadRequest(f"--resume goes on with the run's own recipe: leave out {names}")
-        _resume(resume, device)
+        _resume(resume, device, engine, tensorboard)
         return
-    if target is None:
-        raise BadRequest("say what to grow: petri grow TARGET (petri targets lists the patterns)")
 
     from petri import targets
 
-    drawn = targets.load(target, res)
+    fields = _read(recipe) if recipe is not None else {}
+    target = target or fields.get("target")
+    if not isinstance(target, str):
+        raise BadRequest("say what to grow: petri grow TARGET (petri targets lists the patterns)")
+    if res is not None and "phases" in fields:
+        raise BadRequest(f"--res contradicts the phases in {recipe}: leave one of them out")
+    size = res if res is not None else _last_res(fields, preset)
+    drawn = targets.load(target, size)
 
-    from petri import devices  # torch takes seconds to import: a typing error is found before
-    from petri.growth import grow as growing
-    from petri.growth.recipe import make_recipe
+    from petri.growth.presets import (
+        make_recipe,
+    )  # torch takes seconds to import: a typing error is found before
 
     asked = {
         "perception": perception, "hidden": hidden, "layers": layers, "residual": residual, "gated": gated,
     }  # fmt: skip
-    recipe = make_recipe(
+    made = make_recipe(
         drawn,
         target,
+        preset=preset,
+        res=size,
+        file=fields,
+        settings=settings or (),
         architecture={field: value for field, value in asked.items() if value is not None},
-        steps=None if steps is None else _parse_steps(steps),
-        res=res,
         epochs=epochs,
-        batch=batch,
-        truncate=truncate,
         seed=seed,
     )
-    chosen = devices.choose(device)
-    notes = drawn.notes + _prepare(chosen.type)
-    run, trainer = growing.start(recipe, drawn, out, name, chosen)
-    _watch(run, trainer, 0.0, notes)
+    if dry_run:
+        _say_plan(made, device, engine)
+    else:
+        _start(made, drawn.notes, device, engine, out, name, tensorboard)
 
 
-def _is_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
+def _read(path: Path) -> dict[str, Any]:
+    """The fields of a recipe file."""
+    from petri.growth.recipe import parse
+
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadRequest(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    except BadRequest as error:
+        raise BadRequest(f"{path}: {error}") from None
 
 
-def _resume(folder: Path, device: str) -> None:
-    from petri import devices
+def _last_res(fields: dict[str, Any], preset: str) -> int:
+    """The size of a recipe file's last phase, or the preset's own."""
+    from petri.growth.presets import RES
+
+    phases = fields.get("phases")
+    last = phases[-1] if isinstance(phases, list) and phases else {}
+    return last["res"] if isinstance(last, dict) and "res" in last else RES.get(preset, 64)
+
+
+def _start(
+    recipe: Recipe,
+    notes: tuple[str, ...],
+    device: str,
+    engine: str,
+    out: Path,
+    name: str | None,
+    tensorboard: bool,
+) -> None:
     from petri.growth import grow as growing
 
-    chosen = devices.choose(device)
-    notes = _prepare(chosen.type)
-    run, trainer, seconds = growing.resume(folder, chosen)
-    _watch(run, trainer, seconds, (f"resumed at epoch {trainer.epoch}", *notes))
+    chosen, ranks, more = _prepare(device, engine, tensorboard)
+    how = {"engine": engine, "ranks": ranks}
+    if not ranks.leads:
+        _follow(growing.make_trainer(recipe, chosen, **how))
+        return
+    run, trainer = growing.start(recipe, out, name, chosen, **how)
+    _watch(run, trainer, 0.0, notes + more, tensorboard)
 
 
-def _prepare(device: str) -> tuple[str, ...]:
-    """Have the native step compiled if this is the first use of it; a note if it cannot be."""
+def _resume(folder: Path, device: str, engine: str, tensorboard: bool) -> None:
+    from petri.growth import grow as growing
+
+    chosen, ranks, notes = _prepare(device, engine, tensorboard)
+    run, trainer, seconds = growing.resume(folder, chosen, lock=ranks.leads, engine=engine, ranks=ranks)
+    if not ranks.leads:
+        _follow(trainer)
+        return
+    _watch(run, trainer, seconds, (f"resumed at epoch {trainer.epoch}", *notes), tensorboard)
+
+
+def _follow(trainer: Trainer) -> None:
+    """Work for the process that leads, and say nothing."""
+    from petri.console import Stopping, interruptible
+    from petri.growth import grow as growing
+
+    stopping = Stopping()
+    with interruptible(stopping):
+        growing.follow(trainer, lambda: stopping.stopping)
+
+
+def _prepare(device: str, engine: str, tensorboard: bool) -> tuple[torch.device, Ranks, tuple[str, ...]]:
+    """Choose the device, meet the other processes if there are, and have the native step compiled.
+
+    The notes say why it cannot be, if it cannot.
+    """
+    from petri import checks, devices
     from petri.console import out
-    from petri.engine import native_status
+    from petri.engine import ENGINES, native_status
+    from petri.growth.ranks import join
 
-    if device != "cpu":
-        return ()
-    with out.status("compiling the native step for this machine, once"):
-        native, status = native_status()
-    return () if native else (f"by PyTorch alone, several times slower: {status}",)
+    checks.choice("engine", engine, ENGINES)
+    if tensorboard:
+        from petri.growth.tensorboard import check
+
+        check()
+    chosen, ranks = devices.choose(device), None
+    notes: tuple[str, ...] = ()
+    if chosen.type == "cpu" and engine in ("auto", "native"):
+        with out.status("compiling the native step for this machine, once"):
+            native, status = native_status()
+        if not native and engine == "native":
+            raise BadRequest(f"the native engine cannot be had: {status}")
+        notes = () if native else (f"by PyTorch alone, several times slower: {status}",)
+    ranks, chosen = join(chosen)
+    if ranks.size > 1:
+        notes = (f"{ranks.size} processes share every batch", *notes)
+    return chosen, ranks, notes
 
 
-def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...]) -> None:
+def _say_plan(recipe: Recipe, device: str, engine: str) -> None:
+    from rich.table import Table
+
+    from petri.console import duration, out
+    from petri.growth.grow import draw_targets
+    from petri.growth.plan import plan
+
+    chosen, _, notes = _prepare(device, engine, tensorboard=False)
+    with out.status("measuring a few short epochs"):
+        planned = plan(recipe, draw_targets(recipe), chosen, engine=engine)
+    _introduce(recipe, chosen.type, notes)
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    for name in ("phase", "cells", "epochs", "batch", "steps", "pool", "time"):
+        table.add_column(name, justify="right")
+    for number, part in enumerate(planned.phases, 1):
+        phase = part.phase
+        table.add_row(
+            str(number), f"{phase.res}×{phase.res}", f"{phase.epochs:,}", str(phase.batch),
+            f"{phase.steps[0]}–{phase.steps[1]} + {recipe.hold}", str(recipe.pool_size(phase)),
+            duration(part.seconds),
+        )  # fmt: skip
+    out.print(table)
+    out.print(
+        f"about {duration(planned.seconds)} and {planned.memory / 1e9:.1f} GB of memory at the most; "
+        "nothing was written",
+        soft_wrap=True,
+    )
+
+
+def _introduce(recipe: Recipe, device: str, notes: tuple[str, ...]) -> None:
     from rich.markup import escape
 
-    from petri.console import GrowDisplay, interruptible, out
-    from petri.growth import grow as growing
+    from petri.console import out
 
-    recipe, device = run.recipe, trainer.target.device.type
     out.print(
         f"[bold]{escape(recipe.name)}[/] · {recipe.res}×{recipe.res} cells · {recipe.spec.describe()} · "
         f"{recipe.spec.parameters:,} parameters · {device}",
@@ -147,10 +264,34 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...]) -
     )
     for note in notes:
         out.print(f"[dim]{escape(note)}[/]", soft_wrap=True)
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], tensorboard: bool) -> None:
+    from rich.markup import escape
+
+    from petri.console import GrowDisplay, interruptible, out
+    from petri.growth import grow as growing
+
+    recipe = run.recipe
+    _introduce(recipe, trainer.device.type, notes)
     display = GrowDisplay(f"growing {recipe.name}")
     try:
-        with interruptible(display), display:
-            result = growing.train(run, trainer, display, seconds=seconds, stop=lambda: display.stopping)
+        with ExitStack() as stack:
+            record = growing.unrecorded
+            if tensorboard:
+                from petri.growth.tensorboard import recorder
+
+                record = stack.enter_context(recorder(run.path("tensorboard")))
+            stack.enter_context(interruptible(display))
+            stack.enter_context(display)
+            result = growing.train(
+                run, trainer, display, seconds=seconds, stop=lambda: display.stopping, record=record
+            )
     except KeyboardInterrupt:
         folder = shlex.quote(str(run.folder))
         out.print(f"stopped at once; go on from the last checkpoint:  petri grow --resume {escape(folder)}")
@@ -194,11 +335,3 @@ def _conclude(recipe: Recipe, result: Result) -> None:
         out.print(f"\nWatch it grow:  petri play {quoted}")
     else:
         out.print(f"\nGo on:  petri grow --resume {quoted}")
-
-
-def _parse_steps(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", text.strip())
-    if not match:
-        raise BadRequest(f"--steps must be LEAST-MOST, such as 48-96, got {text!r}")
-    least = int(match[1])
-    return least, int(match[2] or least)

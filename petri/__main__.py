@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nca_cli import alone, doctor, evaluate, grow, play, published, targets
+from nca_cli import ablate, alone, doctor, evaluate, grow, play, published, targets
 from petri.errors import BadRequest, RunFailed
 from petri.version import __version__
 
@@ -20,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help takes half the time and half the lines
 )
 app.command("grow")(grow.grow)
+app.command("ablate")(ablate.ablate)
 app.command("play")(play.play)
 app.command("evaluate")(evaluate.evaluate)
 app.command("targets")(targets.targets)

@@ -93,13 +93,22 @@ def grid(*rows: tuple[RenderableType, ...]) -> Table:
     return table
 
 
-class GrowDisplay:
+class Stopping:
+    """Whether whoever watches has asked for a stop."""
+
+    stopping = False
+
+    def stop(self) -> None:
+        """Ask."""
+        self.stopping = True
+
+
+class GrowDisplay(Stopping):
     """Draws a training run: the pattern at the left and the numbers at the right, or plain lines."""
 
     def __init__(self, title: str) -> None:
         self.title = title
         self.latest: Progress | None = None
-        self.stopping = False
         self._live = Live(console=out, auto_refresh=False) if out.is_terminal else None
         self._printed = time.monotonic()
 
@@ -131,7 +140,7 @@ class GrowDisplay:
 
     def stop(self) -> None:
         """Say that the run ends after this epoch."""
-        self.stopping = True
+        super().stop()
         if self._live and self.latest:
             self._live.update(self._render(), refresh=True)
         else:
@@ -147,6 +156,7 @@ class GrowDisplay:
         )
         numbers = grid(
             ("epoch", f"{now.epoch:,} of {now.epochs:,}"),
+            ("phase", now.phase),
             ("loss", f"{now.loss:.4f}"),
             ("steps/s", f"{now.steps_per_second:,.0f}"),
             ("trained", duration(now.seconds)),
@@ -175,7 +185,7 @@ class GrowDisplay:
 
 
 @contextmanager
-def interruptible(display: GrowDisplay) -> Iterator[None]:
+def interruptible(display: Stopping) -> Iterator[None]:
     """Let the first Ctrl-C (or SIGTERM) ask for a stop after the epoch; the second stops at once."""
 
     def ask(number: int, frame: FrameType | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from petri.errors import BadRequest
-from petri.growth.recipe import Recipe
+from petri.growth.recipe import Phase, Recipe
 
 
 def installed() -> int | None:
@@ -17,23 +17,37 @@ def installed() -> int | None:
 
 
 def wanted(recipe: Recipe) -> int:
-    """Bytes that training on the CPU will hold at its peak, roughly.
+    """Bytes that training on the CPU will hold at its peak, roughly: those of its hungriest phase."""
+    return max(_wanted(recipe, phase) for phase in recipe.phases) + 500_000_000
 
-    The pool, its copy while a checkpoint is written, and what the backward pass keeps: the states at the
-    ends of segments and, within one segment, every state; PyTorch alone also keeps there what the rule
-    computed.
+
+def pool_bytes(recipe: Recipe) -> int:
+    """Bytes of the largest pool of all phases."""
+    return max(recipe.pool_size(phase) * recipe.spec.channels * phase.res**2 * 4 for phase in recipe.phases)
+
+
+def _wanted(recipe: Recipe, phase: Phase) -> int:
+    """Of a phase: the pool, its copy while a checkpoint is written, and what the backward pass keeps.
+
+    That is the states at the ends of segments and, within one segment, every state; PyTorch alone also
+    keeps there what the rule computed.
     """
     from petri.engine import KEPT_BYTES, SEGMENT, native_status
 
-    entry = recipe.spec.channels * recipe.res**2 * 4
-    states = recipe.batch * entry
-    steps = (recipe.truncate or recipe.steps[1]) + recipe.hold
-    kept = min(steps * states, max(KEPT_BYTES, SEGMENT * states) + steps // SEGMENT * states)
-    if not native_status()[0]:
-        spec = recipe.spec
+    spec = recipe.spec
+    entry = spec.channels * phase.res**2 * 4
+    states = phase.batch * entry
+    steps = (recipe.truncate or phase.steps[1]) + recipe.hold
+    native = native_status()[0]
+    segment = recipe.checkpoint or (max(SEGMENT, KEPT_BYTES // states) if native else SEGMENT)
+    segment = min(segment, steps)
+    kept = (segment + steps // segment) * states
+    if not native:
         numbers = spec.features + 2 * spec.hidden * (spec.layers - 1) + 4 * spec.channels
-        kept += SEGMENT * recipe.batch * recipe.res**2 * numbers * 4
-    return 2 * recipe.pool * entry + 2 * kept + 500_000_000
+        kept += segment * phase.batch * phase.res**2 * numbers * 4
+    if recipe.loss.perceptual:
+        kept += phase.batch * phase.res**2 * 3_000  # features of VGG16 and their gradients
+    return 2 * recipe.pool_size(phase) * entry + 2 * kept
 
 
 def check(recipe: Recipe) -> None:
@@ -44,7 +58,9 @@ def check(recipe: Recipe) -> None:
     """
     there, needed = installed(), wanted(recipe)
     if there is not None and needed > there:
+        last = recipe.phases[-1]
         raise BadRequest(
-            f"training {recipe.batch} × {recipe.res}×{recipe.res} cells wants about {needed / 1e9:.0f} GB "
-            f"of memory, this machine has {there / 1e9:.0f}: lower --res or --batch, or --truncate 16"
+            f"training {last.batch} × {last.res}×{last.res} cells wants about {needed / 1e9:.0f} GB "
+            f"of memory, this machine has {there / 1e9:.0f}: lower --res, or --set phases.batch=… or "
+            "checkpoint=16"
         )

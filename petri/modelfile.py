@@ -36,13 +36,13 @@ class Model:
     @property
     def res(self) -> int:
         """Cells along a side that it was trained on; 72, the field's usual size, if it does not say."""
-        res = self._recipe.get("res")
+        res = self._last_phase.get("res")
         return res if isinstance(res, int) and 8 <= res <= 4096 else 72
 
     @property
     def steps(self) -> int:
         """Most steps that it was trained to grow in; 100 if it does not say."""
-        steps = self._recipe.get("steps")
+        steps = self._last_phase.get("steps")
         most = steps[-1] if isinstance(steps, list) and steps else None
         return most if isinstance(most, int) and 1 <= most <= 50_000 else 100
 
@@ -50,7 +50,13 @@ class Model:
     def hold(self) -> int:
         """Steps that it was trained to last after it has grown; 32, the report's, if it does not say."""
         hold = self._recipe.get("hold")
-        return hold if isinstance(hold, int) and 1 <= hold <= 50_000 else 32
+        return hold if isinstance(hold, int) and 0 <= hold <= 50_000 else 32
+
+    @property
+    def _last_phase(self) -> dict[str, Any]:
+        phases = self._recipe.get("phases")
+        last = phases[-1] if isinstance(phases, list) and phases else {}
+        return last if isinstance(last, dict) else {}
 
     @property
     def _recipe(self) -> dict[str, Any]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from petri.files import replacing
+from petri.growth.recipe import Phase
 
 
-def save_loss(path: Path, losses: list[float], *, reference: float | None) -> None:
-    """Draw the training loss over the epochs, on a logarithmic scale.
+def save_loss(path: Path, losses: list[float], *, phases: tuple[Phase, ...], reference: float | None) -> None:
+    """Draw the report's loss in the pool over the epochs, on a logarithmic scale.
 
     Args:
         path: of the PNG.
         losses: of each epoch, from the first.
+        phases: of the recipe; where one begins, a line says at what size.
         reference: the report's loss for this pattern, drawn as a line.
     """
     from matplotlib.figure import Figure
@@ -22,11 +24,18 @@ def save_loss(path: Path, losses: list[float], *, reference: float | None) -> No
     epochs = range(1, len(losses) + 1)
     axes.plot(epochs, losses, color="#2a6f97", linewidth=1, marker="." if len(losses) < 10 else None)
     axes.xaxis.get_major_locator().set_params(integer=True)
+    begun = 0
+    for phase in phases if len(phases) > 1 else ():
+        if begun < len(losses):
+            axes.axvline(begun + 1, color="#bbbbbb", linewidth=0.8)
+            axes.annotate(f"{phase.res}²", (begun + 1, 1), xycoords=("data", "axes fraction"),
+                          xytext=(4, -12), textcoords="offset points", color="#666666")  # fmt: skip
+        begun += phase.epochs
     if reference is not None:
         axes.axhline(reference, color="#888888", linewidth=1, linestyle="--")
         axes.annotate(f"the report: {reference}", (1, reference), xycoords=("axes fraction", "data"),
                       xytext=(-4, 4), textcoords="offset points", ha="right", color="#666666")  # fmt: skip
-    axes.set(xlabel="epoch", ylabel="training loss", yscale="log")
+    axes.set(xlabel="epoch", ylabel="pattern + ½ stability + ⅒ overflow, in the pool", yscale="log")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.5, which="both")
     with replacing(path) as temporary:

@@ -15,6 +15,7 @@ class Progress:
 
     epoch: int
     epochs: int
+    phase: str  # such as "2 of 3, 128×128"
     loss: float  # mean of the epochs since the last report
     seconds: float  # trained, over all sessions of the run
     seconds_left: float

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -20,8 +21,9 @@ from petri.files import is_unfinished, replacing, write_whole
 from petri.growth.recipe import Recipe
 
 COLUMNS = ("epoch", "loss", "pattern", "stability", "overflow", "learning_rate", "steps", "seconds")
-CHECKPOINT, SCHEMA = "checkpoint.safetensors", "1"
+CHECKPOINT, SCHEMA = "checkpoint.safetensors", "2"
 LOCK = ".lock"
+Row = tuple[float, ...]  # the values of COLUMNS
 ROWS = "rows"  # the metrics' name in a checkpoint
 
 
@@ -36,7 +38,7 @@ class Run:
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self.folder = folder
         self.recipe = recipe
-        self.rows: list[tuple[float, ...]] = []
+        self.rows: list[Row] = []
         self._lock = FileLock(folder / LOCK)
 
     @classmethod
@@ -88,11 +90,15 @@ class Run:
         return run
 
     @classmethod
-    def open(cls, folder: Path) -> Run:
+    def open(cls, folder: Path, *, lock: bool = True) -> Run:
         """Open a run's folder to go on with it.
 
+        Args:
+            folder: of the run.
+            lock: keep other processes out until it is closed.
+
         Raises:
-            BadRequest: not a run, or another process works in it.
+            BadRequest: not a run, its recipe cannot be read, or another process works in it.
         """
         path = folder / "recipe.toml"
         if not path.is_file():
@@ -102,7 +108,8 @@ class Run:
         except (BadRequest, UnicodeDecodeError) as error:
             raise BadRequest(f"{path}: {error}") from None
         run = cls(folder, recipe)
-        run._acquire()
+        if lock:
+            run._acquire()
         return run
 
     def _acquire(self) -> None:
@@ -147,11 +154,13 @@ class Run:
                 raise OSError(str(error)) from None
         self.write_metrics()
 
-    def read_checkpoint(self, like: dict[str, Tensor]) -> tuple[dict[str, Tensor], int, float] | None:
+    def read_checkpoint(
+        self, like_at: Callable[[int], dict[str, Tensor]]
+    ) -> tuple[dict[str, Tensor], int, float] | None:
         """Read what `write_checkpoint` saved; None if there is none yet.
 
         Args:
-            like: tensors of the same names, shapes and types as the recipe makes them.
+            like_at: of an epoch gives tensors of the same names, shapes and types, as the recipe makes them.
 
         Returns:
             Tensors, epoch, seconds trained. `rows` is then that of the checkpoint's epoch.
@@ -173,6 +182,9 @@ class Run:
             if isinstance(error, BadRequest):
                 raise
             raise BadRequest(f"{path} is not a checkpoint: {error}") from None
+        if not 0 <= epoch <= self.recipe.epochs:
+            raise BadRequest(f"{path} is of epoch {epoch}, the recipe has {self.recipe.epochs}")
+        like = like_at(epoch)
         for name in sorted(like.keys() ^ tensors.keys()):
             raise BadRequest(f"{path}: {name} is {'missing' if name in like else 'not known'}")
         for name, tensor in like.items():

@@ -11,11 +11,12 @@ from safetensors import SafetensorError
 
 from petri import runs
 from petri.errors import BadRequest
-from petri.growth.recipe import Recipe
+from petri.growth.recipe import Phase, Recipe
 from petri.nca import Spec
 from petri.runs import Run, slug
 
-RECIPE = Recipe(target="circle", name="circle", res=16, spec=Spec(), batch=2, pool=2)
+PHASE = Phase(res=16, epochs=10**6, batch=2, steps=(4, 8))
+RECIPE = Recipe(target="circle", name="circle", spec=Spec(), phases=(PHASE,))
 TENSORS = {"weights.a": torch.arange(4.0), "chance": torch.arange(3, dtype=torch.uint8)}
 
 
@@ -89,7 +90,7 @@ def test_a_checkpoint_comes_back_bit_for_bit_with_the_metrics_of_its_epoch(run):
     run.write_checkpoint(TENSORS, 2, 1.25)
     run.path("metrics.csv").write_text("edited by somebody")
     again = Run(run.folder, RECIPE)
-    tensors, epoch, seconds = again.read_checkpoint(TENSORS)
+    tensors, epoch, seconds = again.read_checkpoint(lambda epoch: TENSORS)
     assert (epoch, seconds) == (2, 1.25)
     assert again.rows == [(1.0,) * 8, (2.0,) * 8]
     assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
@@ -106,15 +107,15 @@ def test_a_damaged_checkpoint_is_refused(run, damage, said):
     run.write_checkpoint(TENSORS, 2, 1.0)
     damage(run.path("checkpoint.safetensors"))
     with pytest.raises(BadRequest, match=said):
-        run.read_checkpoint(TENSORS)
+        run.read_checkpoint(lambda epoch: TENSORS)
 
 
 def test_a_checkpoint_of_another_recipe_is_refused_by_field(run):
     run.write_checkpoint(TENSORS, 2, 1.0)
     with pytest.raises(BadRequest, match=r"weights\.a does not fit"):
-        run.read_checkpoint({**TENSORS, "weights.a": torch.zeros(5)})
+        run.read_checkpoint(lambda epoch: {**TENSORS, "weights.a": torch.zeros(5)})
     with pytest.raises(BadRequest, match=r"weights\.b is missing"):
-        run.read_checkpoint({**TENSORS, "weights.b": torch.zeros(5)})
+        run.read_checkpoint(lambda epoch: {**TENSORS, "weights.b": torch.zeros(5)})
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), SafetensorError("No space left")])
@@ -144,8 +145,7 @@ def test_what_a_killed_process_left_is_swept_and_nothing_else(run):
 def test_kill_9_at_any_moment_leaves_a_whole_checkpoint(run):
     code = (
         "import sys, torch; from pathlib import Path; from petri.runs import Run\n"
-        "from petri.growth.recipe import Recipe; from petri.nca import Spec\n"
-        "run = Run(Path(sys.argv[1]), Recipe(target='circle', name='circle', res=16, spec=Spec()))\n"
+        "run = Run.open(Path(sys.argv[1]), lock=False)\n"
         "for epoch in range(1, 10**6):\n"
         "    run.rows.append((float(epoch),) * 8)\n"
         "    run.write_checkpoint({'a': torch.full((200_000,), float(epoch))}, epoch, 0.0)\n"
@@ -160,6 +160,6 @@ def test_kill_9_at_any_moment_leaves_a_whole_checkpoint(run):
         process.wait()
         process.stdout.close()
         again = Run(run.folder, RECIPE)
-        tensors, epoch, _ = again.read_checkpoint(like)
+        tensors, epoch, _ = again.read_checkpoint(lambda epoch: like)
         assert torch.equal(tensors["a"], torch.full((200_000,), float(epoch)))
         assert len(again.rows) == epoch

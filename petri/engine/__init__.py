@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint as compute_again
 
 from petri.engine import native, plain
 from petri.engine.native import native_status
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINES", "PRECISIONS", "multiplies_bfloat16", "native_status", "rollout"]
 
-ENGINES = ("auto", "torch", "native")
+ENGINES = ("auto", "torch", "compiled", "native")
 PRECISIONS = ("auto", "float32", "bfloat16")
 SEGMENT = 16  # steps: the report's gradient checkpointing
 KEPT_BYTES = 1_000_000_000  # of states that the native step may keep
@@ -34,6 +34,7 @@ def rollout(
     start: int = 0,
     engine: str = "auto",
     precision: str = "float32",
+    checkpoint: int = 0,
 ) -> Tensor:
     """Take `steps` steps; see `Automaton.rollout` for the arguments."""
     if engine not in ENGINES:
@@ -41,24 +42,29 @@ def rollout(
     if precision not in PRECISIONS:
         raise BadRequest(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
     bfloat16 = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(state.device.type))
-    reason = "" if engine == "torch" else _obstacle(automaton, state)
+    if checkpoint < 0:
+        raise BadRequest(f"checkpoint must be at least 0, got {checkpoint}")
+    reason = "" if engine in ("torch", "compiled") else _obstacle(automaton, state)
     if engine == "native" and reason:
         raise BadRequest(f"the native engine cannot take this rollout: {reason}")
     if steps == 0 or state.numel() == 0:
         return state
-    chosen = plain if engine == "torch" or reason else native
+    chosen = plain if engine in ("torch", "compiled") or reason else native
+    how = {"compiled": True} if engine == "compiled" else {}
 
     def segment(state: Tensor, first: int, last: int) -> Tensor:
-        return chosen.rollout(automaton, state, last - first, seeds=seeds, start=first, bfloat16=bfloat16)
+        return chosen.rollout(
+            automaton, state, last - first, seeds=seeds, start=first, bfloat16=bfloat16, **how
+        )
 
     end = start + steps
-    length = _segment(chosen, state) if torch.is_grad_enabled() else steps
+    length = (checkpoint or _segment(chosen, state)) if torch.is_grad_enabled() else steps
     if length >= steps:
         return segment(state, start, end)
     for first in range(start, end, length):
         # Who fires is a function of the step's number, so computing again gives the same cells.
         last = min(first + length, end)
-        state = checkpoint(segment, state, first, last, use_reentrant=False, preserve_rng_state=False)
+        state = compute_again(segment, state, first, last, use_reentrant=False, preserve_rng_state=False)
     return state
 
 

@@ -8,20 +8,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from petri import images, memory, modelfile, plots
+from petri import images, memory, modelfile, plots, targets
 from petri.errors import BadRequest, RunFailed
 from petri.evaluation.report import ReportLoss, report_loss
 from petri.film import film
 from petri.growth.catalogue import TABLE_5
+from petri.growth.pace import Pace
 from petri.growth.recipe import Recipe
-from petri.growth.trainer import Epoch, Trainer
+from petri.growth.trainer import Epoch, Return, Trainer
 from petri.progress import Observer, Progress
-from petri.runs import CHECKPOINT, Run
+from petri.runs import CHECKPOINT, Row, Run
 from petri.targets import Target
 
 REPORT_EVERY = 1.0  # seconds between looks at the device
@@ -56,18 +57,39 @@ def seen_channels(target: Target) -> Tensor:
     return torch.from_numpy(target.pixels[: 4 if target.transparent else 3].copy())
 
 
+def draw_targets(recipe: Recipe) -> list[Tensor]:
+    """The target at the size of each phase.
+
+    Raises:
+        BadRequest: it cannot be drawn at one of them.
+    """
+    drawn = {phase.res: seen_channels(targets.load(recipe.target, phase.res)) for phase in recipe.phases}
+    seen = 4 if recipe.spec.living else 3
+    return [drawn[phase.res][:seen] for phase in recipe.phases]
+
+
 def start(
-    recipe: Recipe, target: Target, parent: Path, name: str | None, device: torch.device
+    recipe: Recipe, parent: Path, name: str | None, device: torch.device, **how: Any
 ) -> tuple[Run, Trainer]:
-    """Make a run's folder and its trainer; nothing is written if either cannot be."""
-    memory.check(recipe)
-    trainer = Trainer(recipe, seen_channels(target), device)
-    size = sum(tensor.numel() * tensor.element_size() for tensor in trainer.tensors().values())
+    """Make a run's folder and its trainer; nothing is written if either cannot be.
+
+    Args:
+        recipe: how it trains.
+        parent: folder that holds runs.
+        name: of the run's folder; made from the recipe if None.
+        device: where it trains.
+        how: `engine` and `ranks` of the trainer; only the leading rank may start a run.
+    """
+    trainer = make_trainer(recipe, device, **how)
+    size = sum(
+        tensor.numel() * tensor.element_size() for tensor in trainer.tensors_at(recipe.epochs).values()
+    )
+    trainer.tensors_at(0)
     room = 2 * size + 20_000_000  # the old checkpoint, the new one, and the pictures
     run = Run.create(parent, name, recipe, room=room)
     try:
         run.write_checkpoint(trainer.tensors(), 0, 0.0)
-        images.save_picture(run.path("target.png"), images.picture(trainer.target, recipe.spec))
+        images.save_picture(run.path("target.png"), images.picture(trainer.targets[-1], recipe.spec))
     except BaseException as error:
         run.discard()
         if isinstance(error, OSError):
@@ -76,15 +98,31 @@ def start(
     return run, trainer
 
 
-def resume(folder: Path, device: torch.device) -> tuple[Run, Trainer, float]:
-    """Open a run where its last checkpoint left it; the third value is the seconds trained so far."""
-    run = Run.open(folder)
+def make_trainer(recipe: Recipe, device: torch.device, **how: Any) -> Trainer:
+    """The trainer of a new run, if this machine can hold it."""
+    memory.check(recipe)
+    return Trainer(recipe, draw_targets(recipe), device, **how)
+
+
+def resume(
+    folder: Path, device: torch.device, *, lock: bool = True, **how: Any
+) -> tuple[Run, Trainer, float]:
+    """Open a run where its last checkpoint left it; the third value is the seconds trained so far.
+
+    Args:
+        folder: of the run.
+        device: where to go on.
+        lock: keep other processes out; of several ranks only the leading one does.
+        how: `engine` and `ranks` of the trainer.
+    """
+    run = Run.open(folder, lock=lock)
     try:
         recipe = run.recipe
         memory.check(recipe)
-        blank = torch.zeros(4 if recipe.spec.living else 3, recipe.res, recipe.res)
-        trainer = Trainer(recipe, blank, device)
-        saved = run.read_checkpoint(trainer.tensors())
+        seen = 4 if recipe.spec.living else 3
+        blank = [torch.zeros(seen, phase.res, phase.res) for phase in recipe.phases]
+        trainer = Trainer(recipe, blank, device, **how)
+        saved = run.read_checkpoint(trainer.tensors_at)
         if saved is None:
             raise BadRequest(f"{folder} has no checkpoint to resume from")
         tensors, epoch, seconds = saved
@@ -106,6 +144,10 @@ def _has_results_of(run: Run, epoch: int) -> bool:
     return model.training.get("epochs") == epoch and all(run.path(name).is_file() for name in RESULTS)
 
 
+def unrecorded(row: Row) -> None:
+    """Keep no other record of an epoch than the run's own."""
+
+
 def train(
     run: Run,
     trainer: Trainer,
@@ -113,6 +155,7 @@ def train(
     *,
     seconds: float = 0.0,
     stop: Callable[[], bool] = lambda: False,
+    record: Callable[[Row], None] = unrecorded,
 ) -> Result:
     """Train to the end of the recipe, or until `stop` says so; then write the results.
 
@@ -122,13 +165,14 @@ def train(
         observer: told about once a second.
         seconds: trained before.
         stop: asked after every epoch.
+        record: told of every epoch.
 
     Raises:
-        RunFailed: the loss is no longer finite, memory is at an end, or the results cannot be written; the
-            last checkpoint is as it was.
+        RunFailed: the run has failed beyond repair, memory is at an end, or the results cannot be
+            written; the last checkpoint is as it was.
     """
     try:
-        seconds = _train_epochs(run, trainer, observer, seconds, stop)
+        seconds = _train_epochs(run, trainer, observer, seconds, stop, record)
         return finish(run, trainer, seconds)
     except OSError as error:
         message = f"cannot write to {run.folder}: {error.strerror or error}"
@@ -138,47 +182,79 @@ def train(
     except (MemoryError, RuntimeError) as error:
         # PyTorch reports this in as many ways as it has devices.
         if isinstance(error, MemoryError) or re.search("out of memory|allocate memory", str(error), re.I):
-            raise RunFailed("not enough memory: lower --batch or --res, or --truncate 16") from None
+            raise RunFailed(
+                "not enough memory: lower --res or, by --set, phases.batch or checkpoint"
+            ) from None
         raise
     finally:
         run.close()
 
 
+def follow(trainer: Trainer, stop: Callable[[], bool] = lambda: False) -> None:
+    """Do this process's share of a run that another one leads."""
+    stopping = False
+    while trainer.epoch < trainer.recipe.epochs and not stopping:
+        trainer.train_epoch()
+        stopping = trainer.ranks.any(stop(), trainer.device)
+
+
 def _train_epochs(
-    run: Run, trainer: Trainer, observer: Observer, before: float, stop: Callable[[], bool]
+    run: Run,
+    trainer: Trainer,
+    observer: Observer,
+    before: float,
+    stop: Callable[[], bool],
+    record: Callable[[Row], None],
 ) -> float:
     recipe = run.recipe
     begun = reported = saved = time.monotonic()
-    first = trainer.epoch
+    pace = Pace(recipe, trainer.epoch)
     unread: list[Epoch] = []
     stopping = False
     while trainer.epoch < recipe.epochs and not stopping:
-        unread.append(trainer.train_epoch())
-        stopping = stop()
+        outcome = trainer.train_epoch()
+        stopping = trainer.ranks.any(stop(), trainer.device)
+        if isinstance(outcome, Return):
+            observer.note(f"{outcome.reason}: back to epoch {outcome.epoch:,}, with half the learning rate")
+            unread.clear()
+            del run.rows[outcome.epoch :]
+            pace = Pace(recipe, trainer.epoch)
+            if not stopping:
+                continue
+        else:
+            unread.append(outcome)
         last = stopping or trainer.epoch == recipe.epochs
         if not last and time.monotonic() - reported < REPORT_EVERY:
             continue
-        losses = torch.stack([torch.stack([e.loss, e.pattern, e.stability, e.overflow]) for e in unread])
-        values = losses.tolist()  # waits for the device, so the clock is right from here on
         now = time.monotonic()
-        seconds = before + now - begun
-        for epoch, (loss, *parts) in zip(unread, values, strict=True):
-            if not np.isfinite(loss):
-                raise RunFailed(
-                    f"the loss was no longer finite at epoch {epoch.number}; "
-                    f"the checkpoint in {run.folder} is from before"
+        if unread:
+            losses = torch.stack([torch.stack([e.loss, e.pattern, e.stability, e.overflow]) for e in unread])
+            values = losses.tolist()  # waits for the device, so the clock is right from here on
+            now = time.monotonic()
+            for epoch, parts in zip(unread, values, strict=True):
+                row = (epoch.number, *parts, epoch.learning_rate, epoch.steps, before + now - begun)
+                run.rows.append(row)
+                record(row)
+            pace.add(unread, now - reported)
+            mean = sum(value[0] for value in values) / len(values)
+            picture = images.picture(unread[-1].grown, recipe.spec)
+            observer.progress(
+                Progress(
+                    epoch=trainer.epoch,
+                    epochs=recipe.epochs,
+                    phase=f"{trainer.number + 1} of {len(recipe.phases)}, {trainer.phase.res}²",
+                    loss=mean,
+                    seconds=before + now - begun,
+                    seconds_left=pace.left(trainer.epoch),
+                    steps_per_second=sum(epoch.steps + recipe.hold for epoch in unread) / (now - reported),
+                    picture=picture,
                 )
-            run.rows.append((epoch.number, loss, *parts, epoch.learning_rate, epoch.steps, seconds))
-        mean = sum(value[0] for value in values) / len(values)
-        left = (now - begun) / (trainer.epoch - first) * (recipe.epochs - trainer.epoch)
-        speed = sum(epoch.steps + recipe.hold for epoch in unread) / (now - reported)
-        picture = images.picture(unread[-1].grown, recipe.spec)
-        observer.progress(Progress(trainer.epoch, recipe.epochs, mean, seconds, left, speed, picture))
-        unread.clear()
+            )
+            unread.clear()
         reported = now
         if last or now - saved >= SAVE_EVERY:
             try:
-                run.write_checkpoint(trainer.tensors(), trainer.epoch, seconds)
+                run.write_checkpoint(trainer.tensors(), trainer.epoch, before + now - begun)
             except OSError as error:
                 if last:
                     raise
@@ -189,14 +265,14 @@ def _train_epochs(
 
 def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
     """Measure the model from the seed and write it, its pictures and the plot of its loss."""
-    recipe, automaton = run.recipe, trainer.automaton
-    loss = report_loss(automaton, trainer.target[:3], steps=recipe.steps[1], hold=recipe.hold)
+    recipe, automaton = run.recipe, trainer.result()
+    loss = report_loss(automaton, trainer.targets[-1][:3], steps=recipe.steps[1], hold=recipe.hold)
     training = {
         "recipe": recipe.to_fields(),
         "epochs": trainer.epoch,
         "seconds": round(seconds),
         "loss": loss.to_fields(),
-        "machine": f"{platform.system()} {platform.machine()}, {trainer.target.device.type}, "
+        "machine": f"{platform.system()} {platform.machine()}, {trainer.device.type}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}",
     }
     # A path says where a file lay on one machine; the model keeps only its name.
@@ -206,7 +282,12 @@ def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
     frames = [images.enlarge(rgb, zoom) for _, rgb in shown]
     images.save_picture(run.path("grown.png"), frames[-1])
     images.save_animation(run.path("growth.webp"), frames, fps=GROWTH_FPS)
-    plots.save_loss(run.path("loss.png"), [row[1] for row in run.rows], reference=TABLE_5.get(recipe.target))
+    plots.save_loss(
+        run.path("loss.png"),
+        [pattern + stability / 2 + overflow / 10 for _, _, pattern, stability, overflow, *_ in run.rows],
+        phases=recipe.phases,
+        reference=TABLE_5.get(recipe.target),
+    )
     model = modelfile.Model(automaton=automaton, target=recipe.name, training=training)
     modelfile.write(run.path("model.safetensors"), model)
     return Result(run.folder, trainer.epoch, seconds, loss, RESULTS, trainer.epoch >= recipe.epochs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor
 
 NEAR_BOUND = 0.9
@@ -20,6 +21,30 @@ def pattern_loss(state: Tensor, target: Tensor) -> Tensor:
     Source: the report, "Training".
     """
     return (state[:, : target.shape[0]] - target).square().mean(dim=(1, 2, 3))
+
+
+def multi_scale_loss(state: Tensor, target: Tensor, scales: tuple[int, ...]) -> Tensor:
+    """Mean of the pattern loss at several scales, so that coarse structure counts before detail fits.
+
+    Args:
+        state, target: as in `pattern_loss`.
+        scales: sides, in cells, of the squares that are averaged before comparing; a square that reaches
+            over the edge is averaged over the cells it has.
+
+    Returns:
+        `[batch]`, at least 0.
+
+    Source: the report, "Multi-scale loss".
+    """
+    seen = state[:, : target.shape[0]]
+    total = 0.0
+    for scale in scales:
+        total = total + pattern_loss(_averaged(seen, scale), _averaged(target, scale))
+    return total / len(scales)
+
+
+def _averaged(picture: Tensor, scale: int) -> Tensor:
+    return picture if scale == 1 else F.avg_pool2d(picture, scale, ceil_mode=True)
 
 
 def overflow_loss(state: Tensor) -> Tensor:

@@ -9,6 +9,12 @@ from torch import Tensor
 class Pool:
     """States and the loss that each had when last seen; all on one device.
 
+    Args:
+        seed: `[1, channel, height, width]`, what every entry is at first.
+        size: number of entries.
+        loss: of the seed.
+        priority: 0 to draw evenly; else the weight of loss / mean loss in a softmax.
+
     Attributes:
         states: `[size, channel, height, width]`.
         losses: `[size]`.
@@ -16,19 +22,26 @@ class Pool:
     Source: Mordvintsev et al. 2020, "Sample pool"; the report, "State Pool".
     """
 
-    def __init__(self, seed: Tensor, size: int) -> None:
-        self.seed = seed  # [1, channel, height, width]
+    def __init__(self, seed: Tensor, size: int, *, loss: Tensor | float = 0.0, priority: float = 0.0) -> None:
+        self.seed = seed
+        self.priority = priority
         self.states = seed.repeat(size, 1, 1, 1)
-        self.losses = torch.zeros(size, device=seed.device)
+        self.losses = torch.zeros(size, device=seed.device) + loss
 
     def draw(self, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Draw a batch without replacement, so that no entry is written back twice.
 
         Returns:
-            Indices `[batch]` and states; the entry with the largest loss comes first, reset to the seed.
+            Indices `[batch]` and states, the largest loss first; that one is reset to the seed.
         """
         device = self.states.device
-        indices = torch.randperm(len(self.states), generator=generator, device=device)[:batch]
+        if self.priority:
+            # The largest of logits with Gumbel noise are a draw by softmax without replacement.
+            logits = self.priority * self.losses / (self.losses.mean() + 1e-12)
+            chance = torch.rand(len(logits), generator=generator, device=device, dtype=torch.float64)
+            indices = (logits - (-chance.clamp_min(1e-300).log()).log()).topk(batch).indices
+        else:
+            indices = torch.randperm(len(self.states), generator=generator, device=device)[:batch]
         indices = indices[self.losses[indices].argsort(descending=True, stable=True)]
         states = self.states[indices]
         states[:1] = self.seed
@@ -38,3 +51,8 @@ class Pool:
         """Store what the drawn entries have become."""
         self.states[indices] = states.detach()
         self.losses[indices] = losses.detach()
+
+    def reset(self, bound: float) -> None:
+        """Make seeds again of the entries that have a value beyond ±`bound`, or one that is no number."""
+        largest = self.states.abs().amax(dim=(1, 2, 3))
+        self.states[~(largest <= bound)] = self.seed

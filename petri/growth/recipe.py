@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 from petri import checks
 from petri.errors import BadRequest, nearest
-from petri.growth.catalogue import architecture as architecture_of
 from petri.nca.spec import Spec
 from petri.targets import LARGEST, SMALLEST
 
@@ -18,51 +17,24 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-if TYPE_CHECKING:
-    from petri.targets import Target
-
-POOL_BYTES = 256_000_000  # a checkpoint holds the pool, so it is kept from growing with the grid
-
-
-def steps_for(res: int) -> tuple[int, int]:
-    """Steps that a pattern of this size is given to grow: 48–96 up to 64 cells, then in proportion.
-
-    News travels at most two cells a step, so a wider grid needs more of them.
-    """
-    return max(48, res * 3 // 4), max(96, res * 3 // 2)
+POOL_BYTES = 400_000_000  # a checkpoint holds the pool, so it is kept from growing with the grid
+SCHEDULES = ("one-cycle", "drop")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """One training run, described completely; on the same CPU the same recipe gives the same model.
+class Phase:
+    """A part of the run at one resolution; the phases make the curriculum.
 
-    Raises:
-        BadRequest: a value out of range; the message names it.
-
-    Source: the report, "Training"; Mordvintsev et al. 2020.
+    Source: the report, "Resolution curriculum".
     """
 
-    target: str  # as given to `petri grow`
-    name: str  # what it is called; of a file, its name without the folders
     res: int  # cells along a side
-    spec: Spec
-    epochs: int = 600  # optimiser steps
-    batch: int = 8  # states trained together
-    steps: tuple[int, int] = (48, 96)  # least and most steps to grow, drawn anew each epoch
-    hold: int = 32  # steps that the pattern must last after it has grown
-    pool: int = 256  # states kept and trained further
-    learning_rate: float = 2e-3  # its peak; it rises over a tenth of the run and then falls to nothing
-    stability: float = 0.5  # weight of the loss after the steps to hold
-    overflow: float = 0.1  # weight of the penalty on state values beyond ±0.9
-    truncate: int = 0  # backpropagate through this many steps at most; 0 for all of them
-    seed: int = 0  # of the weights, the pool's draws and the fire masks
+    epochs: int  # optimiser steps
+    batch: int  # states trained together
+    steps: tuple[int, int]  # least and most steps to grow, drawn anew each epoch
 
     def __post_init__(self) -> None:
-        checks.printable("target", self.target, 5000)
-        checks.printable("name", self.name, 5000)
         checks.whole("res", self.res, SMALLEST, LARGEST)
-        if not isinstance(self.spec, Spec):
-            raise BadRequest(f"spec must be a Spec, got {self.spec!r}")
         checks.whole("epochs", self.epochs, 1, 10_000_000)
         checks.whole("batch", self.batch, 1, 4096)
         if not isinstance(self.steps, (tuple, list)) or len(self.steps) != 2:
@@ -70,23 +42,144 @@ class Recipe:
         least = checks.whole("the least of steps", self.steps[0], 1, 100_000)
         checks.whole("the most of steps", self.steps[1], least, 100_000)
         object.__setattr__(self, "steps", tuple(self.steps))
-        checks.whole("hold", self.hold, 1, 100_000)
-        checks.whole("pool", self.pool, self.batch, 1_000_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossTerms:
+    """What is asked of a pattern.
+
+    Source: the report, "Training" and "Training Stabilizers".
+    """
+
+    scales: tuple[int, ...] = (1, 2, 4, 8)  # side of the squares that are averaged before comparing
+    perceptual: float = 0.0  # weight of the difference in VGG16's features; the report: 0.1
+    stability: float = 0.5  # weight of the loss after the steps to hold
+    overflow: float = 0.1  # weight of the penalty on state values beyond ±0.9
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.scales, (tuple, list)) or not self.scales:
+            raise BadRequest(f"loss.scales must be a list of whole numbers, got {self.scales!r}")
+        for scale in self.scales:
+            checks.whole("each of loss.scales", scale, 1, SMALLEST)
+        object.__setattr__(self, "scales", tuple(self.scales))
+        checks.number("loss.perceptual", self.perceptual, 0, 1000)
+        checks.number("loss.stability", self.stability, 0, 1000)
+        checks.number("loss.overflow", self.overflow, 0, 1000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolUse:
+    """How states are kept and trained further.
+
+    Source: Mordvintsev et al. 2020; the report, "Prioritized pool replay".
+    """
+
+    size: int = 256  # states kept, as far as 400 MB hold them
+    priority: float = 0.0  # 0 draws evenly; else softmax of this many times loss / mean loss
+    damage: int = 0  # so many of a batch, those that look best, lose a circle or a half before they grow on
+
+    def __post_init__(self) -> None:
+        checks.whole("pool.size", self.size, 1, 1_000_000)
+        checks.number("pool.priority", self.priority, 0, 100)
+        checks.whole("pool.damage", self.damage, 0, 4096)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimisation:
+    """How weights are changed."""
+
+    learning_rate: float = 2e-3  # its peak
+    schedule: str = "one-cycle"  # rises over the warm-up, then falls to nothing; drop: a tenth from 1/4 on
+    warm_up: float = 0.1  # share of the run in which the rate rises and rollouts grow to their full length
+    average: float = 0.0  # the model is the moving average of its weights with this decay; 0 for none
+
+    def __post_init__(self) -> None:
+        checks.number("optimiser.learning_rate", self.learning_rate, 0, 1, low_open=True)
+        checks.choice("optimiser.schedule", self.schedule, SCHEDULES)
+        checks.number("optimiser.warm_up", self.warm_up, 0, 0.9)
+        checks.number("optimiser.average", self.average, 0, 0.99999)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One training run, described completely; on the same CPU the same recipe gives the same model.
+
+    Raises:
+        BadRequest: a value out of range, or two that contradict each other; the message names them.
+
+    Source: the report, "Training"; Mordvintsev et al. 2020.
+    """
+
+    target: str  # as given to `petri grow`
+    name: str  # what it is called; of a file, its name without the folders
+    spec: Spec
+    phases: tuple[Phase, ...]
+    loss: LossTerms = field(default_factory=LossTerms)
+    pool: PoolUse = field(default_factory=PoolUse)
+    optimiser: Optimisation = field(default_factory=Optimisation)
+    hold: int = 32  # steps that the pattern must last after it has grown
+    truncate: int = 0  # backpropagate through this many steps at most; 0 for all of them
+    checkpoint: int = 0  # of so many steps one state is kept for the way back; 0 lets the engine choose
+    seed: int = 0  # of the weights, the pool's draws, the damage and the fire masks
+
+    def __post_init__(self) -> None:
+        checks.printable("target", self.target, 5000)
+        checks.printable("name", self.name, 5000)
+        object.__setattr__(self, "phases", tuple(self.phases))
+        if not self.phases:
+            raise BadRequest("the recipe needs at least one phase")
+        for before, after in zip(self.phases, self.phases[1:], strict=False):
+            if after.res < before.res:
+                raise BadRequest(f"phases must not shrink: res {after.res} follows {before.res}")
+        for number, phase in enumerate(self.phases, 1):
+            if phase.batch > self.pool.size:
+                raise BadRequest(
+                    f"phase {number} draws {phase.batch} states from a pool of {self.pool.size}: "
+                    "lower its batch or raise pool.size"
+                )
+            if self.pool.damage >= phase.batch:
+                raise BadRequest(
+                    f"pool.damage must be less than phase {number}'s batch of {phase.batch}, "
+                    f"as one starts from the seed, got {self.pool.damage}"
+                )
+        checks.whole("hold", self.hold, 0, 100_000)
+        if self.loss.stability and not self.hold:
+            raise BadRequest("loss.stability is of the steps to hold: set it to 0, or hold to at least 1")
         checks.whole("truncate", self.truncate, 0, 100_000)
+        checks.whole("checkpoint", self.checkpoint, 0, 1_000_000)
         checks.whole("seed", self.seed, 0, 2**32 - 1)
-        checks.number("learning_rate", self.learning_rate, 0, 1, low_open=True)
-        checks.number("stability", self.stability, 0, 1000)
-        checks.number("overflow", self.overflow, 0, 1000)
+
+    @property
+    def res(self) -> int:
+        """Cells along a side in the end."""
+        return self.phases[-1].res
+
+    @property
+    def epochs(self) -> int:
+        """Optimiser steps of all phases."""
+        return sum(phase.epochs for phase in self.phases)
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Least and most steps to grow in the end."""
+        return self.phases[-1].steps
+
+    def phase_after(self, epoch: int) -> int:
+        """Which phase, from 0, the epoch that follows `epoch` epochs belongs to; the last one at the end."""
+        for number, phase in enumerate(self.phases):
+            epoch -= phase.epochs
+            if epoch < 0:
+                return number
+        return len(self.phases) - 1
+
+    def pool_size(self, phase: Phase) -> int:
+        """States that the pool holds in a phase: as many as asked for, if memory allows."""
+        entry = self.spec.channels * phase.res**2 * 4
+        return max(phase.batch, min(self.pool.size, POOL_BYTES // entry))
 
     def to_fields(self) -> dict[str, Any]:
-        """All fields as plain values, the Spec's in a table of their own; JSON and TOML can hold them."""
-        fields = dataclasses.asdict(self)
-        fields["steps"] = list(self.steps)
-        fields["spec"] = {
-            name: list(value) if isinstance(value, tuple) else "none" if value is None else value
-            for name, value in fields["spec"].items()
-        }
-        return fields
+        """All fields as plain values in tables; JSON and TOML can hold them."""
+        return _plain(dataclasses.asdict(self))
 
     def to_toml(self) -> str:
         """The recipe as TOML text."""
@@ -95,64 +188,83 @@ class Recipe:
         return tomli_w.dumps(self.to_fields())
 
     @classmethod
+    def from_fields(cls, fields: dict[str, Any]) -> Recipe:
+        """Make a recipe of plain values, as `to_fields` gives them; those with a default may be left out.
+
+        Raises:
+            BadRequest: a field missing, unknown or not valid.
+        """
+        fields = _known(cls, fields, "")
+        for name in ("target", "name", "spec", "phases"):
+            if name not in fields:
+                raise BadRequest(f"the recipe lacks the field {name!r}")
+        made = dict(fields)
+        spec = _table(fields["spec"], "spec")
+        made["spec"] = Spec.from_fields(
+            {name: None if value == "none" else value for name, value in spec.items()}
+        )
+        if not isinstance(fields["phases"], list):
+            raise BadRequest("the recipe's phases must be a list of tables")
+        made["phases"] = tuple(
+            _phase(table, f"phases.{number}") for number, table in enumerate(fields["phases"], 1)
+        )
+        for name, kind in (("loss", LossTerms), ("pool", PoolUse), ("optimiser", Optimisation)):
+            if name in fields:
+                made[name] = kind(**_known(kind, _table(fields[name], name), name))
+        return cls(**made)
+
+    @classmethod
     def from_toml(cls, text: str) -> Recipe:
         """Read what `to_toml` wrote.
 
         Raises:
             BadRequest: not TOML, or a field missing, unknown or not valid.
         """
-        try:
-            fields = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise BadRequest(f"the recipe is not TOML: {error}") from None
-        known = [field.name for field in dataclasses.fields(cls)]
-        for name in fields:
-            if name not in known:
-                raise BadRequest(f"the recipe has an unknown field {name!r}{nearest(name, known)}")
-        for name in ("target", "name", "res", "spec"):
-            if name not in fields:
-                raise BadRequest(f"the recipe lacks the field {name!r}")
-        if not isinstance(fields["spec"], dict):
-            raise BadRequest("the recipe's spec must be a table")
-        spec = {name: None if value == "none" else value for name, value in fields["spec"].items()}
-        return cls(**{**fields, "spec": Spec.from_fields(spec)})
+        return cls.from_fields(parse(text))
 
 
-def make_recipe(
-    target: Target,
-    asked: str,
-    *,
-    architecture: dict[str, Any],
-    steps: tuple[int, int] | None = None,
-    res: int,
-    batch: int,
-    **options: Any,
-) -> Recipe:
-    """The recipe for a target: its architecture, with what the user has chosen instead, and the rest.
-
-    Args:
-        target: decides whether there is a living mask and where the seed lies.
-        asked: the target as the user gave it.
-        architecture: Spec fields chosen by the user.
-        steps: by the resolution if None.
-        res, batch, options: fields of the recipe.
+def parse(text: str) -> dict[str, Any]:
+    """TOML as plain values.
 
     Raises:
-        BadRequest: a value out of range or two that contradict each other.
+        BadRequest: it is none.
     """
-    fields = architecture_of(asked)
-    if architecture.get("layers") == 2:
-        fields["residual"] = False  # the table's, which needs three layers; the user's own is refused
-    spec = Spec(**{**fields, **architecture}, living=target.transparent, seed=target.seed)
-    entry = spec.channels * res * res * 4
-    pool = max(batch, min(256, POOL_BYTES // entry))
-    return Recipe(
-        target=asked,
-        name=target.name,
-        spec=spec,
-        res=res,
-        batch=batch,
-        steps=steps or steps_for(res),
-        pool=pool,
-        **options,
-    )
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadRequest(f"the recipe is not TOML: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists and None as "none", which TOML has no word for."""
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return "none" if value is None else value
+
+
+def _table(value: Any, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise BadRequest(f"the recipe's {name} must be a table, got {value!r}")
+    return value
+
+
+def _known(kind: type, fields: dict[str, Any], where: str) -> dict[str, Any]:
+    known = [entry.name for entry in dataclasses.fields(kind)]
+    for name in fields:
+        if name not in known:
+            path = f"{where}.{name}" if where else name
+            raise BadRequest(f"the recipe has an unknown field {path!r}{nearest(name, known)}")
+    return fields
+
+
+def _phase(table: Any, name: str) -> Phase:
+    fields = _known(Phase, _table(table, name), name)
+    for entry in dataclasses.fields(Phase):
+        if entry.name not in fields:
+            raise BadRequest(f"the recipe lacks the field '{name}.{entry.name}'")
+    try:
+        return Phase(**fields)
+    except BadRequest as error:
+        raise BadRequest(f"{name}: {error}") from None

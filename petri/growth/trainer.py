@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from petri.damage import random_damage
+from petri.errors import RunFailed
 from petri.growth import optimiser
-from petri.growth.loss import overflow_loss, pattern_loss
+from petri.growth.loss import multi_scale_loss, overflow_loss, pattern_loss
+from petri.growth.perceptual import PerceptualLoss
 from petri.growth.pool import Pool
-from petri.growth.recipe import Recipe
+from petri.growth.ranks import Ranks
+from petri.growth.recipe import Phase, Recipe
 from petri.nca import Automaton, seed_state
+
+SHORTEST = 0.25  # share of a rollout's length at the start of the warm-up
+EXPLODED = 1e4  # a state value beyond this will not come back
+GOOD_EVERY = 50  # epochs between the states that a failing run goes back to
+RETURNS = 3  # before it is given up
+SLOWER = 0.5  # what a return does to the learning rate
 
 
 @dataclass(frozen=True)
@@ -21,91 +32,256 @@ class Epoch:
     number: int  # from 1
     steps: int  # taken to grow, before those to hold
     learning_rate: float
-    pattern: Tensor
-    stability: Tensor
+    pattern: Tensor  # mean squared error of what has grown
+    stability: Tensor  # and of what is there after the steps to hold
     overflow: Tensor
-    loss: Tensor  # their weighted sum
+    loss: Tensor  # what was minimised
     grown: Tensor  # state [channel, height, width] of the sample that started from the seed
 
 
-class Trainer:
-    """Trains one automaton by a recipe.
+@dataclass(frozen=True)
+class Return:
+    """Instead of an epoch: the run went back to an earlier state."""
 
-    Nothing moves between host and device inside an epoch.
+    epoch: int  # the number of epochs after which that state was
+    reason: str
+
+
+class Trainer:
+    """Trains one automaton by a recipe, through all its phases.
 
     Args:
         recipe: how.
-        target: `[seen, res, res]` in 0..1: RGB, or RGB premultiplied by alpha and alpha.
+        targets: of each phase, `[seen, res, res]` in 0..1: RGB, or RGB premultiplied by alpha and alpha.
         device: where the pool, the weights and all arithmetic live.
+        engine, precision: how rollouts are computed; see `Automaton.rollout`.
+        ranks: the processes that share the work.
     """
 
-    def __init__(self, recipe: Recipe, target: Tensor, device: torch.device) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        targets: list[Tensor],
+        device: torch.device,
+        *,
+        engine: str = "auto",
+        precision: str = "auto",
+        ranks: Ranks | None = None,
+    ) -> None:
         self.recipe = recipe
-        self.target = target.to(device)
+        self.targets = [target.to(device) for target in targets]
+        self.device = device
+        self.engine, self.precision = engine, precision
+        self.ranks = ranks or Ranks()
+        for phase in recipe.phases:
+            self.ranks.share(phase.batch)  # refused now, not in the middle of the run
         self.epoch = 0
-        self.chance = torch.Generator().manual_seed(recipe.seed)  # steps and fire seeds
+        self.chance = torch.Generator().manual_seed(recipe.seed)  # steps, damage and fire seeds
         self.draws = torch.Generator(device).manual_seed(recipe.seed)  # of the pool
         self.automaton = Automaton(recipe.spec, generator=self.chance).to(device)
         self.weights = dict(self.automaton.named_parameters())
         self.adam = optimiser.make(self.weights)
-        self.pool = Pool(seed_state(recipe.spec, recipe.res, recipe.res, device=device), recipe.pool)
+        self.average = {name: weight.detach().clone() for name, weight in self.weights.items()}
+        self.slower = torch.ones((), dtype=torch.float64)  # what returns have made of the learning rate
+        self.returns = torch.zeros((), dtype=torch.int64)
+        self.good_epoch = torch.zeros((), dtype=torch.int64)
+        self.good = {name: tensor.clone() for name, tensor in self._learned().items()}
+        self._enter(0)
 
-    def train_epoch(self) -> Epoch:
-        """Grow a batch from the pool, hold it, and change the weights so that both look better."""
+    @property
+    def phase(self) -> Phase:
+        """The part of the recipe that the last epoch belonged to, or the first will."""
+        return self.recipe.phases[self.number]
+
+    @property
+    def target(self) -> Tensor:
+        """What is to be grown in this phase, `[seen, res, res]`."""
+        return self.targets[self.number]
+
+    def _enter(self, number: int) -> None:
+        """Begin a phase: weights and optimiser go on, the pool begins anew from the seed."""
+        self.number = number
+        recipe, phase, weigh = self.recipe, self.phase, self.recipe.loss
+        seed = seed_state(recipe.spec, phase.res, phase.res, device=self.device)
+        self.perceptual = PerceptualLoss(self.target) if weigh.perceptual else None
+        with torch.no_grad():
+            loss = self._losses(seed, seed).mean()
+        self.pool = Pool(seed, recipe.pool_size(phase), loss=loss, priority=recipe.pool.priority)
+
+    def _losses(self, grown: Tensor, held: Tensor) -> Tensor:
+        """What is minimised, `[batch]`."""
+        weigh = self.recipe.loss
+        losses = multi_scale_loss(grown, self.target, weigh.scales)
+        if weigh.stability:
+            losses = losses + weigh.stability * multi_scale_loss(held, self.target, weigh.scales)
+        if weigh.overflow:
+            losses = losses + weigh.overflow * overflow_loss(held)
+        if self.perceptual:
+            losses = losses + weigh.perceptual * self.perceptual(grown)
+        return losses
+
+    def train_epoch(self) -> Epoch | Return:
+        """Grow a batch from the pool, hold it, and change the weights so that both look better.
+
+        Returns:
+            The epoch; or a `Return` if its loss was not finite or a state exploded, and the trainer is as it
+            was some epochs before, but with half the learning rate.
+
+        Raises:
+            RunFailed: it went wrong again after several such returns.
+        """
         recipe = self.recipe
-        steps = int(torch.randint(recipe.steps[0], recipe.steps[1] + 1, (), generator=self.chance))
+        if (number := recipe.phase_after(self.epoch)) != self.number:
+            self._enter(number)
+        phase = self.phase
+        steps = self._draw_steps()
         fire_seed = int(torch.randint(2**32, (), generator=self.chance))
-        indices, states = self.pool.draw(recipe.batch, self.draws)
+        indices, states = self.pool.draw(phase.batch, self.draws)
+        if recipe.pool.damage:
+            best = states[-recipe.pool.damage :]  # the batch is sorted by loss
+            states[-recipe.pool.damage :] = random_damage(best, self.chance)
 
-        grown = self._roll(states, steps, 0, fire_seed)
-        held = self._roll(grown, recipe.hold, steps, fire_seed)
-        pattern = pattern_loss(grown, self.target)
-        stability = pattern_loss(held, self.target)
-        overflow = overflow_loss(held)
-        losses = pattern + recipe.stability * stability + recipe.overflow * overflow
-        loss = losses.mean()
-
-        rate = optimiser.learning_rate(self.epoch, recipe.epochs, recipe.learning_rate)
-        self.adam.param_groups[0]["lr"] = rate
+        mine = self.ranks.share(phase.batch)
+        grown = self._roll(states[mine], steps, 0, fire_seed, mine.start)
+        held = self._roll(grown, recipe.hold, steps, fire_seed, mine.start)
+        losses = self._losses(grown, held)
         self.adam.zero_grad()
-        loss.backward()
+        (losses.sum() / phase.batch).backward()
+        self.ranks.add_up(weight.grad for weight in self.weights.values())
+        with torch.no_grad():
+            parts = torch.stack(
+                [
+                    losses,
+                    pattern_loss(grown, self.target),
+                    pattern_loss(held, self.target),
+                    overflow_loss(held),
+                ]
+            )
+            parts = self.ranks.gather(parts.T).T
+            held, seen = self.ranks.gather(held.detach()), self.ranks.gather(grown.detach()[:1])[0]
+            reason = self._trouble(parts[0], held)
+        if reason:
+            return self._go_back(reason)
+
+        rate = optimiser.learning_rate(self.epoch, recipe.epochs, recipe.optimiser) * self.slower.item()
+        self.adam.param_groups[0]["lr"] = rate
         optimiser.normalise_gradients(self.weights.values())
         self.adam.step()
-        self.pool.put_back(indices, held, losses)
+        self.pool.put_back(indices, held, parts[0])
         self.epoch += 1
-        means = [values.detach().mean() for values in (pattern, stability, overflow, loss)]
-        return Epoch(self.epoch, steps, rate, *means, grown[0].detach())
+        optimiser.update_average(self.average, self.weights, recipe.optimiser.average, self.epoch)
+        if self.epoch % GOOD_EVERY == 0:
+            self._keep()
+        loss, pattern, stability, overflow = parts.mean(dim=1)
+        return Epoch(self.epoch, steps, rate, pattern, stability, overflow, loss, seen)
 
-    def _roll(self, state: Tensor, steps: int, start: int, seed: int) -> Tensor:
+    def _draw_steps(self) -> int:
+        """Steps to grow in this epoch; in the warm-up fewer."""
+        least, most = self.phase.steps
+        warm = self.recipe.optimiser.warm_up * self.recipe.epochs
+        length = min(1.0, SHORTEST + (1 - SHORTEST) * self.epoch / warm) if warm else 1.0
+        steps = int(torch.randint(least, most + 1, (), generator=self.chance))
+        return max(1, round(length * steps))
+
+    def _roll(self, state: Tensor, steps: int, start: int, seed: int, first: int) -> Tensor:
         kept = min(steps, self.recipe.truncate or steps)  # steps that the gradient goes back through
         if self.recipe.truncate:
             with torch.no_grad():
-                state = self._take(state, steps - kept, start, seed).detach()
-        return self._take(state, kept, start + steps - kept, seed)
+                state = self._take(state, steps - kept, start, seed, first).detach()
+        return self._take(state, kept, start + steps - kept, seed, first)
 
-    def _take(self, state: Tensor, steps: int, start: int, seed: int) -> Tensor:
-        return self.automaton.rollout(state, steps, seed=seed, start=start, precision="auto")
+    def _take(self, state: Tensor, steps: int, start: int, seed: int, first: int) -> Tensor:
+        return self.automaton.rollout(
+            state,
+            steps,
+            seed=seed,
+            start=start,
+            first_sample=first,
+            engine=self.engine,
+            precision=self.precision,
+            checkpoint=self.recipe.checkpoint,
+        )
+
+    def _trouble(self, losses: Tensor, held: Tensor) -> str:
+        """What is wrong with an epoch; empty if nothing is."""
+        if not losses.isfinite().all():
+            return "the loss was no longer finite"
+        if not all(weight.grad.isfinite().all() for weight in self.weights.values()):
+            return "a gradient was no longer finite"
+        if held.abs().max() > EXPLODED:
+            return f"state values passed {EXPLODED:,.0f}"
+        return ""
+
+    def _learned(self) -> dict[str, Tensor]:
+        """What training has changed, by name; the tensors themselves."""
+        learned = {}
+        for name, weight in self.weights.items():
+            learned[f"weights.{name}"] = weight.detach()
+            for moment in ("exp_avg", "exp_avg_sq"):
+                learned[f"adam.{moment}.{name}"] = self.adam.state[weight][moment]
+            if self.recipe.optimiser.average:
+                learned[f"average.{name}"] = self.average[name]
+        return learned
+
+    def _keep(self) -> None:
+        """Remember this state as a good one."""
+        for name, tensor in self._learned().items():
+            self.good[name].copy_(tensor)
+        self.good_epoch.fill_(self.epoch)
+
+    def _go_back(self, reason: str) -> Return:
+        self.returns += 1
+        if self.returns > RETURNS:
+            raise RunFailed(
+                f"{reason} in epoch {self.epoch + 1:,}, again after {RETURNS} returns to an earlier state, "
+                "each with half the learning rate: lower optimiser.learning_rate, or bound the state "
+                "(spec.clamp)"
+            )
+        for name, tensor in self._learned().items():
+            tensor.copy_(self.good[name])
+        self.slower *= SLOWER
+        self._set_epoch(int(self.good_epoch))
+        if (number := self.recipe.phase_after(max(0, self.epoch - 1))) != self.number:
+            self._enter(number)
+        self.pool.reset(EXPLODED)
+        return Return(self.epoch, reason)
+
+    def _set_epoch(self, epoch: int) -> None:
+        for weight in self.weights.values():
+            self.adam.state[weight]["step"].fill_(epoch)
+        self.epoch = epoch
+
+    def result(self) -> Automaton:
+        """The automaton as it stands: of the averaged weights, if the recipe averages them."""
+        automaton = copy.deepcopy(self.automaton)
+        if self.recipe.optimiser.average:
+            with torch.no_grad():
+                for name, weight in automaton.named_parameters():
+                    weight.copy_(self.average[name])
+        return automaton
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that going on with the same numbers needs, by name."""
-        saved = {"target": self.target, "pool.states": self.pool.states, "pool.losses": self.pool.losses}
-        saved["chance"] = self.chance.get_state()
-        saved["draws"] = self.draws.get_state()
-        for name, weight in self.weights.items():
-            saved[f"weights.{name}"] = weight.detach()
-            for moment in ("exp_avg", "exp_avg_sq"):
-                saved[f"adam.{moment}.{name}"] = self.adam.state[weight][moment]
-        return saved
+        saved = {f"target.{number}": target for number, target in enumerate(self.targets, 1)}
+        saved |= {"pool.states": self.pool.states, "pool.losses": self.pool.losses}
+        saved |= {"chance": self.chance.get_state(), "draws": self.draws.get_state()}
+        saved |= {"guard.slower": self.slower, "guard.returns": self.returns, "guard.epoch": self.good_epoch}
+        return saved | self._learned() | {f"good.{name}": tensor for name, tensor in self.good.items()}
+
+    def tensors_at(self, epoch: int) -> dict[str, Tensor]:
+        """Tensors such as `tensors` gives after `epoch` epochs; the trainer enters their phase."""
+        number = self.recipe.phase_after(max(0, epoch - 1))
+        if number != self.number:
+            self._enter(number)
+        return self.tensors()
 
     def restore(self, tensors: dict[str, Tensor], epoch: int) -> None:
         """Go back to where `tensors` were taken, after `epoch` epochs."""
-        for name, place in self.tensors().items():
+        for name, place in self.tensors_at(epoch).items():
             if name == "chance" or (name == "draws" and place.shape == tensors[name].shape):
                 getattr(self, name).set_state(tensors[name])
             elif name == "draws":  # of another kind of device: its numbers cannot be had here
                 self.draws.manual_seed(self.recipe.seed + epoch)
             else:
                 place.copy_(tensors[name])
-        for weight in self.weights.values():
-            self.adam.state[weight]["step"].fill_(epoch)
-        self.epoch = epoch
+        self._set_epoch(epoch)

@@ -35,7 +35,7 @@ class Automaton(nn.Module):
         device = self.rule.weights[0].device
         return seed_state(self.spec, height, width or height, batch=batch, device=device)
 
-    def step(self, state: Tensor, *, step: int, seeds: Tensor) -> Tensor:
+    def step(self, state: Tensor, *, step: int | Tensor, seeds: Tensor) -> Tensor:
         """Let every cell perceive, propose a change and, if it fires, take it.
 
         Args:
@@ -72,8 +72,10 @@ class Automaton(nn.Module):
         *,
         seed: int = 0,
         start: int = 0,
+        first_sample: int = 0,
         engine: str = "auto",
         precision: str = "float32",
+        checkpoint: int = 0,
     ) -> Tensor:
         """Take many steps; a pure function of the Spec, the weights and the arguments.
 
@@ -83,9 +85,13 @@ class Automaton(nn.Module):
             seed: decides which cells fire, 0..2³²−1; each sample of the batch draws from it apart.
             start: number of the first step, so that a rollout can be taken in parts:
                 50 steps and then 50 with `start=50` give the same bits as 100.
-            engine: `torch`, `native` (the fused CPU step) or `auto` (the fastest one that runs here).
+            first_sample: number of the first sample, so that a batch can be taken in parts, too.
+            engine: `torch`, `compiled` (torch.compile makes the step), `native` (the fused CPU step) or
+                `auto` (the fastest that runs at once: native on the CPU, else torch).
             precision: `float32`, or `bfloat16` for the products alone (state and sums stay float32),
                 or `auto`: bfloat16 where the hardware multiplies it.
+            checkpoint: of so many steps one state is kept for the backward pass, which computes the others
+                again; 0 lets the engine choose.
 
         Returns:
             The state after the last step, of the same shape; differentiable in the state and weights.
@@ -103,7 +109,14 @@ class Automaton(nn.Module):
             raise BadRequest(f"steps and start must be at least 0, got {steps} and {start}")
         if not 0 <= seed < 2**32:
             raise BadRequest(f"seed must be in 0..4294967295, got {seed}")
-        seeds = sample_seeds(seed, state.shape[0], device=state.device)
+        seeds = sample_seeds(seed, state.shape[0], first=first_sample, device=state.device)
         return engines.rollout(
-            self, state, steps, seeds=seeds, start=start, engine=engine, precision=precision
+            self,
+            state,
+            steps,
+            seeds=seeds,
+            start=start,
+            engine=engine,
+            precision=precision,
+            checkpoint=checkpoint,
         )

@@ -19,33 +19,34 @@ def pcg(value: Tensor) -> Tensor:
     return (w >> 22) ^ w
 
 
-def sample_seeds(seed: int, batch: int, *, device: torch.device | str = "cpu") -> Tensor:
+def sample_seeds(seed: int, batch: int, *, first: int = 0, device: torch.device | str = "cpu") -> Tensor:
     """Give each sample of a batch its own seed: `seed XOR (b · 0x9E3779B9)`.
 
     Args:
         seed: of the rollout, 0..2³²−1; the first sample keeps it.
         batch: number of samples.
+        first: number of the first of them.
         device: where the seeds live.
 
     Returns:
         int64 `[batch]`, each in 0..2³²−1.
     """
-    return ((torch.arange(batch, device=device) * SAMPLE_STRIDE) & WORD) ^ (seed & WORD)
+    return ((torch.arange(first, first + batch, device=device) * SAMPLE_STRIDE) & WORD) ^ (seed & WORD)
 
 
-def fire_words(seeds: Tensor, step: int, height: int, width: int) -> Tensor:
+def fire_words(seeds: Tensor, step: int | Tensor, height: int, width: int) -> Tensor:
     """Draw a 32-bit word for each cell: `pcg(x + pcg(y + pcg(seed + pcg(step))))`.
 
     Args:
         seeds: int64 `[batch]`, from `sample_seeds`.
-        step: counted from 0 since the rollout began.
+        step: counted from 0 since the rollout began; as a tensor if the step is compiled.
         height, width: of the grid; row 0 is the top row.
 
     Returns:
         int64 `[batch, 1, height, width]`, each in 0..2³²−1.
     """
     device = seeds.device
-    word = pcg(torch.full((), step & WORD, dtype=torch.int64, device=device))
+    word = pcg(torch.as_tensor(step & WORD, dtype=torch.int64, device=device))
     word = pcg((seeds + word) & WORD)[:, None]
     word = pcg((torch.arange(height, device=device) + word) & WORD)[:, :, None]
     return pcg((torch.arange(width, device=device) + word) & WORD)[:, None]

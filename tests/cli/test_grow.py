@@ -17,7 +17,7 @@ import petri
 from petri import modelfile
 from petri.runs import Run
 
-TINY = ["--res", "16", "--hidden", "16", "--steps", "4-8", "--batch", "2"]
+TINY = ["--res", "16", "--hidden", "16", "--set", "phases.steps=[4, 8]", "--set", "phases.batch=2"]
 FILES = {
     "model.safetensors",
     "grown.png",
@@ -64,12 +64,12 @@ def test_the_files_hold_what_they_say(grown):
     model = modelfile.read(folder / "model.safetensors")
     recipe = Run.open(folder).recipe
     assert model.automaton.spec == recipe.spec and model.target == "circle"
-    assert model.training["epochs"] == 3 and model.training["recipe"]["res"] == 16
+    assert model.training["epochs"] == 3 and model.res == 16 and model.steps == 8
     with (folder / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     parts = [float(rows[0][name]) for name in ("pattern", "stability", "overflow")]
-    assert float(rows[0]["loss"]) == pytest.approx(parts[0] + parts[1] / 2 + parts[2] / 10, rel=1e-4)
+    assert all(part > 0 for part in parts[:2]) and float(rows[0]["loss"]) < 1.5
     growth = Image.open(folder / "growth.webp")
     assert growth.n_frames == 1 + (8 + 32) // 2 and growth.size == (256, 256)
     assert Image.open(folder / "target.png").size == (16, 16)
@@ -89,11 +89,10 @@ def test_an_interrupted_run_goes_on_with_the_numbers_it_would_have_had(grown, tm
     whole, _ = grown
     # A run that was killed after its second epoch: its folder holds the checkpoint and no results.
     code = (
-        "import sys, torch; from pathlib import Path; from petri import devices, targets\n"
+        "import sys, torch; from pathlib import Path; from petri import devices\n"
         "from petri.growth import grow; from petri.runs import Run\n"
         "recipe = Run.open(Path(sys.argv[1])).recipe\n"
-        "run, trainer = grow.start(recipe, targets.load('circle', 16), Path('runs'), 'cut',"
-        " devices.choose('cpu'))\n"
+        "run, trainer = grow.start(recipe, Path('runs'), 'cut', devices.choose('cpu'))\n"
         "for _ in range(2): trainer.train_epoch()\n"
         "run.rows = [(1.0,) * 8] * 2\n"
         "run.write_checkpoint(trainer.tensors(), 2, 1.0)\n"
@@ -191,12 +190,22 @@ def test_a_transparent_image_grows_with_the_living_mask_from_inside_the_figure(t
         (["grow", "circle", "--layers", "2", "--residual"], "residual needs layers = 3, got layers = 2"),
         (["grow", "circle", "--hidden", "40"], "hidden must be a multiple of 16, got 40"),
         (["grow", "circle", "--perception", "sobbel"], "perception must be one of sobel"),
-        (["grow", "circle", "--steps", "9-3"], "the most of steps"),
-        (["grow", "circle", "--steps", "a"], "--steps must be LEAST-MOST"),
+        (["grow", "circle", "--set", "phases.steps=[9, 3]"], "phases.1: the most of steps"),
+        (["grow", "circle", "--set", "phases.steps=a"], "phases.1: steps must be two whole numbers"),
+        (["grow", "circle", "--set", "loss"], "--set must be FIELD=VALUE"),
+        (["grow", "circle", "--set", "loss.perceptal=1"], 'did you mean "perceptual"'),
+        (["grow", "circle", "--set", "los.perceptual=1"], "unknown field 'los'"),
+        (["grow", "circle", "--set", "phases.3.batch=1"], "there are 2 phases"),
+        (["grow", "circle", "--set", "pool.damage=8"], "pool.damage must be less than phase 1's batch of 8"),
+        (["grow", "circle", "--set", "phases.1.res=128"], "phases must not shrink: res 64 follows 128"),
+        (["grow", "circle", "--preset", "slow"], "preset must be one of quick, report, distill"),
+        (["grow", "circle", "--engine", "jax"], "engine must be one of"),
+        (["grow", "circle", "--recipe", "notes.png"], "the recipe is not TOML"),
+        (["grow", "circle", "--recipe", "nowhere.toml"], "cannot be read"),
         (["grow", "circle", "--device", "tpu"], "device must be one of"),
         (["grow", "circle", "--epochs", "x"], "--epochs"),
         (["grow", "circle", "--epoch", "3"], "--epoch"),
-        (["grow", "circle", "--resume", "runs/x"], "leave out TARGET"),
+        (["grow", "circle", "--set", "a=1", "--resume", "runs/x"], "leave out --set, TARGET"),
         (["grow", "--resume", "runs/x"], "is not a run"),
         (["grow", "picture.png"], "picture.png"),
         (["grow", "notes.png"], "notes.png"),

@@ -1,49 +1,94 @@
+import dataclasses
+
 import pytest
 
 from petri import engine, memory
 from petri.errors import BadRequest
 from petri.growth.catalogue import TABLE_5, architecture
-from petri.growth.recipe import Recipe, make_recipe, steps_for
+from petri.growth.presets import PRESETS, make_recipe, steps_for
+from petri.growth.recipe import LossTerms, Optimisation, Phase, PoolUse, Recipe, parse
 from petri.nca import Spec
 from petri.targets import PATTERNS, load
 
+PHASE = Phase(res=16, epochs=10, batch=2, steps=(4, 8))
+
 
 def recipe(**fields):
-    return Recipe(**{"target": "circle", "name": "circle", "res": 16, "spec": Spec(), **fields})
+    return Recipe(**{"target": "circle", "name": "circle", "spec": Spec(), "phases": (PHASE,), **fields})
+
+
+def made(target="circle", *, res=64, **options):
+    return make_recipe(load(target, res), target, res=res, **options)
 
 
 @pytest.mark.parametrize("spec", [Spec(), Spec(gated=True), Spec(clamp=None, living=True, seed=(0.1, 0.9))])
 def test_toml_gives_back_the_same_recipe(spec):
-    before = recipe(spec=spec, steps=(3, 5), learning_rate=1e-3)
+    before = recipe(
+        spec=spec,
+        phases=(PHASE, dataclasses.replace(PHASE, res=32, steps=(3, 5))),
+        loss=LossTerms(scales=(1, 3), perceptual=0.25),
+        pool=PoolUse(size=9, priority=0.5, damage=1),
+        optimiser=Optimisation(average=0.9, schedule="drop"),
+        truncate=4,
+    )
     assert Recipe.from_toml(before.to_toml()) == before
 
 
-def test_an_unknown_field_is_refused_with_the_nearest_known_one():
-    with pytest.raises(BadRequest, match=r"'epoch', did you mean \"epochs\""):
-        Recipe.from_toml("epoch = 3\n" + recipe().to_toml())
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("hold =", "holt =", r"'holt', did you mean \"hold\""),
+        ("perceptual =", "perceptal =", r"'loss.perceptal', did you mean \"perceptual\""),
+        ("batch =", "batsh =", r"'phases.1.batsh', did you mean \"batch\""),
+        ("gated =", "gatet =", r"unknown field 'gatet'"),
+        ("batch = 2\n", "", "lacks the field 'phases.1.batch'"),
+        ("[loss]", "[[loss]]", "loss must be a table"),
+        ("[[phases]]", "[phases]", "phases must be a list of tables"),
+        ("hold =", "hold", "is not TOML"),
+    ],
+)
+def test_what_is_no_recipe_is_refused_by_name(before, after, said):
+    text = recipe().to_toml()
+    assert before in text
+    with pytest.raises(BadRequest, match=said.replace(".", r"\.")):
+        Recipe.from_toml(text.replace(before, after))
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("kind", "fields", "said"),
     [
-        ({"res": 15}, "res must be a whole number in 16..4096, got 15"),
-        ({"res": 5000}, "got 5000"),
-        ({"epochs": 0}, "epochs must be"),
-        ({"steps": (9, 3)}, "the most of steps must be a whole number in 9..100000, got 3"),
-        ({"steps": 5}, "steps must be two whole numbers"),
-        ({"steps": (4.5, 8.5)}, "the least of steps must be a whole number"),
-        ({"learning_rate": "x"}, "learning_rate must be"),
-        ({"stability": "a"}, "stability must be"),
-        ({"target": 5}, "target must be a text"),
-        ({"name": "a\x1b[31m"}, "name must have no control characters"),
-        ({"batch": 8, "pool": 7}, "pool must be a whole number in 8"),
-        ({"learning_rate": 0.0}, "learning_rate must be"),
-        ({"seed": 2**32}, "seed must be"),
+        (Phase, {"res": 15}, "res must be a whole number in 16..4096, got 15"),
+        (Phase, {"res": 5000}, "got 5000"),
+        (Phase, {"epochs": 0}, "epochs must be"),
+        (Phase, {"steps": (9, 3)}, "the most of steps must be a whole number in 9..100000, got 3"),
+        (Phase, {"steps": 5}, "steps must be two whole numbers"),
+        (Phase, {"steps": (4.5, 8.5)}, "the least of steps must be a whole number"),
+        (Optimisation, {"learning_rate": "x"}, "learning_rate must be"),
+        (Optimisation, {"learning_rate": 0.0}, "learning_rate must be"),
+        (Optimisation, {"schedule": "steep"}, "schedule must be one of one-cycle, drop"),
+        (Optimisation, {"average": 1.0}, "average must be"),
+        (LossTerms, {"stability": "a"}, "stability must be"),
+        (LossTerms, {"scales": (1, 0)}, "each of loss.scales must be"),
+        (LossTerms, {"scales": ()}, "loss.scales must be a list"),
+        (PoolUse, {"priority": -1}, "pool.priority must be"),
+        (Recipe, {"target": 5}, "target must be a text"),
+        (Recipe, {"name": "a\x1b[31m"}, "name must have no control characters"),
+        (Recipe, {"seed": 2**32}, "seed must be"),
+        (Recipe, {"phases": ()}, "at least one phase"),
+        (Recipe, {"pool": PoolUse(size=1)}, "phase 1 draws 2 states from a pool of 1"),
+        (Recipe, {"pool": PoolUse(damage=2)}, "pool.damage must be less than phase 1's batch of 2"),
+        (Recipe, {"hold": 0}, "loss.stability is of the steps to hold"),
+        (Recipe, {"phases": (dataclasses.replace(PHASE, res=32), PHASE)}, "phases must not shrink"),
     ],
 )
-def test_a_value_out_of_range_is_named(fields, said):
+def test_a_value_out_of_range_is_named(kind, fields, said):
     with pytest.raises(BadRequest, match=said.replace(".", r"\.")):
-        recipe(**fields)
+        if kind is Phase:
+            dataclasses.replace(PHASE, **fields)
+        elif kind is Recipe:
+            recipe(**fields)
+        else:
+            kind(**fields)
 
 
 def test_every_pattern_has_its_row_of_table_4():
@@ -62,28 +107,84 @@ def test_every_pattern_has_its_row_of_table_4():
     assert set(rows) == set(PATTERNS) == set(TABLE_5)
     for name, (perception, hidden, layers, extra) in rows.items():
         residual, gated = extra == "residual", extra == "gated"
-        assert Spec(**architecture(name)) == Spec(
-            perception=perception, hidden=hidden, layers=layers, residual=residual, gated=gated
-        )
+        spec = Spec(perception=perception, hidden=hidden, layers=layers, residual=residual, gated=gated)
+        assert Spec(**architecture(name)) == spec
+        assert made(name).spec == spec
 
 
 def test_two_layers_drop_the_tables_residual_but_not_the_users():
-    target = load("circle", 16)
-    options = {"res": 16, "batch": 2}
-    assert not make_recipe(target, "circle", architecture={"layers": 2}, **options).spec.residual
+    assert not made(architecture={"layers": 2}).spec.residual
     with pytest.raises(BadRequest, match="residual needs layers = 3, got layers = 2"):
-        make_recipe(target, "circle", architecture={"layers": 2, "residual": True}, **options)
+        made(architecture={"layers": 2, "residual": True})
+
+
+def test_the_reports_preset_is_the_reports():
+    told = made(preset="report", res=256)
+    assert [(p.res, p.epochs, p.batch, p.steps) for p in told.phases] == [
+        (64, 500, 8, (48, 96)),
+        (128, 500, 4, (48, 96)),
+        (256, 1000, 2, (48, 96)),
+    ]
+    assert told.loss == LossTerms(scales=(1, 2, 4, 8), perceptual=0.1, stability=0.5, overflow=0.1)
+    assert (told.truncate, told.checkpoint, told.hold) == (16, 16, 32) and told.pool.priority > 0
+
+
+def test_the_distill_preset_is_the_canonical_experiment():
+    told = make_recipe(load("emoji:🦎", 72), "emoji:🦎", preset="distill", res=72)
+    assert told.phases == (Phase(res=72, epochs=8000, batch=8, steps=(64, 95)),)
+    assert told.spec.perception == "sobel" and told.spec.hidden == 128 and told.spec.layers == 2
+    assert told.spec.living and told.spec.clamp is None and told.spec.fire_rate == 0.5
+    assert told.spec.parameters == 8336
+    assert told.pool == PoolUse(size=1024, priority=0.0, damage=3)
+    assert (told.loss.scales, told.loss.stability, told.loss.overflow, told.hold) == ((1,), 0, 0, 0)
+    assert told.pool_size(told.phases[0]) == 1024
+
+
+@pytest.mark.parametrize(
+    ("res", "sizes"), [(16, [16]), (48, [48]), (64, [32, 64]), (96, [48, 96]), (256, [64, 128, 256])]
+)
+def test_the_quick_preset_begins_with_smaller_grids(res, sizes):
+    assert [phase.res for phase in made(res=res).phases] == sizes
+
+
+def test_a_file_goes_over_the_preset_and_single_values_over_both():
+    file = parse("hold = 5\n[loss]\nperceptual = 0.5\n[spec]\nhidden = 32\n")
+    told = made(file=file, settings=["loss.overflow=0", "phases.batch=3", "phases.2.steps=[5, 6]"])
+    assert told.hold == 5 and told.spec.hidden == 32
+    assert (told.loss.perceptual, told.loss.overflow, told.loss.stability) == (0.5, 0, 0.5)
+    assert [phase.batch for phase in told.phases] == [3, 3]
+    assert [phase.steps for phase in told.phases] == [(48, 96), (5, 6)]
+    assert made(settings=["spec.perception=learned"]).spec.perception == "learned"
+    whole = made(file=parse(told.to_toml()))
+    assert whole == told
+
+
+@pytest.mark.parametrize("epochs", [2, 3, 7, 100, 12345])
+def test_epochs_are_shared_out_over_the_phases(epochs):
+    told = made(epochs=epochs)
+    assert told.epochs == epochs and all(phase.epochs >= 1 for phase in told.phases)
+
+
+def test_every_preset_is_described():
+    for preset in PRESETS:
+        assert made(preset=preset).epochs > 0
 
 
 def test_the_steps_grow_with_the_grid():
-    assert [steps_for(res) for res in (16, 64, 128, 256)] == [(48, 96), (48, 96), (96, 192), (192, 384)]
+    assert [steps_for(res) for res in (16, 64, 128, 256)] == [(48, 96), (48, 96), (48, 96), (80, 128)]
+
+
+def test_phases_are_found_by_the_epoch():
+    told = recipe(phases=(PHASE, dataclasses.replace(PHASE, epochs=5)))
+    assert [told.phase_after(epoch) for epoch in (0, 9, 10, 14, 15)] == [0, 0, 1, 1, 1]
 
 
 def test_a_recipe_that_memory_cannot_hold_is_refused(monkeypatch):
     monkeypatch.setattr(memory, "installed", lambda: 8 * 10**9)
-    memory.check(recipe(res=256, steps=(192, 384), pool=61))
+    big = Phase(res=256, epochs=1, batch=2, steps=(192, 384))
+    memory.check(recipe(phases=(big,)))
     with pytest.raises(BadRequest, match=r"wants about .* GB of memory, this machine has 8: lower --res"):
-        memory.check(recipe(res=1024, steps=(768, 1536)))
+        memory.check(recipe(phases=(dataclasses.replace(big, res=2048, batch=8, steps=(768, 1536)),)))
     monkeypatch.setattr(engine, "native_status", lambda: (False, "no compiler"))
     with pytest.raises(BadRequest, match="of memory"):  # PyTorch alone keeps more
-        memory.check(recipe(res=256, steps=(192, 384), pool=61))
+        memory.check(recipe(phases=(dataclasses.replace(big, batch=8),)))

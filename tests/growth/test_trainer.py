@@ -4,31 +4,41 @@ import dataclasses
 import pytest
 import torch
 
+from petri.errors import RunFailed
 from petri.growth import optimiser
-from petri.growth.loss import overflow_loss, pattern_loss
+from petri.growth.grow import draw_targets
+from petri.growth.loss import multi_scale_loss, overflow_loss, pattern_loss
+from petri.growth.perceptual import PerceptualLoss
 from petri.growth.pool import Pool
-from petri.growth.recipe import Recipe
-from petri.growth.trainer import Trainer
+from petri.growth.recipe import LossTerms, Optimisation, Phase, PoolUse, Recipe
+from petri.growth.trainer import RETURNS, Return, Trainer
 from petri.nca import Automaton, Spec
-from petri.targets import load
 
 CPU = torch.device("cpu")
+PHASE = Phase(res=16, epochs=30, batch=2, steps=(4, 8))
 RECIPE = Recipe(
     target="circle",
     name="circle",
-    res=16,
     spec=Spec(hidden=16, layers=2),
-    epochs=30,
-    batch=2,
-    steps=(4, 8),
+    phases=(PHASE,),
+    loss=LossTerms(scales=(1,)),
+    pool=PoolUse(size=6),
+    optimiser=Optimisation(warm_up=0.0),
     hold=3,
-    pool=6,
 )
 
 
 def trainer(**fields):
-    recipe = dataclasses.replace(RECIPE, **fields)
-    return Trainer(recipe, torch.from_numpy(load("circle", 16).pixels[:3].copy()), CPU)
+    """A trainer of the recipe with other fields; those of a phase go into it."""
+    phase = {name: fields.pop(name) for name in ("epochs", "steps", "batch") if name in fields}
+    recipe = dataclasses.replace(RECIPE, **{"phases": (dataclasses.replace(PHASE, **phase),), **fields})
+    return Trainer(recipe, draw_targets(recipe), CPU)
+
+
+def randomised(learner):
+    for weight in learner.weights.values():
+        torch.nn.init.normal_(weight, std=0.05, generator=torch.Generator().manual_seed(1))
+    return learner
 
 
 def test_losses_by_hand():
@@ -39,6 +49,46 @@ def test_losses_by_hand():
     target[0] = 0.5
     assert pattern_loss(state, target).tolist() == pytest.approx([1 / 12, 1 / 12])
     assert overflow_loss(state).tolist() == pytest.approx([0.0, (0.1 + 0.05) / 8])
+
+
+def test_the_multi_scale_loss_by_hand():
+    state, target = torch.zeros(1, 4, 2, 3), torch.zeros(3, 2, 3)
+    target[0] = torch.tensor([[1.0, 0.0, 0.5], [0.0, 0.0, 0.0]])
+    fine = (1 + 0.25) / 18
+    coarse = (0.25**2 + 0.25**2) / 6  # a square of four cells, and one of the two at the edge
+    assert multi_scale_loss(state, target, (1,)).tolist() == pytest.approx([fine])
+    assert multi_scale_loss(state, target, (1, 2)).tolist() == pytest.approx([(fine + coarse) / 2])
+
+
+def test_the_perceptual_loss_is_none_for_the_target_and_grows_with_blur():
+    generator = torch.Generator().manual_seed(0)
+    target = torch.rand(3, 32, 32, generator=generator)
+    loss = PerceptualLoss(target)
+    blurred = torch.nn.functional.avg_pool2d(target, 3, 1, 1)
+    more = torch.nn.functional.avg_pool2d(blurred, 3, 1, 1)
+    states = torch.stack([target, blurred, more, torch.zeros(3, 32, 32)])
+    values = loss(torch.cat([states, torch.rand(4, 2, 32, 32, generator=generator)], dim=1)).tolist()
+    assert values[0] == 0 and 0.02 < values[1] < values[2] < 2 and values[3] > 0.1
+
+
+def test_vgg16s_features_are_those_of_its_definition():
+    """Block by block by hand, in float64: convolutions with ReLU, and a maximum of 2 × 2 between blocks."""
+    from safetensors.torch import load_file
+
+    from petri.growth import perceptual
+
+    weights = {name: tensor.double() for name, tensor in load_file(perceptual.WEIGHTS).items()}
+    rgb = torch.rand(1, 3, 20, 20, generator=torch.Generator().manual_seed(0))
+    value = 255 * rgb.double() - torch.tensor([123.68, 116.779, 103.939]).double().view(3, 1, 1)
+    for block, names in enumerate((("1_1", "1_2"), ("2_1", "2_2"), ("3_1", "3_2", "3_3"))):
+        if block:
+            value = torch.nn.functional.max_pool2d(value, 2)
+        for name in names:
+            kernel, bias = weights[f"conv{name}.weight"], weights[f"conv{name}.bias"]
+            value = torch.nn.functional.conv2d(value, kernel, bias, padding=1).relu()
+        found = perceptual._features(rgb)[block].double()
+        assert found.shape == value.shape
+        assert (found - value).norm() / value.norm() < 0.02  # the products are bfloat16
 
 
 def test_the_pool_draws_without_replacement_and_resets_the_worst_entry():
@@ -54,12 +104,43 @@ def test_the_pool_draws_without_replacement_and_resets_the_worst_entry():
     assert (pool.states[5] == 5).all()
 
 
+def test_a_priority_draws_by_the_softmax_of_the_losses_without_replacement():
+    pool = Pool(torch.zeros(1, 4, 2, 2), 4, priority=1.0)
+    pool.losses = torch.tensor([0.0, 1.0, 2.0, 5.0])  # their mean is 2
+    generator = torch.Generator().manual_seed(0)
+    draws = [pool.draw(2, generator)[0].tolist() for _ in range(4000)]
+    assert all(len(set(pair)) == 2 for pair in draws)
+    first = torch.softmax(pool.losses / 2, 0)
+    # Of two without replacement: drawn first, or second after another one was first.
+    wanted = [
+        float(first[i] + sum(first[j] * first[i] / (1 - first[j]) for j in range(4) if j != i))
+        for i in range(4)
+    ]
+    found = [sum(i in pair for pair in draws) / 4000 for i in range(4)]
+    assert found == pytest.approx(wanted, abs=0.03)
+
+
+def test_what_exploded_becomes_a_seed_again():
+    pool = Pool(torch.ones(1, 4, 2, 2), 4)
+    pool.states = torch.full((4, 4, 2, 2), 0.5)
+    pool.states[1, 2, 0, 0], pool.states[3, 0, 1, 1] = 1e6, float("nan")
+    pool.reset(1e4)
+    assert [float(state.mean()) for state in pool.states] == [0.5, 1.0, 0.5, 1.0]
+
+
 def test_the_learning_rate_rises_for_a_tenth_and_falls_to_nothing():
-    rates = [optimiser.learning_rate(epoch, 100, 2e-3) for epoch in range(100)]
+    how = Optimisation()
+    rates = [optimiser.learning_rate(epoch, 100, how) for epoch in range(100)]
     assert rates.index(max(rates)) == 10 and max(rates) == 2e-3
     assert rates[:11] == sorted(rates[:11]) and rates[10:] == sorted(rates[10:], reverse=True)
     assert 0 < rates[-1] < 2e-6
-    assert optimiser.learning_rate(0, 1, 2e-3) > 0
+    assert optimiser.learning_rate(0, 1, how) > 0
+
+
+def test_the_learning_rate_of_the_canonical_experiment_drops_at_2000():
+    how = Optimisation(schedule="drop", warm_up=0.0)
+    rates = [optimiser.learning_rate(epoch, 8000, how) for epoch in (0, 1999, 2000, 7999)]
+    assert rates == pytest.approx([2e-3, 2e-3, 2e-4, 2e-4])
 
 
 def test_gradients_are_divided_by_their_norm():
@@ -72,13 +153,12 @@ def test_gradients_are_divided_by_their_norm():
 def test_training_lowers_the_loss():
     learner = trainer(epochs=100)
     losses = [float(learner.train_epoch().loss) for _ in range(100)]
-    assert sum(losses[-10:]) < 0.6 * sum(losses[:10])
+    assert sum(losses[-10:]) < 0.7 * sum(losses[:10])
 
 
 def test_an_epoch_touches_only_the_drawn_entries_and_grows_the_worst_from_the_seed():
     learner = trainer()
-    for weight in learner.weights.values():
-        torch.nn.init.normal_(weight, std=0.05, generator=torch.Generator().manual_seed(1))
+    randomised(learner)
     learner.pool.states += torch.arange(6.0).view(6, 1, 1, 1) / 10
     learner.pool.losses = torch.arange(6.0)
     draws = torch.Generator()
@@ -102,24 +182,116 @@ def test_an_epoch_touches_only_the_drawn_entries_and_grows_the_worst_from_the_se
     assert torch.equal(learner.pool.states[drawn.min()], held[1])
 
 
-def test_going_on_from_saved_tensors_gives_the_same_bits():
-    whole, first, second = trainer(), trainer(), trainer(seed=5)
-    for _ in range(6):
+@pytest.mark.parametrize("done", [0, 3, 4, 5])
+def test_going_on_from_saved_tensors_gives_the_same_bits(done):
+    """Across the end of a phase, with the average, damage and a priority."""
+    phases = (dataclasses.replace(PHASE, epochs=4), dataclasses.replace(PHASE, epochs=4, res=24, batch=3))
+    fields = {
+        "phases": phases,
+        "pool": PoolUse(size=6, priority=1.0, damage=1),
+        "optimiser": Optimisation(average=0.9, warm_up=0.5),
+    }
+    whole, first, second = trainer(**fields), trainer(**fields), trainer(**fields, seed=5)
+    for _ in range(7):
         whole.train_epoch()
-    for _ in range(3):
+    for _ in range(done):
         first.train_epoch()
-    second.restore({name: tensor.clone() for name, tensor in first.tensors().items()}, 3)
-    for _ in range(3):
+    second.restore({name: tensor.clone() for name, tensor in first.tensors().items()}, done)
+    for _ in range(7 - done):
         second.train_epoch()
+    assert second.pool.states.shape == (6, 16, 24, 24)
     for name, tensor in whole.tensors().items():
         assert torch.equal(tensor, second.tensors()[name]), name
+
+
+def test_a_new_phase_keeps_the_weights_and_the_optimiser_and_begins_from_the_seed():
+    phases = (dataclasses.replace(PHASE, epochs=2), dataclasses.replace(PHASE, epochs=2, res=24))
+    learner = trainer(phases=phases)
+    for _ in range(2):
+        learner.train_epoch()
+    before = {name: tensor.clone() for name, tensor in learner._learned().items()}
+    learner._enter(1)
+    assert all(torch.equal(before[name], tensor) for name, tensor in learner._learned().items())
+    assert torch.equal(learner.pool.states, learner.automaton.seed_state(24, batch=6))
+    assert learner.train_epoch().grown.shape == (16, 24, 24)
+
+
+def test_the_best_of_a_batch_are_damaged_before_they_grow_on():
+    learner = randomised(trainer(pool=PoolUse(size=4, damage=2), batch=4, steps=(1, 1)))
+    learner.pool.states += 0.5
+    learner.pool.losses = torch.tensor([3.0, 1.0, 2.0, 4.0])
+    seen = []
+    learner._roll = lambda state, *rest: seen.append(state.clone()) or Trainer._roll(learner, state, *rest)
+    learner.train_epoch()
+    empty = [(state == 0).all(dim=0).float().mean().item() for state in seen[0]]
+    assert torch.equal(seen[0][0], learner.pool.seed[0])  # the worst is the seed
+    assert empty[1] == 0 and min(empty[2:]) > 0
+
+
+def test_rollouts_lengthen_over_the_warm_up():
+    learner = trainer(steps=(100, 100), optimiser=Optimisation(warm_up=0.5), epochs=20)
+    steps = []
+    for learner.epoch in range(20):
+        steps.append(learner._draw_steps())
+    assert steps[0] == 25 and steps[10:] == [100] * 10 and steps == sorted(steps)
+
+
+def test_the_average_is_that_of_the_weights():
+    learner = trainer(optimiser=Optimisation(average=0.5, warm_up=0.0))
+    average = {name: weight.detach().clone() for name, weight in learner.weights.items()}
+    for epoch in range(1, 13):
+        learner.train_epoch()
+        decay = min(0.5, epoch / (epoch + 9))
+        for name, weight in learner.weights.items():
+            average[name] = decay * average[name] + (1 - decay) * weight.detach()
+    result = dict(learner.result().named_parameters())
+    for name, weight in average.items():
+        assert torch.allclose(result[name], weight, atol=1e-6), name
+        assert not torch.equal(result[name], learner.weights[name])
+
+
+def test_a_loss_that_is_not_finite_takes_the_run_back_with_half_the_rate():
+    learner = trainer(epochs=200)
+    for _ in range(60):
+        learner.train_epoch()
+    good = {name: tensor.clone() for name, tensor in learner.good.items()}
+    learner.weights["rule.weights.0"].data[0, 0] = float("nan")
+    outcome = learner.train_epoch()
+    assert outcome == Return(50, "the loss was no longer finite") and learner.epoch == 50
+    assert all(torch.equal(good[name], tensor) for name, tensor in learner._learned().items())
+    before = optimiser.learning_rate(50, 200, RECIPE.optimiser)
+    after = learner.train_epoch()
+    assert after.number == 51 and after.learning_rate == before / 2 and after.loss.isfinite()
+    assert all(tensor.isfinite().all() for name, tensor in learner.tensors().items() if name[:4] != "draw")
+
+
+def test_a_state_that_explodes_takes_the_run_back_and_is_forgotten():
+    learner = trainer(spec=Spec(hidden=16, layers=2, clamp=None))
+    learner.train_epoch()
+    learner.pool.states[:] = 1e6
+    learner.pool.losses[:] = 1.0
+    outcome = learner.train_epoch()
+    assert outcome == Return(0, "state values passed 10,000")
+    assert torch.equal(learner.pool.states, learner.pool.seed.repeat(6, 1, 1, 1))
+    assert learner.train_epoch().number == 1
+
+
+def test_a_run_that_cannot_be_saved_is_given_up():
+    learner = trainer()
+    for name in ("weights.rule.weights.0", "good.weights.rule.weights.0"):
+        learner.tensors()[name][0, 0] = float("nan")
+    for _ in range(RETURNS):
+        assert isinstance(learner.train_epoch(), Return)
+    with pytest.raises(
+        RunFailed, match=r"no longer finite in epoch 1, again after 3 returns .*: lower optimiser"
+    ):
+        learner.train_epoch()
 
 
 def test_truncation_leaves_the_rollout_alone_and_the_gradient_of_the_last_steps():
     whole, cut = trainer(steps=(8, 8)), trainer(steps=(8, 8), truncate=2)
     for learner in (whole, cut):
-        for weight in learner.weights.values():
-            torch.nn.init.normal_(weight, std=0.05, generator=torch.Generator().manual_seed(1))
+        randomised(learner)
     automaton = copy.deepcopy(cut.automaton)
     one, other = whole.train_epoch(), cut.train_epoch()
     assert torch.equal(one.grown, other.grown) and one.loss == other.loss

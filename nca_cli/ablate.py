@@ -1,0 +1,101 @@
+"""petri ablate: what each part of the training is worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nca_cli.completion import complete_target
+
+if TYPE_CHECKING:
+    from petri.growth.ablation import Outcome, Trial
+
+
+def ablate(
+    target: Annotated[
+        str, typer.Argument(help="As for `petri grow`.", autocompletion=complete_target, show_default=False)
+    ],
+    parts: Annotated[
+        list[str] | None,
+        typer.Argument(help="Which parts; the report's six stabilizers if left out.", show_default=False),
+    ] = None,
+    res: Annotated[int, typer.Option(help="Cells along a side.")] = 32,
+    epochs: Annotated[int, typer.Option(help="Optimiser steps of each run.")] = 300,
+    seeds: Annotated[int, typer.Option(help="Runs of each variant.", min=1, max=1000)] = 3,
+    preset: Annotated[str, typer.Option(help="The recipe that is changed.")] = "quick",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="FIELD=VALUE over the preset; repeat it.", show_default=False),
+    ] = None,
+    engine: Annotated[str, typer.Option(help="auto, native, torch or compiled.")] = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of the results; runs/ablate-TARGET-RES.json if left out.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Train TARGET with and without each part of the training, several times, and compare.
+
+    Parts: checkpointing, multi-scale, perceptual, curriculum, priority, truncation (the report's six
+    stabilizers), gate, damage, average, warm-up, stability, overflow. What the preset has is left out, what
+    it has not is added. Ctrl-C loses the run under way; the same command goes on.
+    """
+    from petri import checks, targets
+    from petri.console import out as console
+    from petri.growth.ablation import STABILIZERS, ablate, variants
+    from petri.growth.presets import make_recipe
+
+    recipe = make_recipe(
+        targets.load(target, res), target, preset=preset, res=res, settings=settings or (), epochs=epochs
+    )
+    from petri.engine import ENGINES
+    from petri.runs import slug
+
+    checks.choice("engine", engine, ENGINES)
+    chosen = tuple(parts or STABILIZERS)
+    variants(recipe, chosen)  # refused before anything is written
+    record = out or Path("runs") / f"ablate-{slug(recipe)}.json"
+    try:
+        record.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        from petri.errors import BadRequest
+
+        raise BadRequest(f"cannot write to {record.parent}: {error.strerror or error}") from None
+
+    def tell(trial: Trial, done: int, total: int) -> None:
+        console.print(
+            f"{done} of {total}  {trial.variant}, seed {trial.seed}: loss {trial.loss:.4f}, "
+            f"{trial.seconds:.0f} s, {trial.memory / 1e6:,.0f} MB",
+            soft_wrap=True,
+        )
+
+    with console.status("training"):
+        outcomes = ablate(recipe, chosen, seeds=seeds, engine=engine, record=record, tell=tell)
+    _show(outcomes)
+    console.print(f"\n[bold]{record}[/] has all runs")
+
+
+def _show(outcomes: list[Outcome]) -> None:
+    from rich.table import Table
+
+    from petri.console import out
+
+    base = outcomes[0]
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    table.add_column("")
+    for name in ("loss from the seed", "time", "memory"):
+        table.add_column(name, justify="right")
+    table.add_column("loss against the first row")
+    for outcome in outcomes:
+        table.add_row(
+            outcome.variant,
+            f"{outcome.mean:.4f} ± {outcome.spread:.4f}",
+            f"{outcome.seconds:.0f} s",
+            f"{outcome.memory / 1e6:,.0f} MB",
+            "" if outcome is base else outcome.against(base),
+        )
+    out.print()
+    out.print(table)

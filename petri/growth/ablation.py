@@ -1,0 +1,222 @@
+"""What each part of the training is worth: the same run with and without it, over several seeds."""
+
+from __future__ import annotations
+
+import copy
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from petri.errors import BadRequest, RunFailed, nearest
+from petri.files import write_whole
+from petri.growth.recipe import Recipe
+
+KEEP_ALL = 1_000_000  # steps between kept states: none is computed again
+CLEAR = 2.0  # standard errors between two means that can be told apart
+
+# Where a recipe has each part, the value with it and the value without.
+PARTS: dict[str, tuple[str, Any, Any]] = {
+    "checkpointing": ("checkpoint", 16, KEEP_ALL),
+    "multi-scale": ("loss.scales", [1, 2, 4, 8], [1]),
+    "perceptual": ("loss.perceptual", 0.1, 0.0),
+    "curriculum": ("phases", 2, 1),  # how many
+    "priority": ("pool.priority", 1.0, 0.0),
+    "truncation": ("truncate", 16, 0),
+    "gate": ("spec.gated", True, False),
+    "damage": ("pool.damage", 2, 0),
+    "average": ("optimiser.average", 0.99, 0.0),
+    "warm-up": ("optimiser.warm_up", 0.1, 0.0),
+    "stability": ("loss.stability", 0.5, 0.0),
+    "overflow": ("loss.overflow", 0.1, 0.0),
+}
+STABILIZERS = tuple(PARTS)[:6]  # the report's six
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trained automaton."""
+
+    variant: str
+    seed: int
+    loss: float  # the report's, from the seed; not a number if training failed
+    seconds: float
+    memory: int  # bytes that the process grew by, at its peak
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a variant has come to over all seeds."""
+
+    variant: str
+    losses: tuple[float, ...]
+    seconds: float  # median
+    memory: int  # bytes, median
+
+    @property
+    def mean(self) -> float:
+        """Of the losses."""
+        return statistics.fmean(self.losses)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the losses; 0 for a single one."""
+        return statistics.stdev(self.losses) if len(self.losses) > 1 else 0.0
+
+    def against(self, other: Outcome) -> str:
+        """Whether this one is better or worse than another, or cannot be told apart from it."""
+        error = (self.spread**2 / len(self.losses) + other.spread**2 / len(other.losses)) ** 0.5
+        apart = self.mean - other.mean
+        if len(self.losses) < 2 or not abs(apart) > CLEAR * error:
+            return "cannot be told apart"
+        return "worse" if apart > 0 else "better"
+
+
+def variants(recipe: Recipe, parts: Sequence[str]) -> dict[str, Recipe]:
+    """The recipe itself, as `as it is`, and for each part the same recipe without it, or with it.
+
+    Args:
+        recipe: what is changed in one part at a time.
+        parts: names from `PARTS`.
+
+    Raises:
+        BadRequest: no such part, or one that this recipe cannot have.
+    """
+    made = {"as it is": recipe}
+    for part in parts:
+        if part not in PARTS:
+            raise BadRequest(
+                f"there is no part {part!r}{nearest(part, list(PARTS))}; parts: {', '.join(PARTS)}"
+            )
+        path, on, off = PARTS[part]
+        fields = copy.deepcopy(recipe.to_fields())
+        *tables, name = path.split(".")
+        place = fields
+        for table in tables:
+            place = place[table]
+        has = len(recipe.phases) > 1 if part == "curriculum" else place[name] not in (off, 0)
+        if part == "checkpointing":
+            has = recipe.checkpoint != KEEP_ALL
+        if part == "curriculum":
+            place[name] = _phases(recipe, off if has else on)
+        else:
+            place[name] = off if has else on
+        if part == "gate":
+            fields["spec"]["fire_rate"] = "none"
+        made[f"{'without' if has else 'with'} {part}"] = Recipe.from_fields(fields)
+    return made
+
+
+def _phases(recipe: Recipe, count: int) -> list[dict[str, Any]]:
+    """The last phase for all epochs, or half of them after as many at half the size."""
+    last = recipe.to_fields()["phases"][-1]
+    if count == 1:
+        return [{**last, "epochs": recipe.epochs}]
+    first = recipe.epochs // 2
+    return [
+        {**last, "res": last["res"] // 2, "epochs": first},
+        {**last, "epochs": recipe.epochs - first},
+    ]
+
+
+def ablate(
+    recipe: Recipe,
+    parts: Sequence[str],
+    *,
+    seeds: int,
+    engine: str,
+    record: Path,
+    tell: Callable[[Trial, int, int], None] = lambda trial, done, total: None,
+) -> list[Outcome]:
+    """Train every variant with every seed, each in a process of its own, one after the other.
+
+    Args:
+        recipe: what is changed.
+        parts: names from `PARTS`.
+        seeds: how many, from the recipe's own on.
+        engine: of the rollouts.
+        record: a JSON file of the trials so far; those in it are not done again, so a run that was stopped
+            goes on.
+        tell: told of each trial, the number of those done and of all.
+
+    Raises:
+        BadRequest: a part that does not exist, or a record of another ablation.
+    """
+    made = variants(recipe, parts)
+    asked = {"recipe": recipe.to_fields(), "engine": engine}
+    trials = _read(record, asked)
+    wanted = [(name, recipe.seed + number) for number in range(seeds) for name in made]
+    for name, seed in wanted:
+        trial = next((done for done in trials if (done.variant, done.seed) == (name, seed)), None)
+        if trial is None:
+            fields = {**made[name].to_fields(), "seed": seed}
+            trial = Trial(name, seed, **_apart(fields, engine))
+            trials.append(trial)
+            write_whole(record, json.dumps({**asked, "trials": [asdict(done) for done in trials]}, indent=1))
+        tell(trial, wanted.index((name, seed)) + 1, len(wanted))
+    return [
+        _outcome(name, [t for t in trials if t.variant == name and (name, t.seed) in wanted]) for name in made
+    ]
+
+
+def _outcome(name: str, trials: list[Trial]) -> Outcome:
+    return Outcome(
+        name,
+        tuple(trial.loss for trial in trials),
+        statistics.median(trial.seconds for trial in trials),
+        int(statistics.median(trial.memory for trial in trials)),
+    )
+
+
+def _read(record: Path, asked: dict[str, Any]) -> list[Trial]:
+    if not record.exists():
+        return []
+    try:
+        found = json.loads(record.read_text(encoding="utf-8"))
+        trials = [Trial(**trial) for trial in found.pop("trials")]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        raise BadRequest(f"{record} is not a record of an ablation") from None
+    if found != asked:
+        raise BadRequest(f"{record} is of another recipe: choose another --out")
+    return trials
+
+
+def _apart(fields: dict[str, Any], engine: str) -> dict[str, Any]:
+    """Train in a process of its own, so that its memory can be told."""
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(_train, (fields, engine))
+
+
+def _train(fields: dict[str, Any], engine: str) -> dict[str, Any]:
+    import torch
+
+    from petri.evaluation.report import report_loss
+    from petri.growth.grow import draw_targets
+    from petri.growth.trainer import Trainer
+
+    recipe = Recipe.from_fields(fields)
+    trainer = Trainer(recipe, draw_targets(recipe), torch.device("cpu"), engine=engine)
+    idle, begun = peak_memory(), time.monotonic()
+    try:
+        while trainer.epoch < recipe.epochs:
+            trainer.train_epoch()
+    except RunFailed:
+        return {"loss": float("nan"), "seconds": time.monotonic() - begun, "memory": peak_memory() - idle}
+    seconds, memory = time.monotonic() - begun, peak_memory() - idle
+    loss = report_loss(trainer.result(), trainer.target[:3], steps=recipe.steps[1], hold=32).loss
+    return {"loss": loss, "seconds": seconds, "memory": memory}
+
+
+def peak_memory() -> int:
+    """The most bytes of memory that this process has held; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

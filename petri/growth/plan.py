@@ -1,0 +1,78 @@
+"""What a run would cost, before it is begun: memory and time."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from petri import memory
+from petri.devices import synchronise
+from petri.growth.pace import cell_steps
+from petri.growth.recipe import Phase, Recipe
+from petri.growth.trainer import Trainer
+
+STEPS = 8  # of a measured epoch, before those to hold
+
+
+@dataclass(frozen=True)
+class PhasePlan:
+    """One phase."""
+
+    phase: Phase
+    seconds: float  # of all its epochs, by one epoch measured
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A whole run."""
+
+    recipe: Recipe
+    phases: tuple[PhasePlan, ...]
+    memory: int  # bytes at the peak, roughly
+
+    @property
+    def seconds(self) -> float:
+        """Of all phases."""
+        return sum(phase.seconds for phase in self.phases)
+
+
+def plan(recipe: Recipe, targets: list[Tensor], device: torch.device, *, engine: str = "auto") -> Plan:
+    """Train a few short epochs of every phase and reckon what the whole run takes.
+
+    Args:
+        recipe, targets, device, engine: as for `Trainer`.
+    """
+    measured = []
+    for phase, target in zip(recipe.phases, targets, strict=True):
+        # The pool is the least that works: filling it is no part of an epoch.
+        short = dataclasses.replace(phase, steps=(STEPS, STEPS), epochs=1000)
+        optimiser = dataclasses.replace(recipe.optimiser, warm_up=0.0)
+        pool = dataclasses.replace(recipe.pool, size=phase.batch)
+        brief = dataclasses.replace(recipe, phases=(short,), optimiser=optimiser, pool=pool)
+        trainer = Trainer(brief, [target], device, engine=engine)
+        _nudge(trainer)
+        trainer.train_epoch()
+        begun = time.monotonic()
+        count = 0
+        while count < 1 or (count < 20 and time.monotonic() - begun < 0.5):
+            trainer.train_epoch()
+            count += 1
+        synchronise(device)
+        each = (time.monotonic() - begun) / count
+        scale = cell_steps(recipe, phase) / cell_steps(brief, short)
+        measured.append(PhasePlan(phase, phase.epochs * each * scale))
+    return Plan(recipe, tuple(measured), memory.wanted(recipe))
+
+
+def _nudge(trainer: Trainer) -> None:
+    """Make every cell alive and every weight count, as they will be."""
+    chance = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in trainer.weights.values():
+            weight += 0.01 * torch.randn(weight.shape, generator=chance).to(weight.device)
+        trainer.pool.states += 0.5
+        trainer.pool.seed = trainer.pool.states[:1].clone()

@@ -1,0 +1,202 @@
+"""Where recipes come from: a preset for the target, a file over it, and single values over both."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from petri import checks
+from petri.errors import BadRequest
+from petri.growth.catalogue import architecture
+from petri.growth.recipe import Recipe, parse
+
+if TYPE_CHECKING:
+    from petri.targets import Target
+
+PRESETS = {
+    "quick": "minutes on two cores at 64², by a curriculum above; back through all steps",
+    "report": "the report's three phases and six stabilizers, with its truncation to 16 steps",
+    "distill": "the experiment of Growing Neural Cellular Automata (2020), for figures",
+}
+SMALLEST_PHASE = 32  # a curriculum starts no smaller
+DISTILL_SPEC = {
+    "perception": "sobel", "hidden": 128, "layers": 2, "residual": False, "gated": False, "clamp": "none"
+}  # fmt: skip
+
+
+def steps_for(res: int) -> tuple[int, int]:
+    """Steps that a pattern of this size is given to grow: 48–96 up to 150 cells, then in proportion.
+
+    News travels at most two cells a step, and the edges tell of themselves from four sides, so a wider grid
+    needs more of them.
+    """
+    return max(48, res * 5 // 16), max(96, res // 2)
+
+
+def batch_for(res: int) -> int:
+    """States trained together, by the report: 8 at 64², 4 at 128², 2 at 256² and above."""
+    return 8 if res <= 64 else 4 if res <= 128 else 2
+
+
+def phase(res: int, epochs: int, batch: int | None = None) -> dict[str, Any]:
+    """The fields of a phase."""
+    return {"res": res, "epochs": epochs, "batch": batch or batch_for(res), "steps": list(steps_for(res))}
+
+
+def quick(res: int) -> dict[str, Any]:
+    """Half and quarter sizes first, as far as they make sense; then as many epochs as a grid needs."""
+    sizes = [res]
+    while len(sizes) < 3 and sizes[0] // 2 >= SMALLEST_PHASE:
+        sizes.insert(0, sizes[0] // 2)
+    phases = [phase(size, 400) for size in sizes]
+    phases[-1]["epochs"] = max(400, 400 * res // 128)
+    return {
+        "phases": phases,
+        "pool": {"priority": 1.0},
+        "optimiser": {"average": 0.99},
+    }
+
+
+def report(res: int) -> dict[str, Any]:
+    """The report's; for another size than 256² its phases shrink or grow with it."""
+    sizes = [max(16, res // 4), max(16, res // 2), res]
+    plan = zip(sizes, (500, 500, 1000), (8, 4, 2), strict=True)
+    return {
+        "phases": [
+            {"res": size, "epochs": epochs, "batch": batch, "steps": [48, 96]} for size, epochs, batch in plan
+        ],
+        "loss": {"perceptual": 0.1},
+        "pool": {"priority": 1.0},
+        "truncate": 16,
+        "checkpoint": 16,
+    }
+
+
+def distill(res: int) -> dict[str, Any]:
+    """The canonical experiment; it was on 72×72 cells."""
+    return {
+        "phases": [{"res": res, "epochs": 8000, "batch": 8, "steps": [64, 95]}],
+        "spec": DISTILL_SPEC,
+        "loss": {"scales": [1], "stability": 0.0, "overflow": 0.0},
+        "pool": {"size": 1024, "damage": 3},
+        "optimiser": {"schedule": "drop", "warm_up": 0.0},
+        "hold": 0,
+    }
+
+
+MAKERS = {"quick": quick, "report": report, "distill": distill}
+RES = {"quick": 64, "report": 256, "distill": 72}  # if the user names none
+
+
+def make_recipe(
+    target: Target,
+    asked: str,
+    *,
+    preset: str = "quick",
+    res: int,
+    file: dict[str, Any] | None = None,
+    settings: list[str] | tuple[str, ...] = (),
+    architecture: dict[str, Any] | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+) -> Recipe:
+    """The recipe for a target.
+
+    Args:
+        target: decides whether there is a living mask and where the seed lies.
+        asked: the target as the user gave it.
+        preset: what it starts from.
+        res: cells along a side in the end.
+        file: fields of a recipe file, over the preset's; its phases replace all.
+        settings: single values over those, such as `loss.perceptual=0.1`, `phases.batch=4` (of every phase)
+            or `phases.2.batch=4` (of the second).
+        architecture: Spec fields over those.
+        epochs: in all, shared out over the phases as they were.
+        seed: of everything random.
+
+    Raises:
+        BadRequest: a field unknown, a value out of range or two that contradict each other.
+    """
+    checks.choice("preset", preset, tuple(PRESETS))
+    fields: dict[str, Any] = {"target": asked, "name": target.name}
+    spec = {"living": target.transparent, "seed": list(target.seed)}
+    fields["spec"] = {**_defaults(), **architecture_of(asked), **spec}
+    _merge(fields, MAKERS[preset](res))
+    _merge(fields, {**(file or {}), "target": asked, "name": target.name})
+    for setting in settings:
+        _set(fields, setting)
+    chosen = architecture or {}
+    if chosen.get("layers") == 2 and "residual" not in chosen:
+        fields["spec"]["residual"] = False  # the table's, which needs three layers; the user's own is refused
+    if chosen.get("gated"):
+        fields["spec"]["fire_rate"] = "none"
+    fields["spec"].update(chosen)
+    if seed is not None:
+        fields["seed"] = seed
+    recipe = Recipe.from_fields(fields)
+    return recipe if epochs is None else _shared_out(fields, recipe, epochs)
+
+
+def architecture_of(asked: str) -> dict[str, Any]:
+    """The catalogue's architecture, with all choices of it named."""
+    return {"residual": False, "gated": False, **architecture(asked)}
+
+
+def _defaults() -> dict[str, Any]:
+    import dataclasses
+
+    from petri.nca.spec import Spec
+
+    return {
+        entry.name: "none" if entry.default is None else entry.default for entry in dataclasses.fields(Spec)
+    }
+
+
+def _merge(fields: dict[str, Any], over: dict[str, Any]) -> None:
+    for name, value in over.items():
+        if isinstance(value, dict) and isinstance(fields.get(name), dict):
+            _merge(fields[name], value)
+        else:
+            fields[name] = copy.deepcopy(value)
+
+
+def _set(fields: dict[str, Any], setting: str) -> None:
+    path, equals, text = setting.partition("=")
+    if not equals or not path.strip():
+        raise BadRequest(f"--set must be FIELD=VALUE, such as loss.perceptual=0.1, got {setting!r}")
+    try:
+        value = parse(f"value = {text}")["value"]
+    except BadRequest:
+        value = text.strip()  # a word without quotes
+    *tables, last = path.strip().split(".")
+    places: list[Any] = [fields]
+    for name in tables:
+        places = [inner for place in places for inner in _inside(place, name, path)]
+    for place in places:
+        for table in place if isinstance(place, list) else [place]:
+            if not isinstance(table, dict):
+                raise BadRequest(f"--set {path}: {last!r} is not in a table")
+            table[last] = value
+
+
+def _inside(place: Any, name: str, path: str) -> list[Any]:
+    if isinstance(place, list) and name.isdigit():
+        if not 1 <= int(name) <= len(place):
+            raise BadRequest(f"--set {path}: there are {len(place)} phases, counted from 1")
+        return [place[int(name) - 1]]
+    if not isinstance(place, dict):
+        raise BadRequest(f"--set {path}: there is no table {name!r}")
+    return [place.setdefault(name, {})]
+
+
+def _shared_out(fields: dict[str, Any], recipe: Recipe, epochs: int) -> Recipe:
+    checks.whole("epochs", epochs, len(recipe.phases), 10_000_000)
+    ends, done = [], 0
+    for entry in recipe.phases:
+        done += entry.epochs
+        ends.append(round(epochs * done / recipe.epochs))
+    ends = [max(end, number) for number, end in enumerate(ends, 1)]  # at least one each
+    ends[-1] = epochs
+    for table, begin, end in zip(fields["phases"], [0, *ends], ends, strict=False):
+        table["epochs"] = end - begin
+    return Recipe.from_fields(fields)

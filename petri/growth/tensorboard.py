@@ -1,0 +1,41 @@
+"""Training curves for TensorBoard, if it is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from petri.errors import BadRequest
+from petri.runs import COLUMNS, Row
+
+
+@contextmanager
+def recorder(folder: Path) -> Iterator[Callable[[Row], None]]:
+    """Write an event file into a folder; gives a function that adds an epoch's row of metrics to it.
+
+    Raises:
+        BadRequest: TensorBoard is not installed.
+    """
+    check()
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(folder) as writer:
+
+        def record(row: Row) -> None:
+            for name, value in zip(COLUMNS[1:], row[1:], strict=True):
+                writer.add_scalar(name, value, int(row[0]))
+
+        yield record
+
+
+def check() -> None:
+    """Refuse if TensorBoard is not installed.
+
+    Raises:
+        BadRequest: how to install it.
+    """
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        raise BadRequest('TensorBoard is not installed: pip install "petri-nca[tensorboard]"') from None
