@@ -29,7 +29,7 @@ def run(monkeypatch, capsys):
 @pytest.fixture
 def tiny(tmp_path):
     """The path of a model that never changes anything, on 16×16 cells."""
-    training = {"recipe": {"res": 16, "steps": [4, 8]}}
+    training = {"recipe": {"phases": [{"res": 16, "steps": [4, 8]}]}}
     model = Model(automaton=Automaton(Spec(hidden=16, layers=2)), target="circle", training=training)
     modelfile.write(tmp_path / "tiny.safetensors", model)
     return tmp_path / "tiny.safetensors"
@@ -39,8 +39,8 @@ def test_the_figure_is_the_one_that_grow_printed_and_stored(run, petri, tmp_path
     monkeypatch.chdir(tmp_path)
     pixels = np.random.default_rng(0).integers(0, 256, (20, 20, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "logo.png")
-    options = ["--res", 16, "--hidden", 16, "--steps", "4-8", "--batch", 2, "--epochs", 3]
-    printed = petri("grow", "logo.png", *options)
+    options = ["--res", 16, "--hidden", 16, "--epochs", 3]
+    printed = petri("grow", "logo.png", *options, "--set", "phases.steps=[4, 8]", "--set", "phases.batch=2")
     out, _ = run("runs/logo-16", "--json")
     found = json.loads(out)["models"][0]
     stored = modelfile.read(tmp_path / "runs" / "logo-16" / "model.safetensors").training["loss"]

@@ -14,7 +14,8 @@ def painter():
     def make(*, change=1.0, target="white.png", **fields) -> Model:
         automaton = Automaton(Spec(**{"hidden": 16, "layers": 2, **fields}))
         automaton.rule.biases[-1].data[:4] = change
-        return Model(automaton=automaton, target=target, training={"recipe": {"res": 16, "steps": [8, 16]}})
+        training = {"recipe": {"phases": [{"res": 16, "steps": [8, 16]}]}}
+        return Model(automaton=automaton, target=target, training=training)
 
     return make
 
@@ -25,7 +26,7 @@ def idler():
 
     def make(**fields) -> Model:
         automaton = Automaton(Spec(**{"hidden": 16, "layers": 2, **fields}))
-        training = {"recipe": {"res": 32, "steps": [8, 16]}}
+        training = {"recipe": {"phases": [{"res": 32, "steps": [8, 16]}]}}
         return Model(automaton=automaton, target="emoji:🦎", training=training)
 
     return make

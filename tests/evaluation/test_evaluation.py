@@ -49,7 +49,7 @@ def test_a_pattern_that_stands_and_heals_has_no_loss_and_heals_wholly(painted):
 
 def test_losses_are_those_of_plain_rollouts(random_automaton):
     spec = Spec(hidden=16, layers=2)
-    training = {"recipe": {"res": 16, "steps": [4, 6], "hold": 5}}
+    training = {"recipe": {"phases": [{"res": 16, "steps": [4, 6]}], "hold": 5}}
     model = Model(automaton=random_automaton(spec, change=0.02), target="circle", training=training)
     found = evaluate(model, seeds=2)
     pixels = torch.from_numpy(targets.load("circle", 16).pixels)
@@ -73,6 +73,15 @@ def test_losses_are_those_of_plain_rollouts(random_automaton):
     there = torch.from_numpy(targets.load("circle", 24).pixels[:3])
     assert found.sizes[0].res == 24
     assert found.sizes[0].pattern.mean == pattern_loss(big, there).mean().item()
+
+
+def test_a_model_that_was_not_trained_to_hold_is_damaged_when_it_has_grown(painter, white):
+    model = painter()
+    model.training["recipe"]["hold"] = 0
+    found = evaluate(model, white, seeds=2)
+    assert found.rgb.pattern == found.rgb.stability
+    assert [look.steps for look in found.growth] == [1, 2, 4, 8, 12, 16]
+    assert (found.regeneration[0].damaged_at, found.regeneration[0].healed_at) == (16, 316)
 
 
 def test_the_same_model_gives_the_same_figures_and_other_seeds_others(random_automaton):
@@ -127,7 +136,7 @@ def test_what_cannot_be_measured_is_refused(painter, options, said):
 
 def test_hold_is_read_from_the_recipe(painter):
     assert painter().hold == 32
-    for hold, read in ((5, 5), (0, 32), ("9", 32), (10**9, 32)):
+    for hold, read in ((5, 5), (0, 0), (-1, 32), ("9", 32), (10**9, 32)):
         assert modelfile.Model(automaton=None, target="", training={"recipe": {"hold": hold}}).hold == read
 
 
