@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 
+from petri.__main__ import main
 from petri.nca import Automaton, Spec
 
 # The grids are small: threads that wait for each other would only slow them down.
@@ -39,3 +42,18 @@ def random_automaton():
         return automaton
 
     return make
+
+
+@pytest.fixture
+def petri(monkeypatch, capsys):
+    """Run the command line in this process; what it said, and its exit code as asserted."""
+
+    def run(*arguments, code=0):
+        monkeypatch.setattr(sys, "argv", ["petri", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        assert end.value.code == code, said.out + said.err
+        return said.out + said.err
+
+    return run

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +13,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from petri import memory
 from petri.errors import BadRequest, RunFailed, nearest
 from petri.files import write_whole
 from petri.growth.recipe import Recipe
@@ -66,12 +67,15 @@ class Outcome:
     @property
     def spread(self) -> float:
         """Standard deviation of the losses; 0 for a single one."""
-        return statistics.stdev(self.losses) if len(self.losses) > 1 else 0.0
+        failed = math.isnan(self.mean)
+        return statistics.stdev(self.losses) if len(self.losses) > 1 and not failed else 0.0
 
     def against(self, other: Outcome) -> str:
         """Whether this one is better or worse than another, or cannot be told apart from it."""
         error = (self.spread**2 / len(self.losses) + other.spread**2 / len(other.losses)) ** 0.5
         apart = self.mean - other.mean
+        if math.isnan(self.mean):
+            return "failed"
         if len(self.losses) < 2 or not abs(apart) > CLEAR * error:
             return "cannot be told apart"
         return "worse" if apart > 0 else "better"
@@ -201,22 +205,15 @@ def _train(fields: dict[str, Any], engine: str) -> dict[str, Any]:
 
     recipe = Recipe.from_fields(fields)
     trainer = Trainer(recipe, draw_targets(recipe), torch.device("cpu"), engine=engine)
-    idle, begun = peak_memory(), time.monotonic()
+    idle, begun = memory.peak(), time.monotonic()
+    failed = False
     try:
         while trainer.epoch < recipe.epochs:
             trainer.train_epoch()
     except RunFailed:
-        return {"loss": float("nan"), "seconds": time.monotonic() - begun, "memory": peak_memory() - idle}
-    seconds, memory = time.monotonic() - begun, peak_memory() - idle
+        failed = True
+    cost = {"seconds": time.monotonic() - begun, "memory": memory.peak() - idle}
+    if failed:
+        return {"loss": float("nan"), **cost}
     loss = report_loss(trainer.result(), trainer.target[:3], steps=recipe.steps[1], hold=32).loss
-    return {"loss": loss, "seconds": seconds, "memory": memory}
-
-
-def peak_memory() -> int:
-    """The most bytes of memory that this process has held; 0 where the system does not say."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    return {"loss": loss, **cost}

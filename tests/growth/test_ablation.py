@@ -1,0 +1,86 @@
+import json
+
+import pytest
+
+from petri.errors import BadRequest
+from petri.growth import ablation
+from petri.growth.ablation import PARTS, STABILIZERS, Outcome, Trial, ablate, variants
+from petri.growth.presets import make_recipe
+from petri.growth.recipe import Recipe
+from petri.targets import load
+
+
+def recipe(**options):
+    return make_recipe(load("circle", 32), "circle", res=32, **options)
+
+
+def test_each_variant_differs_from_the_recipe_in_one_part():
+    base = recipe(epochs=10)
+    made = variants(base, tuple(PARTS))
+    assert made.pop("as it is") == base and len(made) == len(PARTS)
+    names = {
+        "without checkpointing": "checkpoint", "without multi-scale": "loss", "with perceptual": "loss",
+        "with curriculum": "phases", "without priority": "pool", "with truncation": "truncate",
+        "with gate": "spec", "with damage": "pool", "without average": "optimiser",
+        "without warm-up": "optimiser", "without stability": "loss", "without overflow": "loss",
+    }  # fmt: skip
+    assert made.keys() == names.keys()
+    for name, changed in made.items():
+        before, after = base.to_fields(), changed.to_fields()
+        assert [field for field in before if before[field] != after[field]] == [names[name]], name
+    assert made["with curriculum"].epochs == 10
+    assert [phase.res for phase in made["with curriculum"].phases] == [16, 32]
+    report = variants(recipe(preset="report"), STABILIZERS)
+    assert [name.split()[0] for name in report] == ["as", *["without"] * 6]
+
+
+def test_an_unknown_part_is_refused():
+    with pytest.raises(BadRequest, match=r"no part 'gates', did you mean \"gate\""):
+        variants(recipe(), ["gates"])
+
+
+def test_two_outcomes_are_told_apart_only_by_more_than_their_spread():
+    base = Outcome("as it is", (0.10, 0.11, 0.12), 1.0, 1)
+    assert Outcome("a", (0.20, 0.21, 0.22), 1.0, 1).against(base) == "worse"
+    assert Outcome("b", (0.01, 0.02, 0.03), 1.0, 1).against(base) == "better"
+    assert Outcome("c", (0.10, 0.12, 0.13), 1.0, 1).against(base) == "cannot be told apart"
+    assert Outcome("d", (0.9,), 1.0, 1).against(base) == "cannot be told apart"  # one run says nothing
+    assert Outcome("e", (float("nan"), 0.1), 1.0, 1).against(base) == "failed"
+
+
+def test_trials_are_recorded_and_not_done_again(tmp_path, monkeypatch):
+    done = []
+
+    def apart(fields, engine):
+        done.append((fields["truncate"], fields["seed"]))
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        return {"loss": 0.1 * fields["seed"], "seconds": 1.0, "memory": 5}
+
+    monkeypatch.setattr(ablation, "_apart", apart)
+    record = tmp_path / "record.json"
+    options = {"seeds": 2, "engine": "auto", "record": record}
+    with pytest.raises(KeyboardInterrupt):
+        ablate(recipe(), ["truncation"], **options)
+    assert len(json.loads(record.read_text())["trials"]) == 2
+    told = []
+    outcomes = ablate(recipe(), ["truncation"], tell=lambda *news: told.append(news), **options)
+    assert done == [(0, 0), (16, 0), (0, 1), (0, 1), (16, 1)]
+    assert [outcome.losses for outcome in outcomes] == [(0.0, 0.1)] * 2
+    assert [(number, total) for _, number, total in told] == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    with pytest.raises(BadRequest, match="is of another recipe"):
+        ablate(recipe(seed=1), ["truncation"], **options)
+    record.write_text("{}")
+    with pytest.raises(BadRequest, match="is not a record"):
+        ablate(recipe(), ["truncation"], **options)
+
+
+def test_a_trial_trains_in_a_process_of_its_own_and_tells_loss_time_and_memory(tmp_path):
+    small = recipe(
+        epochs=2, settings=["phases.res=16", "phases.batch=2", "phases.steps=[4, 4]", "spec.hidden=16"]
+    )
+    [outcome] = ablate(small, [], seeds=1, engine="auto", record=tmp_path / "r.json")
+    assert 0 < outcome.mean < 2 and outcome.seconds > 0 and outcome.memory > 0
+    trial = Trial(**json.loads((tmp_path / "r.json").read_text())["trials"][0])
+    assert trial == Trial("as it is", 0, outcome.losses[0], outcome.seconds, outcome.memory)
+    assert isinstance(small, Recipe)

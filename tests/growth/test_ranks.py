@@ -1,0 +1,56 @@
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from petri.errors import BadRequest
+from petri.growth.ranks import Ranks
+
+GROW = ["-m", "petri", "grow", "circle", "--res", "16", "--hidden", "16", "--epochs", "6"]
+SHORT = ["--set", "phases.steps=[4, 8]", "--set", "phases.batch=4", "--set", "pool.damage=2"]
+
+
+def grow(folder, *extra, processes):
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    torchrun += ["--standalone"]
+    command = torchrun if processes > 1 else [sys.executable]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    return subprocess.run(
+        [*command, *GROW, *SHORT, *extra],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_two_processes_train_what_one_trains_up_to_rounding(tmp_path):
+    for processes in (1, 2):
+        done = grow(tmp_path, "--name", str(processes), processes=processes)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.count("circle grown") == 1  # one speaks
+        assert ("2 processes share every batch" in done.stdout) == (processes == 2)
+    one, two = (load_file(tmp_path / "runs" / name / "checkpoint.safetensors") for name in "12")
+    assert one.keys() == two.keys()
+    for name in one:
+        if name != "rows":  # the seconds
+            assert torch.allclose(one[name].double(), two[name].double(), atol=1e-4), name
+    assert not torch.equal(one["weights.rule.weights.0"], torch.zeros(())) and len(one["rows"]) == 6
+
+
+def test_a_batch_that_cannot_be_split_is_refused_before_anything_is_written(tmp_path):
+    done = grow(tmp_path, "--set", "phases.batch=3", processes=2)
+    assert done.returncode != 0
+    assert "petri: a batch of 3 cannot be split evenly over 2 processes" in done.stdout + done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_shares_are_even_and_in_order():
+    batch = list(range(8))
+    assert [batch[Ranks(rank, 4).share(8)] for rank in range(4)] == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    with pytest.raises(BadRequest, match="a batch of 8 cannot be split evenly over 3 processes"):
+        Ranks(0, 3).share(8)
