@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nca_cli import ablate, alone, doctor, grow, play, published, targets
+from nca_cli import ablate, alone, doctor, evaluate, grow, play, published, targets
 from petri.errors import BadRequest, RunFailed
 from petri.version import __version__
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command("grow")(grow.grow)
 app.command("ablate")(ablate.ablate)
 app.command("play")(play.play)
+app.command("evaluate")(evaluate.evaluate)
 app.command("targets")(targets.targets)
 app.add_typer(published.app, name="import")
 app.command("doctor")(doctor.doctor)

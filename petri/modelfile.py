@@ -47,11 +47,21 @@ class Model:
         return most if isinstance(most, int) and 1 <= most <= 50_000 else 100
 
     @property
+    def hold(self) -> int:
+        """Steps that it was trained to last after it has grown; 32, the report's, if it does not say."""
+        hold = self._recipe.get("hold")
+        return hold if isinstance(hold, int) and 0 <= hold <= 50_000 else 32
+
+    @property
     def _last_phase(self) -> dict[str, Any]:
-        recipe = self.training.get("recipe")
-        phases = recipe.get("phases") if isinstance(recipe, dict) else None
+        phases = self._recipe.get("phases")
         last = phases[-1] if isinstance(phases, list) and phases else {}
         return last if isinstance(last, dict) else {}
+
+    @property
+    def _recipe(self) -> dict[str, Any]:
+        recipe = self.training.get("recipe")
+        return recipe if isinstance(recipe, dict) else {}
 
 
 def weights(automaton: Automaton) -> dict[str, Tensor]:

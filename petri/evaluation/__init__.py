@@ -1,1 +1,5 @@
 """How good a model is."""
+
+from petri.evaluation.evaluation import Evaluation, evaluate
+
+__all__ = ["Evaluation", "evaluate"]

@@ -2,53 +2,110 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
 
+from petri import checks
 from petri.growth.loss import overflow_loss, pattern_loss
 from petri.nca import Automaton
 
 EVALUATION_SEED = 2_000_003  # fixed, so that a figure can be had again
+SEEDS = 8  # rollouts that a figure is the mean of
+
+
+def plain(value: float) -> float | None:
+    """A figure as it is written down: rounded to six decimals; None if it is not finite."""
+    return round(value, 6) if math.isfinite(value) else None
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure over fire seeds."""
+
+    mean: float
+    spread: float  # standard deviation, of a sample
+
+    @classmethod
+    def of(cls, values: Tensor) -> Measure:
+        """The figure of some rollouts, `[batch]`, at least two."""
+        return cls(values.mean().item(), values.std().item())
+
+    def to_fields(self) -> dict[str, float | None]:
+        """As plain values."""
+        return {"loss": plain(self.mean), "spread": plain(self.spread)}
 
 
 @dataclass(frozen=True)
 class ReportLoss:
-    """The report's loss and its parts, means over fire seeds."""
+    """The report's loss and its parts, means over fire seeds, and the standard deviation of each."""
 
     steps: int  # after which the pattern is looked at
     hold: int  # more steps, after which it is looked at again
-    pattern: float  # mean squared error over RGB after `steps`
+    pattern: float  # mean squared error after `steps`
     stability: float  # and after `hold` more
     overflow: float  # mean distance beyond ±0.9 of all state values, at the end
     loss: float  # pattern + ½ stability + ⅒ overflow
+    pattern_spread: float
+    stability_spread: float
+    overflow_spread: float
+    loss_spread: float
 
-    def to_fields(self) -> dict[str, float]:
-        """As plain values, rounded to six decimals."""
-        return {name: round(value, 6) for name, value in asdict(self).items()}
+    def to_fields(self) -> dict[str, float | None]:
+        """As plain values, rounded to six decimals; None where one is not finite."""
+        return {name: plain(value) for name, value in asdict(self).items()}
 
 
 @torch.no_grad()
 def report_loss(
-    automaton: Automaton, rgb: Tensor, *, steps: int = 96, hold: int = 32, seeds: int = 8
+    automaton: Automaton, target: Tensor, *, steps: int = 96, hold: int = 32, seeds: int = SEEDS
 ) -> ReportLoss:
     """Grow `seeds` patterns from the seed and measure them.
 
     Args:
         automaton: the model.
-        rgb: `[3, height, width]` in 0..1, premultiplied by alpha where the target is transparent.
+        target: `[3 or 4, height, width]` in 0..1: RGB, premultiplied by alpha where the target is
+            transparent, or RGB and alpha.
         steps, hold: when it is looked at; the report: 96 and 32 more.
-        seeds: number of rollouts, each with fire masks of its own.
+        seeds: number of rollouts, each with fire masks of its own; at least 2.
+
+    Raises:
+        BadRequest: `seeds` is out of range.
 
     Source: the report, "Training" and Table 5.
     """
-    height, width = rgb.shape[1:]
-    state = automaton.seed_state(height, width, batch=seeds)
-    rgb = rgb.to(state.device)
+    checks.whole("seeds", seeds, 2, 4096)
+    state = automaton.seed_state(*target.shape[1:], batch=seeds)
     grown = automaton.rollout(state, steps, seed=EVALUATION_SEED)
     held = automaton.rollout(grown, hold, seed=EVALUATION_SEED, start=steps)
-    pattern = pattern_loss(grown, rgb).mean().item()
-    stability = pattern_loss(held, rgb).mean().item()
-    overflow = overflow_loss(held).mean().item()
-    return ReportLoss(steps, hold, pattern, stability, overflow, pattern + stability / 2 + overflow / 10)
+    return report_loss_of(grown, held, target, steps=steps, hold=hold)
+
+
+def report_loss_of(grown: Tensor, held: Tensor, target: Tensor, *, steps: int, hold: int) -> ReportLoss:
+    """The report's loss of rollouts that were taken before.
+
+    Args:
+        grown: states after `steps` steps, `[batch, channel, height, width]`.
+        held: the same after `hold` more.
+        target: as for `report_loss`.
+        steps, hold: when that was.
+    """
+    target = target.to(grown.device)
+    pattern, stability = pattern_loss(grown, target), pattern_loss(held, target)
+    overflow = overflow_loss(held)
+    p, s, o = (values.mean().item() for values in (pattern, stability, overflow))
+    loss = pattern + stability / 2 + overflow / 10
+    spreads = [values.std().item() for values in (pattern, stability, overflow, loss)]
+    return ReportLoss(steps, hold, p, s, o, p + s / 2 + o / 10, *spreads)
+
+
+def pattern_measure(state: Tensor, target: Tensor) -> Measure:
+    """The mean squared error of what is seen.
+
+    Args:
+        state: `[batch, channel, height, width]`.
+        target: as for `report_loss`.
+    """
+    return Measure.of(pattern_loss(state, target.to(state.device)))

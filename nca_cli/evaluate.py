@@ -1,0 +1,200 @@
+"""petri evaluate: say how good models are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nca_cli.completion import complete_model, complete_target
+from petri.errors import BadRequest, RunFailed
+
+if TYPE_CHECKING:
+    import torch
+    from rich.table import Table
+
+    from petri.evaluation import Evaluation
+    from petri.evaluation.report import Measure, ReportLoss
+
+SCHEMA = 1  # of the JSON; raised when a reader of the old one would misread the new one
+
+
+def evaluate(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            help="Model files, runs' folders or names of shipped models.", autocompletion=complete_model
+        ),
+    ],
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="What they are to look like; what they were trained for if left out.",
+            autocompletion=complete_target,
+            show_default=False,
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Cells along a side; as trained if left out.", min=16, max=4096, show_default=False
+        ),
+    ] = None,
+    seeds: Annotated[
+        int, typer.Option(help="Rollouts that each figure is the mean of.", min=2, max=4096)
+    ] = 8,
+    sheet: Annotated[
+        Path | None, typer.Option(help="PNG to draw all of it into.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Say how good MODELS are: loss, drift, healing, growth on other grids.
+
+    Each is grown from the seed with fire seeds that training has not seen, the same every time.
+    """
+    if sheet is not None:
+        if sheet.suffix.lower() != ".png":
+            raise BadRequest(f"--sheet must end in .png, got {sheet.name!r}")
+        if not sheet.parent.is_dir():
+            raise BadRequest(f"cannot write {sheet}: there is no folder {sheet.parent}")
+
+    from petri import devices
+    from petri.console import err, out
+    from petri.evaluation import sheet as sheets
+
+    chosen = devices.choose(device)
+    done: list[tuple[str, Evaluation]] = []
+    failed: list[dict[str, str]] = []
+    for name in models:
+        try:
+            with err.status(f"measuring {name}") as status:
+                found = _measure(name, target, size, seeds, chosen, status.update)
+        except (BadRequest, RunFailed) as error:
+            if len(models) == 1:
+                raise
+            failed.append({"model": name, "error": str(error)})
+            err.print("[red]petri:[/] ", end="")
+            err.print(" ".join(str(error).split()), markup=False, soft_wrap=True)
+            continue
+        if not as_json:
+            if done:
+                out.print()
+            _show(name, found)
+        done.append((name, found))
+    if as_json:
+        measured = [{"model": name, **found.to_fields()} for name, found in done]
+        print(json.dumps({"schema": SCHEMA, "models": measured, "failed": failed}, indent=2))
+    if sheet is not None and done:
+        try:
+            sheets.save(sheet, done)
+        except OSError as error:
+            raise RunFailed(f"cannot write {sheet}: {error.strerror or error}") from None
+        (err if as_json else out).print(f"\n{sheet}", style="bold", markup=False, soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _measure(
+    name: str,
+    target: str | None,
+    size: int | None,
+    seeds: int,
+    device: torch.device,
+    say: Callable[[str], object],
+) -> Evaluation:
+    from rich.markup import escape
+
+    from petri import modelfile, models
+    from petri.evaluation import evaluate
+    from petri.evaluation.target import target_of
+
+    path = models.find(name)
+    model = modelfile.read(path)
+    model.automaton.to(device)
+    return evaluate(
+        model,
+        target or target_of(model, path),
+        res=size,
+        seeds=seeds,
+        say=lambda text: say(f"measuring {escape(name)}: {text}"),
+    )
+
+
+def _show(name: str, found: Evaluation) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from petri.console import out
+
+    out.print(Text.assemble((name, "bold"), f" · {found.summary}"), soft_wrap=True)
+    for title, table in (
+        ("loss", _loss(found)),
+        ("drift", _drift(found)),
+        ("damage", _damage(found)),
+        ("other grids", _sizes(found)),
+    ):
+        out.print(f"\n{title}", style="bold")
+        out.print(Padding(table, (0, 0, 0, 2), expand=False))
+
+
+def _loss(found: Evaluation) -> Table:
+    from petri.growth.catalogue import TABLE_5
+
+    table = _table("", "RGB", "RGBA")
+    rows: list[tuple[str, str]] = [
+        (f"pattern, after {found.rgb.steps} steps", "pattern"),
+        (f"stability, after {found.rgb.steps + found.rgb.hold}", "stability"),
+        ("overflow", "overflow"),
+        ("pattern + ½ stability + ⅒ overflow", "loss"),
+    ]
+    for label, part in rows:
+        table.add_row(label, _part(found.rgb, part), _part(found.rgba, part))
+    if found.target in TABLE_5:
+        table.add_row("the report's, at 256²", f"{TABLE_5[found.target]:.3f}", style="dim")
+    return table
+
+
+def _drift(found: Evaluation) -> Table:
+    table = _table("steps", "pattern")
+    for look in found.drift:
+        table.add_row(f"{look.steps:,}", _measured(look.pattern))
+    return table
+
+
+def _damage(found: Evaluation) -> Table:
+    first = found.regeneration[0]
+    table = _table("", "pattern", f"{first.healed_at - first.damaged_at} steps later", "healed")
+    table.add_row("none", _measured(first.before), _measured(first.undamaged), "")
+    for one in found.regeneration:
+        healed = one.why if one.percent is None else f"{one.percent:.1f} %"
+        table.add_row(one.kind, _measured(one.damaged), _measured(one.healed), healed)
+    return table
+
+
+def _sizes(found: Evaluation) -> Table:
+    table = _table("cells", "steps", "pattern")
+    for look in found.sizes:
+        table.add_row(f"{look.res}×{look.res}", f"{look.steps:,}", _measured(look.pattern))
+    return table
+
+
+def _table(first: str, *columns: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column(first, style="dim")
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _part(loss: ReportLoss, part: str) -> str:
+    return f"{getattr(loss, part):.4f} ± {getattr(loss, part + '_spread'):.4f}"
+
+
+def _measured(measure: Measure) -> str:
+    return f"{measure.mean:.4f} ± {measure.spread:.4f}"

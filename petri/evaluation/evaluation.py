@@ -1,0 +1,260 @@
+"""Everything that is measured of a model, in one go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from petri import checks, images, targets
+from petri.errors import BadRequest, RunFailed
+from petri.evaluation.regeneration import KINDS, Regeneration, recovery
+from petri.evaluation.report import (
+    EVALUATION_SEED,
+    SEEDS,
+    Measure,
+    ReportLoss,
+    pattern_measure,
+    report_loss_of,
+)
+from petri.modelfile import Model
+from petri.nca import Automaton, Spec, seed_cell
+
+DRIFT = (100, 200, 500, 1000, 2000)  # steps
+GROWTH = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)  # of the steps it had to grow in: moments to be shown
+SIZES = (0.5, 0.75, 1.5, 2.0)  # times the size it was trained at
+HEAL_STEPS = 300  # given to heal, or as many as it had to grow in; the NCAtorch paper: from 149 to 449
+CHUNK = 50  # steps at a time, so that Ctrl-C is heard
+ALIVE = 0.1  # alpha of a cell that belongs to a figure
+
+
+@dataclass(frozen=True)
+class Look:
+    """A pattern at one moment."""
+
+    res: int  # cells along a side
+    steps: int  # since the seed
+    pattern: Measure  # its pattern loss
+    picture: np.ndarray = field(compare=False, repr=False)  # of the first sample, uint8 [res, res, 3]
+    target: np.ndarray = field(compare=False, repr=False)  # what it is to look like, uint8 [res, res, 3]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How good a model is.
+
+    Losses of moments are pattern losses over what the model shows: RGB, or RGB and alpha if it has the
+    living mask. All are means over the same fire seeds.
+    """
+
+    target: str  # name of what it was compared with
+    architecture: str  # of the automaton, in a few words
+    res: int  # cells along a side
+    seeds: int  # rollouts, each with fire masks of its own
+    shows: str  # "rgb" or "rgba"
+    rgb: ReportLoss  # over RGB, as `petri grow` prints it
+    rgba: ReportLoss  # over RGB and alpha, whether or not alpha was trained
+    growth: tuple[Look, ...]  # on its way
+    drift: tuple[Look, ...]  # long after
+    regeneration: tuple[Regeneration, ...]  # a kind of damage each
+    sizes: tuple[Look, ...]  # on other grids
+
+    @property
+    def summary(self) -> str:
+        """What was measured, in one line."""
+        size = f"{self.res}×{self.res} cells"
+        return f"{self.target} on {size} · {self.architecture} · {self.seeds} fire seeds"
+
+    def to_fields(self) -> dict[str, Any]:
+        """As plain values, which JSON can hold; the pictures are left out."""
+        return {
+            "target": self.target,
+            "architecture": self.architecture,
+            "res": self.res,
+            "seeds": self.seeds,
+            "shows": self.shows,
+            "loss": {"rgb": self.rgb.to_fields(), "rgba": self.rgba.to_fields()},
+            "drift": [{"steps": look.steps, **look.pattern.to_fields()} for look in self.drift],
+            "regeneration": [one.to_fields() for one in self.regeneration],
+            "sizes": [
+                {"res": look.res, "steps": look.steps, **look.pattern.to_fields()} for look in self.sizes
+            ],
+        }
+
+
+def evaluate(
+    model: Model,
+    target: str | None = None,
+    *,
+    res: int | None = None,
+    seeds: int = SEEDS,
+    say: Callable[[str], object] = lambda text: None,
+) -> Evaluation:
+    """Grow a model from the seed, look at it for a long time, damage it, and grow it on other grids.
+
+    The fire seeds are fixed: the same model gives the same figures, on the same machine to the bit.
+
+    Args:
+        model: as `petri.modelfile.read` gives it; its weights decide on the device.
+        target: what it is to look like, as for `petri.targets.load`; the model's own if None.
+        res: cells along a side; as trained if None.
+        seeds: number of rollouts, 2..4096.
+        say: told in a few words what is being done.
+
+    Raises:
+        BadRequest: a value out of range, or no such target.
+        RunFailed: memory is at an end.
+    """
+    checks.whole("seeds", seeds, 2, 4096)
+    name, res = target or model.target, res or model.res
+    drawn = targets.load(name, res)
+    try:
+        return _evaluate(model, name, drawn, seeds, say)
+    except (MemoryError, RuntimeError) as error:
+        # PyTorch reports this in as many ways as it has devices.
+        if isinstance(error, MemoryError) or re.search("out of memory|allocate memory", str(error), re.I):
+            raise RunFailed(f"not enough memory for {seeds} rollouts of {res}×{res} cells") from None
+        raise
+
+
+@torch.no_grad()
+def _evaluate(
+    model: Model, name: str, drawn: targets.Target, seeds: int, say: Callable[[str], object]
+) -> Evaluation:
+    automaton, steps = model.automaton, model.steps
+    spec = automaton.spec
+    pixels = torch.from_numpy(drawn.pixels).to(automaton.rule.weights[0].device)
+    res = pixels.shape[-1]
+    damage_at = steps + model.hold
+    healed_at = damage_at + max(HEAL_STEPS, steps)
+    growth_at = sorted({max(1, round(share * steps)) for share in GROWTH} | {damage_at})
+
+    looks: dict[int, Look] = {}
+    kept: dict[int, Tensor] = {}
+    stops = sorted({*growth_at, healed_at, *DRIFT})
+    for step, state in _walk(automaton, automaton.seed_state(res, batch=seeds), stops):
+        say(f"step {step:,} of {stops[-1]:,}")
+        looks[step] = _look(state, step, pixels, spec)
+        if step in (steps, damage_at):
+            kept[step] = state
+    losses = [
+        report_loss_of(kept[steps], kept[damage_at], pixels[:channels], steps=steps, hold=model.hold)
+        for channels in (3, 4)
+    ]
+    regeneration = []
+    for kind in KINDS:
+        say(f"damage: {kind}")
+        regeneration.append(
+            _regeneration(automaton, kind, kept[damage_at], pixels, looks[damage_at], looks[healed_at])
+        )
+    sizes = []
+    for there in _other_sizes(name, spec, pixels):
+        side = there.shape[-1]
+        say(f"{side}×{side} cells")
+        count = round(damage_at * max(1.0, side / res))
+        *_, (_, state) = _walk(automaton, automaton.seed_state(side, batch=seeds), [count])
+        # A figure's errors are counted by the cells it was trained on: empty room is no merit.
+        share = (side / res) ** 2 if spec.living else 1.0
+        sizes.append(_look(state, count, there, spec, scale=share))
+    return Evaluation(
+        target=drawn.name,
+        architecture=spec.describe(),
+        res=res,
+        seeds=seeds,
+        shows="rgba" if spec.living else "rgb",
+        rgb=losses[0],
+        rgba=losses[1],
+        growth=tuple(looks[step] for step in growth_at),
+        drift=tuple(looks[step] for step in DRIFT),
+        regeneration=tuple(regeneration),
+        sizes=tuple(sizes),
+    )
+
+
+def _pattern(state: Tensor, pixels: Tensor, spec: Spec) -> Measure:
+    """The pattern loss over what an automaton shows: alpha counts if the living mask makes it count."""
+    return pattern_measure(state, pixels if spec.living else pixels[:3])
+
+
+def _look(state: Tensor, step: int, pixels: Tensor, spec: Spec, *, scale: float = 1.0) -> Look:
+    pictures = (images.picture(one, spec) for one in (state[0], pixels))
+    pattern = _pattern(state, pixels, spec)
+    return Look(state.shape[-1], step, Measure(pattern.mean * scale, pattern.spread * scale), *pictures)
+
+
+def _regeneration(
+    automaton: Automaton, kind: str, state: Tensor, pixels: Tensor, before: Look, undamaged: Look
+) -> Regeneration:
+    """Damage a state and let it heal until the time of `undamaged`."""
+    spec = automaton.spec
+    cut = KINDS[kind](state)
+    # The same cells fire as in the rollout without damage: what differs is the damage alone.
+    *_, (_, later) = _walk(automaton, cut, [undamaged.steps], start=before.steps)
+    damaged, healed = (_pattern(state, pixels, spec) for state in (cut, later))
+    empty = _pattern(torch.zeros_like(cut), pixels, spec)
+    percent, why = recovery(before.pattern.mean, damaged.mean, healed.mean, empty=empty.mean)
+    return Regeneration(
+        kind=kind,
+        damaged_at=before.steps,
+        healed_at=undamaged.steps,
+        before=before.pattern,
+        damaged=damaged,
+        healed=healed,
+        undamaged=undamaged.pattern,
+        percent=percent,
+        why=why,
+        damaged_picture=images.picture(cut[0], spec),
+        healed_picture=images.picture(later[0], spec),
+    )
+
+
+def _walk(
+    automaton: Automaton, state: Tensor, stops: Iterable[int], *, start: int = 0
+) -> Iterator[tuple[int, Tensor]]:
+    """Go on from a state after `start` steps; give it at each of the stops, which must rise."""
+    step = start
+    for stop in stops:
+        while step < stop:
+            count = min(CHUNK, stop - step)
+            state = automaton.rollout(state, count, seed=EVALUATION_SEED, start=step)
+            step += count
+        yield step, state
+
+
+def _other_sizes(name: str, spec: Spec, pixels: Tensor) -> Iterator[Tensor]:
+    """What is to be seen on grids of other sizes, `[4, side, side]` each.
+
+    A plane is to be filled by the whole picture, drawn at that size. A figure is to be as large as ever,
+    around the seed, with more or less room about it; grids that cannot hold it are left out.
+    """
+    res = pixels.shape[-1]
+    for factor in SIZES:
+        side = round(res * factor)
+        if not targets.SMALLEST <= side <= targets.LARGEST:
+            continue
+        if spec.living:
+            moved = _move(pixels, spec, side)
+            if (moved[3] > ALIVE).sum() == (pixels[3] > ALIVE).sum():
+                yield moved
+            continue
+        try:
+            yield torch.from_numpy(targets.load(name, side).pixels).to(pixels.device)
+        except BadRequest:  # letters that cannot be read at this size
+            continue
+
+
+def _move(pixels: Tensor, spec: Spec, side: int) -> Tensor:
+    """Put a figure onto another grid so that it lies about the seed as before."""
+    res = pixels.shape[-1]
+    (row, column), (old_row, old_column) = seed_cell(spec, side, side), seed_cell(spec, res, res)
+    moved = pixels.new_zeros(4, side, side)
+    down, right = row - old_row, column - old_column
+    top, left = max(0, down), max(0, right)
+    bottom, end = min(side, res + down), min(side, res + right)
+    moved[:, top:bottom, left:end] = pixels[:, top - down : bottom - down, left - right : end - right]
+    return moved

@@ -1,0 +1,151 @@
+"""One picture that shows all that was measured."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from petri.evaluation.evaluation import Evaluation
+from petri.evaluation.report import Measure
+from petri.files import replacing
+
+TILE, GAP, COLUMNS = 192, 14, 8  # pixels; grids of 16, 24, 32, 48, 64, 96 and 192 cells fit exactly
+NEAR = 4  # pixels between the two tiles of a pair
+CURVE = 5, 3  # the column it begins in, and how many it takes
+TITLE, LETTERS, LINE = 26, 15, 20
+GROUND, BRIGHT, QUIET = (24, 25, 27), (226, 227, 230), (150, 153, 158)
+CURVE_COLOUR = (112, 176, 214)
+
+
+@dataclass(frozen=True)
+class _Tile:
+    picture: np.ndarray
+    label: str
+    note: str = ""
+    second: bool = False  # of a pair
+
+
+def save(path: Path, evaluations: Sequence[tuple[str, Evaluation]]) -> None:
+    """Draw the models, each with its name, one under another, into a PNG: whole or not at all.
+
+    A model has four rows: the target and how it grows; how it is long after; what each kind of damage does
+    to it and what has healed; how it grows on other grids, beside what was to be seen there.
+    """
+    with replacing(path) as temporary:
+        draw(evaluations).save(temporary, format="PNG", optimize=True)
+
+
+def draw(evaluations: Sequence[tuple[str, Evaluation]]) -> Image.Image:
+    """The picture that `save` writes."""
+    row = LINE + TILE + 2 * LINE + GAP
+    head = TITLE + LINE + 2 * GAP
+    high = head + 4 * row
+    width = COLUMNS * (TILE + GAP) + GAP
+    picture = Image.new("RGB", (width, high * len(evaluations) + GAP), GROUND)
+    pen = _Pen(picture)
+    for index, (name, found) in enumerate(evaluations):
+        top = index * high + GAP
+        pen.write(GAP, top, name, TITLE, BRIGHT)
+        pen.write(GAP, top + TITLE + 6, f"{found.summary} · {_losses(found)}", LETTERS, QUIET)
+        top += head - GAP
+        for title, tiles in _rows(found):
+            pen.write(GAP, top, title, LETTERS, QUIET)
+            for column, tile in enumerate(tiles):
+                left = GAP + column * (TILE + GAP)
+                pen.tile(left - (GAP - NEAR) * tile.second, top + LINE, tile)
+            if title == "drift":
+                left, wide = GAP + CURVE[0] * (TILE + GAP), CURVE[1] * (TILE + GAP) - GAP
+                picture.paste(_curve(found, wide, TILE + 2 * LINE), (left, top + LINE))
+            top += row
+    return picture
+
+
+class _Pen:
+    def __init__(self, picture: Image.Image) -> None:
+        self.picture = picture
+        self.pen = ImageDraw.Draw(picture)
+        import matplotlib
+
+        font = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"  # it has ×, ± and ½
+        self.fonts = {size: ImageFont.truetype(font, size) for size in (TITLE, LETTERS)}
+
+    def write(self, left: int, top: int, text: str, size: int, colour: tuple[int, int, int]) -> None:
+        self.pen.text((left, top), _legible(text), fill=colour, font=self.fonts[size])
+
+    def tile(self, left: int, top: int, tile: _Tile) -> None:
+        self.picture.paste(_fit(tile.picture), (left, top))
+        self.write(left, top + TILE + 3, tile.label, LETTERS, BRIGHT)
+        self.write(left, top + TILE + 3 + LINE, tile.note, LETTERS, QUIET)
+
+
+def _rows(found: Evaluation) -> list[tuple[str, list[_Tile]]]:
+    growth = [_Tile(found.growth[0].target, "target")]
+    growth += [_Tile(look.picture, f"step {look.steps:,}", _figure(look.pattern)) for look in found.growth]
+    drift = [_Tile(look.picture, f"step {look.steps:,}", _figure(look.pattern)) for look in found.drift]
+    damage = []
+    for one in found.regeneration:
+        healed = one.why if one.percent is None else f"{one.percent:.1f} % healed"
+        later = f"{one.healed_at - one.damaged_at} steps later"
+        damage.append(_Tile(one.damaged_picture, one.kind, _figure(one.damaged)))
+        damage.append(_Tile(one.healed_picture, later, f"{_figure(one.healed)} · {healed}", second=True))
+    sizes = []
+    for look in found.sizes:
+        sizes.append(_Tile(look.target, f"{look.res}×{look.res}", "to be seen"))
+        sizes.append(_Tile(look.picture, f"step {look.steps:,}", _figure(look.pattern), second=True))
+    return [("growth", growth), ("drift", drift), ("damage", damage), ("other grids", sizes)]
+
+
+def _curve(found: Evaluation, width: int, height: int) -> Image.Image:
+    """The pattern loss over the steps."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    ground, quiet, bright = ([part / 255 for part in colour] for colour in (GROUND, QUIET, CURVE_COLOUR))
+    figure = Figure(figsize=(width / 100, height / 100), dpi=100, layout="constrained", facecolor=ground)
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    looks = sorted({look.steps: look.pattern.mean for look in (*found.growth, *found.drift)}.items())
+    shown = [(step, loss) for step, loss in looks if 0 < loss < math.inf]
+    if shown:
+        axes.loglog(*zip(*shown, strict=True), color=bright, linewidth=1.5, marker=".")
+    axes.set_facecolor(ground)
+    axes.tick_params(which="both", colors=quiet)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["bottom", "left"]].set_color(quiet)
+    axes.grid(alpha=0.15, linewidth=0.5)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel("steps", color=quiet)
+    axes.set_ylabel("pattern loss", color=quiet)
+    canvas.draw()
+    drawn = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    return drawn.resize((width, height)) if drawn.size != (width, height) else drawn
+
+
+def _losses(found: Evaluation) -> str:
+    rgb, rgba = (f"{loss.loss:.4f} ± {loss.loss_spread:.4f}" for loss in (found.rgb, found.rgba))
+    return f"loss {rgb} over RGB, {rgba} over RGBA"
+
+
+def _figure(measure: Measure) -> str:
+    return f"{measure.mean:.4f}"
+
+
+def _fit(rgb: np.ndarray) -> Image.Image:
+    """A tile: cells as squares, of one size wherever that divides."""
+    image = Image.fromarray(rgb)
+    if image.width < TILE:
+        zoom = -(-TILE // image.width)
+        image = image.resize((image.width * zoom, image.height * zoom), Image.Resampling.NEAREST)
+    return image.resize((TILE, TILE), Image.Resampling.LANCZOS)
+
+
+def _legible(text: str) -> str:
+    """Symbols that a text font lacks, by their names: emoji:🦎 as emoji:lizard."""
+    return "".join(c if ord(c) < 0x2500 else unicodedata.name(c, "?").lower() for c in text)
