@@ -335,10 +335,10 @@ def test_the_compiled_step_is_the_reference(random_automaton):
     automaton = random_automaton(Spec(perception="learned+dilated", hidden=16, living=True), change=0.3)
     start = torch.rand(2, 16, 17, 23, generator=torch.Generator().manual_seed(0))
     found = {}
-    for engine in ("torch", "compiled"):
+    for name in ("torch", "compiled"):
         state = start.clone().requires_grad_()
-        after = automaton.rollout(state, 12, seed=3, start=5, engine=engine)
+        after = automaton.rollout(state, 12, seed=3, start=5, engine=name)
         after.square().mean().backward()
-        found[engine] = after.detach(), state.grad
+        found[name] = after.detach(), state.grad
     for reference, compiled in zip(found["torch"], found["compiled"], strict=True):
         assert torch.allclose(reference, compiled, rtol=1e-4, atol=1e-6)
