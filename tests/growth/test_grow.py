@@ -1,0 +1,141 @@
+import dataclasses
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from petri import modelfile
+from petri.errors import BadRequest, RunFailed
+from petri.growth import grow
+from petri.growth.presets import make_recipe
+from petri.targets import load
+
+CPU = torch.device("cpu")
+
+
+class Watcher:
+    """Keeps what a run says."""
+
+    def __init__(self):
+        self.notes, self.seen = [], []
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def progress(self, progress):
+        self.seen.append(progress)
+
+
+def tiny(**settings):
+    phases = [{"res": 16, "epochs": 60, "batch": 2, "steps": [4, 8]}]
+    file = {"phases": phases, "spec": {"hidden": 16}, "pool": {"size": 4}, "hold": 3}
+    recipe = make_recipe(load("circle", 16), "circle", res=16, file=file)
+    return dataclasses.replace(recipe, **settings)
+
+
+def spoil(trainer):
+    trainer.weights["rule.weights.0"].data[0, 0] = float("nan")
+
+
+def test_a_run_that_diverges_goes_back_says_so_and_ends_well(tmp_path):
+    run, trainer = grow.start(tiny(), tmp_path, None, CPU)
+    watcher, spoiled = Watcher(), []
+
+    def stop():
+        if trainer.epoch == 55 and not spoiled:
+            spoiled.append(True)
+            spoil(trainer)
+        return False
+
+    rows = []
+    result = grow.train(run, trainer, watcher, stop=stop, record=rows.append)
+    assert watcher.notes == ["the loss was no longer finite: back to epoch 50, with half the learning rate"]
+    assert result.finished and result.loss.loss == result.loss.loss
+    epochs = [int(line.split(",")[0]) for line in run.path("metrics.csv").read_text().splitlines()[1:]]
+    assert epochs == list(range(1, 61))
+    assert len(modelfile.read(run.path("model.safetensors")).training["recipe"]["phases"]) == 1
+
+
+def test_a_run_beyond_repair_fails_and_keeps_its_checkpoint(tmp_path):
+    run, trainer = grow.start(tiny(), tmp_path, None, CPU)
+    before = run.path("checkpoint.safetensors").read_bytes()
+    with pytest.raises(RunFailed, match="no longer finite in epoch 1, again after 3 returns"):
+        spoil(trainer)
+        trainer.good["weights.rule.weights.0"].fill_(float("nan"))
+        grow.train(run, trainer, Watcher())
+    assert run.path("checkpoint.safetensors").read_bytes() == before
+
+
+def test_a_checkpoint_with_weights_that_are_not_finite_is_survived(tmp_path):
+    run, trainer = grow.start(tiny(), tmp_path, None, CPU)
+    for _ in range(52):
+        trainer.train_epoch()
+    spoil(trainer)
+    run.rows = [(1.0,) * 8] * 52
+    run.write_checkpoint(trainer.tensors(), 52, 1.0)
+    run.close()
+    run, trainer, _ = grow.resume(run.folder, CPU)
+    watcher = Watcher()
+    assert grow.train(run, trainer, watcher).finished
+    assert watcher.notes == ["the loss was no longer finite: back to epoch 50, with half the learning rate"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"batch": 1}, None),  # nothing in a checkpoint depends on it
+        ({"res": 17}, "target.1 does not fit the recipe"),
+        ({"epochs": 1}, "is of epoch 2, the recipe has 1"),
+    ],
+)
+def test_a_checkpoint_of_another_recipe_is_refused_by_name(tmp_path, change, said):
+    run, trainer = grow.start(tiny(), tmp_path, None, CPU)
+    run.rows = [(1.0,) * 8] * 2
+    run.write_checkpoint(trainer.tensors(), 2, 1.0)
+    run.close()
+    phase = dataclasses.replace(run.recipe.phases[0], **change)
+    run.path("recipe.toml").write_text(tiny(phases=(phase,)).to_toml())
+    if said is None:
+        grow.resume(run.folder, CPU)[0].close()
+    else:
+        with pytest.raises(BadRequest, match=said):
+            grow.resume(run.folder, CPU)
+
+
+def test_a_checkpoint_that_lacks_a_tensor_is_refused_by_name(tmp_path):
+    run, _ = grow.start(tiny(), tmp_path, None, CPU)
+    run.close()
+    path = run.path("checkpoint.safetensors")
+    tensors = load_file(path)
+    del tensors["average.rule.weights.0"]
+    metadata = {"format": "petri checkpoint", "schema": "2", "epoch": "0", "seconds": "0.0"}
+    save_file(tensors, path, metadata)
+    with pytest.raises(BadRequest, match=r"average\.rule\.weights\.0 is missing"):
+        grow.resume(run.folder, CPU)
+
+
+def test_the_room_that_a_run_needs_is_that_of_its_largest_phase(tmp_path, monkeypatch):
+    asked = []
+    create = grow.Run.create
+    monkeypatch.setattr(grow.Run, "create", lambda *a, room: asked.append(room) or create(*a, room=room))
+    small = tiny()
+    large = dataclasses.replace(small, phases=(*small.phases, dataclasses.replace(small.phases[0], res=64)))
+    for recipe in (small, large):
+        grow.start(recipe, tmp_path, None, CPU)[0].close()
+    assert asked[1] - asked[0] == pytest.approx(2 * 4 * 16 * (64**2 - 16**2) * 4, rel=0.1)
+
+
+def test_tensorboard_gets_every_epoch(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from petri.growth.tensorboard import recorder
+
+    run, trainer = grow.start(tiny(), tmp_path, None, CPU)
+    with recorder(run.path("tensorboard")) as record:
+        grow.train(run, trainer, Watcher(), record=record)
+    events = EventAccumulator(str(run.path("tensorboard")))
+    events.Reload()
+    assert [event.step for event in events.Scalars("loss")] == list(range(1, 61))
+    losses = [float(line.split(",")[1]) for line in run.path("metrics.csv").read_text().splitlines()[1:]]
+    assert [event.value for event in events.Scalars("loss")] == pytest.approx(losses, rel=1e-4)
