@@ -122,7 +122,11 @@ def make_recipe(
     spec = {"living": target.transparent, "seed": list(target.seed)}
     fields["spec"] = {**_defaults(), **architecture_of(asked), **spec}
     _merge(fields, MAKERS[preset](res))
-    _merge(fields, {**(file or {}), "target": asked, "name": target.name})
+    file = copy.deepcopy(file or {})
+    if file.get("target", asked) != asked and isinstance(file.get("spec"), dict):
+        for name in spec:
+            file["spec"].pop(name, None)  # of the file's own target
+    _merge(fields, {**file, "target": asked, "name": target.name})
     for setting in settings:
         _set(fields, setting)
     chosen = architecture or {}

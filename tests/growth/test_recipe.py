@@ -159,6 +159,13 @@ def test_a_file_goes_over_the_preset_and_single_values_over_both():
     assert whole == told
 
 
+def test_a_file_of_another_target_leaves_this_ones_mask_and_seed():
+    file = parse(made("circle", settings=["spec.hidden=32", "spec.seed=[0.1, 0.1]"]).to_toml())
+    emoji = made("emoji:🦎", file=file)
+    assert emoji.spec.living and emoji.spec.seed == load("emoji:🦎", 64).seed
+    assert emoji.spec.hidden == 32 and made("circle", file=file).spec.seed == (0.1, 0.1)
+
+
 @pytest.mark.parametrize("epochs", [2, 3, 7, 100, 12345])
 def test_epochs_are_shared_out_over_the_phases(epochs):
     told = made(epochs=epochs)
