@@ -1,0 +1,89 @@
+"""Compare the quick preset with the plain training it replaced, at equal work: python benchmarks/quick.py
+
+The plain training is one phase, the squared error at one scale, a pool drawn from evenly and no average. Both
+take as many cells times steps, which is equal time but for a few per cent; the times are printed. Three
+patterns, three seeds each; what counts is the report's loss from the seed. It takes an hour and a half.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import torch
+
+from petri import targets
+from petri.evaluation.report import report_loss
+from petri.growth.grow import draw_targets
+from petri.growth.pace import cell_steps
+from petri.growth.presets import make_recipe
+from petri.growth.recipe import Recipe
+from petri.growth.trainer import Trainer
+
+TARGETS = ("spiral", "checkerboard", "circle")
+PLAIN = {
+    "loss": {"scales": [1]}, "pool": {"priority": 0.0}, "optimiser": {"average": 0.0}
+}  # fmt: skip
+
+
+def recipes(name: str, res: int, epochs: int, seed: int) -> dict[str, Recipe]:
+    """Both, of as much work."""
+    target = targets.load(name, res)
+    phases = [{"res": res, "epochs": epochs, "batch": 8, "steps": [48, 96]}]
+    plain = make_recipe(target, name, res=res, file={**PLAIN, "phases": phases}, seed=seed)
+    quick = make_recipe(target, name, res=res, seed=seed)
+    share = work(plain) / work(quick)
+    return {
+        "plain": plain,
+        "quick": make_recipe(target, name, res=res, seed=seed, epochs=round(quick.epochs * share)),
+    }
+
+
+def work(recipe: Recipe) -> float:
+    """Cells times steps of a whole run."""
+    return sum(phase.epochs * cell_steps(recipe, phase) for phase in recipe.phases)
+
+
+def train(recipe: Recipe) -> tuple[float, float]:
+    """Train with one thread; the report's loss from the seed, and the seconds of processor time."""
+    torch.set_num_threads(1)
+    begun = time.process_time()
+    trainer = Trainer(recipe, draw_targets(recipe), torch.device("cpu"))
+    while trainer.epoch < recipe.epochs:
+        trainer.train_epoch()
+    seconds = time.process_time() - begun
+    return report_loss(trainer.result(), trainer.target[:3]).loss, seconds
+
+
+def main() -> None:
+    """Train all and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--res", type=int, default=64)
+    parser.add_argument("--epochs", type=int, default=300, help="of the plain training")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=2)
+    asked = parser.parse_args()
+    with ProcessPoolExecutor(asked.processes, mp_context=get_context("spawn")) as pool:
+        runs = [
+            (name, kind, seed, pool.submit(train, recipe))
+            for seed in range(asked.seeds)
+            for name in TARGETS
+            for kind, recipe in recipes(name, asked.res, asked.epochs, seed).items()
+        ]
+        found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+        for name, kind, seed, run in runs:
+            loss, seconds = run.result()
+            print(f"{name} seed {seed} {kind}: {loss:.4f} in {seconds:.0f} s", flush=True)
+            found.setdefault((name, kind), []).append((loss, seconds))
+    print("\n| | training | loss, median (least–greatest) | processor time, s |\n|---|---|---|---|")
+    for (name, kind), results in sorted(found.items()):
+        losses = [loss for loss, _ in results]
+        spread = f"{statistics.median(losses):.4f} ({min(losses):.4f}–{max(losses):.4f})"
+        print(f"| {name} | {kind} | {spread} | {statistics.median(s for _, s in results):.0f} |")
+
+
+if __name__ == "__main__":
+    main()
