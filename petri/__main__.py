@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dni_cli import door
 from nca_cli import alone, doctor, grow, play, published, targets
 from petri.errors import BadRequest, RunFailed
 from petri.version import __version__
@@ -24,6 +25,8 @@ app.command("play")(play.play)
 app.command("targets")(targets.targets)
 app.add_typer(published.app, name="import")
 app.command("doctor")(doctor.doctor)
+app.add_typer(door.dni, name="dni")
+app.add_typer(door.data, name="data")
 
 BAD_REQUEST, FAILED, INTERRUPTED = 2, 1, 130
 UsageError = typer.BadParameter.__mro__[1]  # of click, or of the copy of it within typer

@@ -117,9 +117,7 @@ def summarise(run: Run) -> Summary:
         for name in ("baseline", "dni")
     }
     times = {
-        name: statistics.median(
-            epoch.step_ms for networks in run.epochs.values() for epoch in networks[name]
-        )
+        name: statistics.median(epoch.step_ms for networks in run.epochs.values() for epoch in networks[name])
         for name in ("baseline", "dni")
     }
     looks = [all_looks[-1] for all_looks in run.looks.values() if all_looks]

@@ -79,7 +79,9 @@ def _accuracy(axes: Axes, run: Run) -> None:
 
 def _beta(axes: Axes, run: Run) -> None:
     epochs = next(iter(run.epochs.values()))["dni"]
-    axes.plot([epoch.number for epoch in epochs], [epoch.beta for epoch in epochs], color=LINES[0], marker=".")
+    axes.plot(
+        [epoch.number for epoch in epochs], [epoch.beta for epoch in epochs], color=LINES[0], marker="."
+    )
     axes.set(xlabel="epoch", ylabel="β at the end of the epoch", ylim=(0, 1.05))
     axes.xaxis.get_major_locator().set_params(integer=True)
 
