@@ -31,7 +31,7 @@ def mnist(
             help="Epochs in which that share rises from 0: 5, or 0 with --decoupled.", show_default=False
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Times through the training images.")] = 15,
+    epochs: Annotated[int, typer.Option(help="Times through the training images.")] = 10,
     widths: Annotated[str, typer.Option(help="Of the hidden layers.")] = "256,128",
     seeds: Annotated[int, typer.Option(help="Pairs of networks to train, each from another seed.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the first pair.")] = 0,

@@ -31,7 +31,7 @@ class Recipe:
 
     data: str = "mnist"
     widths: tuple[int, ...] = (256, 128)  # of the hidden layers
-    epochs: int = 15
+    epochs: int = 10
     batch: int = 128
     learning_rate: float = 1e-3  # of Adam at first; it falls as half a cosine to nothing
     way: str = "clean"  # how the gradients reach the layers: see petri.dni.ways
