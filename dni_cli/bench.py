@@ -43,8 +43,8 @@ def bench(
 
     sizes = "→".join(map(str, (loaded.train.images.shape[1], *recipe.widths, 10)))
     out.print(
-        f"[bold]{sizes}[/], batch {batch} · {loaded.title} · {chosen.type}, {torch.get_num_threads()} threads "
-        f"· median of {repetitions} repetitions, least and greatest in brackets",
+        f"[bold]{sizes}[/], batch {batch} · {loaded.title} · {chosen.type}, {torch.get_num_threads()} threads"
+        f" · median of {repetitions} repetitions, least and greatest in brackets",
         soft_wrap=True,
     )
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")

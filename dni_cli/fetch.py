@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dni_cli.options import DataDir
+from dni_cli.options import DataDir, note
 
 
 def fetch(
@@ -27,8 +27,6 @@ def fetch(
     checks.choice("the data set", name, tuple(SOURCES))
     root = data_dir or files.default_root()
     there = files.read(SOURCES[name], root) is not None
-    folder = files.fetch(
-        SOURCES[name], root, lambda text: out.print(f"[dim]{escape(text)}[/]", soft_wrap=True)
-    )
+    folder = files.fetch(SOURCES[name], root, note)
     said = "is here already, whole" if there else f"is in {folder}"
     out.print(f"[bold]{SOURCES[name].title}[/] {escape(said)}", soft_wrap=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from dni_cli.options import Data, DataDir, Device, load, parse_widths
+from dni_cli.options import Data, DataDir, Device, Unit, load, parse_widths
 from petri.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def mnist(
         str, typer.Option(help="mlp, linear, or silent: predicts nothing, for comparison.")
     ] = "mlp",
     grader_every: Annotated[int, typer.Option(help="Graders learn from every so many batches.")] = 1,
+    unit: Unit = "sample",
     batch: Annotated[int, typer.Option(help="Images a step.")] = 128,
     learning_rate: Annotated[float, typer.Option(help="Of Adam at first; it falls to nothing.")] = 1e-3,
     data_dir: DataDir = None,
@@ -101,6 +102,7 @@ def mnist(
             grader=grader,
             conditioned=conditioned,
             grader_every=grader_every,
+            unit=unit,
             seed=seed,
             seeds=seeds,
         )
@@ -162,12 +164,10 @@ def _conclude(run: Run, title: str) -> None:
         }
         out.print(grid(*[(f"  {file}", said) for file, said in said_of.items()]))
     if run.unfinished:
-        count = len(run.epochs)
-        kept = (
-            f"{count} of {run.recipe.seeds} seeds are finished and kept" if count else "no seed is finished"
-        )
-        out.print(f"\nstopped: {kept}. Go on:  petri dni mnist --resume {escape(shlex.quote(str(run.folder)))}",
-                  soft_wrap=True)  # fmt: skip
+        done = len(run.epochs)
+        kept = f"{done} of {run.recipe.seeds} seeds are finished and kept" if done else "no seed is finished"
+        go_on = f"petri dni mnist --resume {shlex.quote(str(run.folder))}"
+        out.print(f"\nstopped: {kept}. Go on:  {escape(go_on)}", soft_wrap=True)
 
 
 def _print(summary: Summary, title: str, described: str) -> None:

@@ -44,9 +44,12 @@ def parse_widths(text: str, option: str = "--widths") -> tuple[int, ...]:
 def load(name: str, folder: Path | None, device: torch.device) -> Dataset:
     """Load a data set onto a device; say so if it is fetched."""
     from petri import datasets
-    from petri.console import out
-
-    def note(text: str) -> None:
-        out.print(text, style="dim", markup=False, soft_wrap=True)
 
     return datasets.load(name, folder, note).to(device)
+
+
+def note(text: str) -> None:
+    """Say what a data set is fetched from."""
+    from petri.console import out
+
+    out.print(text, style="dim", markup=False, soft_wrap=True)

@@ -61,8 +61,12 @@ def pipeline(
                     measured.setdefault(name, []).append(piping.run(plan, data, data_dir))
         plan = plans(one, seed)["lock-step"]
         sizes = "→".join(map(str, plan.sizes))
-        out.print(f"\n[bold]{sizes}[/], cut before layer {', '.join(str(cut + 1) for cut in plan.cuts[1:-1])} · "
-                  f"{loaded.title} · batch {batch} · {epochs} epochs · {repetitions} repetitions", soft_wrap=True)  # fmt: skip
+        cuts = ", ".join(str(cut + 1) for cut in plan.cuts[1:-1])
+        out.print(
+            f"\n[bold]{sizes}[/], cut before layer {cuts} · {loaded.title} · batch {batch} · {epochs} epochs "
+            f"· {repetitions} repetitions",
+            soft_wrap=True,
+        )
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
         table.add_column("")
         for heading in ("samples/s", "× lock-step", "test accuracy, %", "loss"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -39,7 +40,7 @@ class Grader(nn.Module):
         super().__init__()
         self.classes = classes
         sizes = (width + classes, *((WIDER * width,) if kind == "mlp" else ()), width)
-        pairs = () if kind == "silent" else zip(sizes[:-1], sizes[1:], strict=True)
+        pairs = () if kind == "silent" else pairwise(sizes)
         self.layers = nn.ModuleList([linear(inputs, outputs, generator) for inputs, outputs in pairs])
         if zero_init and self.layers:
             nn.init.zeros_(self.layers[-1].weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ class Network(nn.Module):
     def __init__(self, sizes: tuple[int, ...], generator: torch.Generator) -> None:
         super().__init__()
         self.sizes = sizes
-        pairs = zip(sizes[:-1], sizes[1:], strict=True)
+        pairs = pairwise(sizes)
         self.layers = nn.ModuleList([linear(inputs, outputs, generator) for inputs, outputs in pairs])
 
     @property

@@ -67,8 +67,10 @@ def _accuracy(axes: Axes, run: Run) -> None:
             )
         if run.recipe.data == "mnist" and run.recipe.widths == (256, 128):
             axes.axhline(REPORT[name], color=colour, linewidth=1, linestyle="--")
-            axes.annotate(f"the report: {REPORT[name]}", (0, REPORT[name]), color=colour, fontsize=8,
-                          xycoords=("axes fraction", "data"), xytext=(4, 3), textcoords="offset points")  # fmt: skip
+            axes.annotate(
+                f"the report: {REPORT[name]}", (0, REPORT[name]), color=colour, fontsize=8,
+                xycoords=("axes fraction", "data"), xytext=(4, 3), textcoords="offset points",
+            )  # fmt: skip
     best = [max(epoch.accuracy for epoch in epochs) for n in run.epochs.values() for epochs in n.values()]
     worst = [min(epochs[len(epochs) // 4 :], key=lambda epoch: epoch.accuracy).accuracy
              for networks in run.epochs.values() for epochs in networks.values()]  # fmt: skip

@@ -78,7 +78,7 @@ class Recipe:
         graders = f"{'label-conditioned ' if self.conditioned else ''}{self.grader} graders"
         every = f" that learn every {self.grader_every} batches" if self.grader_every > 1 else ""
         way = "decoupled" if self.way == "decoupled" else f"{self.way} way"
-        return f"{way}{share}, {graders}{every}"
+        return f"{way}{share}, {graders}{every}, unit {self.unit}"
 
     def to_toml(self) -> str:
         """The recipe as TOML text."""
