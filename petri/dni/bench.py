@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -36,18 +35,13 @@ class Timing:
     """One variant's step."""
 
     name: str
-    ms: list[float]  # of each repetition, the mean over its steps
-    ratio: list[float]  # to the baseline of the same repetition
+    wall: list[float]  # milliseconds a step, the mean of each repetition
+    cpu: list[float]  # the same, of all threads' time on the processor: what company cannot lengthen much
 
-    @property
-    def median_ms(self) -> float:
-        """Milliseconds a step."""
-        return statistics.median(self.ms)
 
-    @property
-    def median_ratio(self) -> float:
-        """Times the baseline."""
-        return statistics.median(self.ratio)
+def ratios(times: list[float], baseline: list[float]) -> list[float]:
+    """Times the baseline, repetition by repetition."""
+    return [own / other for own, other in zip(times, baseline, strict=True)]
 
 
 class _AsReported(Trainer):
@@ -118,29 +112,28 @@ def bench(
     for trainer in trainers.values():
         for images, labels in _batches(data, recipe.batch, WARM_UP):
             trainer.train_step(images, labels)
-    times: dict[str, list[float]] = {name: [] for name in trainers}
+    timings = {name: Timing(name.strip(), [], []) for name in trainers}
     order = list(trainers)
     shuffle = random.Random(0).shuffle
     for repetition in range(repetitions):
         note(f"repetition {repetition + 1} of {repetitions}")
         shuffle(order)
         for name in order:
-            times[name].append(_time(trainers[name], data, steps))
-    baseline = times["backpropagation"]
-    return [
-        Timing(name.strip(), ms, [own / other for own, other in zip(ms, baseline, strict=True)])
-        for name, ms in times.items()
-    ]
+            wall, cpu = _time(trainers[name], data, steps)
+            timings[name].wall.append(wall)
+            timings[name].cpu.append(cpu)
+    return list(timings.values())
 
 
-def _time(trainer: Trainer, data: Dataset, steps: int) -> float:
+def _time(trainer: Trainer, data: Dataset, steps: int) -> tuple[float, float]:
     device = data.train.images.device
     devices.synchronise(device)
-    begun = time.perf_counter()
+    begun, cpu_begun = time.perf_counter(), time.process_time()
     for images, labels in _batches(data, trainer.recipe.batch, steps):
         trainer.train_step(images, labels)
     devices.synchronise(device)
-    return 1000 * (time.perf_counter() - begun) / steps
+    wall, cpu = time.perf_counter() - begun, time.process_time() - cpu_begun
+    return 1000 * wall / steps, 1000 * cpu / steps
 
 
 def _batches(data: Dataset, batch: int, count: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -85,15 +85,15 @@ class Inbox:
 
 
 class Outbox:
-    """Tensors to one neighbour; waits only when many are still on their way."""
+    """Tensors to one neighbour; waits only when `limit` of them are still on their way."""
 
-    def __init__(self, target: int, tag: int) -> None:
-        self._target, self._tag = target, tag
+    def __init__(self, target: int, tag: int, limit: int) -> None:
+        self._target, self._tag, self._limit = target, tag, limit
         self._sent: deque[tuple[Tensor, dist.Work]] = deque()
 
     def put(self, tensor: Tensor) -> None:
         """Send a tensor, which must not be changed afterwards."""
-        if len(self._sent) >= AHEAD:
+        if len(self._sent) >= self._limit:
             self._sent.popleft()[1].wait()
         tensor = tensor.contiguous()
         self._sent.append((tensor, dist.isend(tensor, self._target, tag=self._tag)))
@@ -111,10 +111,11 @@ class Stage:
         plan: of the whole pipeline.
         rank: of this stage, from the images up.
         data: of all stages; only the first reads images, the graders and the last stage read labels.
+        parent: process without which there is no reason to go on, if there is one.
     """
 
-    def __init__(self, plan: Plan, rank: int, data: Dataset) -> None:
-        self.plan, self.rank, self.data = plan, rank, data
+    def __init__(self, plan: Plan, rank: int, data: Dataset, parent: int | None = None) -> None:
+        self.plan, self.rank, self.data, self.parent = plan, rank, data, parent
         self.first, self.last = rank == 0, rank == plan.stages - 1
         network = Network(plan.sizes, torch.Generator().manual_seed(plan.seed))
         self.network, self.own = network, range(plan.cuts[rank], plan.cuts[rank + 1])
@@ -142,14 +143,14 @@ class Stage:
         batches = order[: len(order) // plan.batch * plan.batch].split(plan.batch)
         return (self._decoupled if plan.schedule == "decoupled" else self._synchronous)(list(batches))
 
-    def _boxes(self, count: int, size: int, back: int) -> None:
+    def _boxes(self, count: int, size: int, back: int, limit: int = AHEAD) -> None:
         """Open the ways to the neighbours for `count` messages up, of `size` samples, and `back` down."""
         if not self.first:
             self.activations = Inbox(self.rank - 1, UP, (size, self.entering), count)
-            self.gradients_down = Outbox(self.rank - 1, DOWN)
+            self.gradients_down = Outbox(self.rank - 1, DOWN, limit)
         if not self.last:
             self.gradients = Inbox(self.rank + 1, DOWN, (size, self.leaving), back)
-            self.activations_up = Outbox(self.rank + 1, UP)
+            self.activations_up = Outbox(self.rank + 1, UP, limit)
 
     def _flush(self) -> None:
         if not self.first:
@@ -164,8 +165,10 @@ class Stage:
 
     def _synchronous(self, batches: list[Tensor]) -> float:
         """Backpropagation through all stages: lock-step, or a batch in micro-batches (GPipe)."""
-        size = self.plan.batch // self.plan.micro_batches
-        self._boxes(len(batches) * self.plan.micro_batches, size, len(batches) * self.plan.micro_batches)
+        parts = self.plan.micro_batches
+        size, count = self.plan.batch // parts, len(batches) * parts
+        # All parts of a batch can be on their way at once: two stages that wait for each other would stay so.
+        self._boxes(count, size, count, limit=max(AHEAD, 2 * parts))
         losses = []
         for batch in batches:
             self.adam.zero_grad()
@@ -175,7 +178,7 @@ class Stage:
                 leaving = self.forward(entering)
                 if self.last:
                     loss = F.cross_entropy(leaving, self.data.train.labels[picked])
-                    (loss / self.plan.micro_batches).backward()
+                    (loss / parts).backward()
                     losses.append(loss.detach())
                     if not self.first:
                         self.gradients_down.put(entering.grad)
@@ -188,7 +191,7 @@ class Stage:
                 if not self.first:
                     self.gradients_down.put(entering.grad)
             self.adam.step()
-            _stop_with_parent()
+            self._stop_with_parent()
         self._flush()
         return float(torch.stack(losses).mean()) if losses else 0.0
 
@@ -223,11 +226,15 @@ class Stage:
                 lessons.append((activation, labels))
                 if len(lessons) * every > DELAY:
                     self._learn(lessons)
-            _stop_with_parent()
+            self._stop_with_parent()
         while lessons:
             self._learn(lessons)
         self._flush()
         return float(torch.stack(losses).mean()) if losses else 0.0
+
+    def _stop_with_parent(self) -> None:
+        if self.parent is not None and os.getppid() != self.parent:
+            sys.exit(1)
 
     def _learn(self, lessons: deque[tuple[Tensor, Tensor]]) -> None:
         assert self.graders is not None
@@ -268,14 +275,12 @@ def work(
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its stages
     torch.set_num_threads(1)
-    global _parent
-    _parent = parent
     try:
         if plan.stages > 1:
             dist.init_process_group(
                 "gloo", init_method=meeting.as_uri(), rank=rank, world_size=plan.stages, timeout=PATIENCE
             )
-        stage = Stage(plan, rank, load(name, root))
+        stage = Stage(plan, rank, load(name, root), parent)
         for _ in range(plan.epochs):
             _meet(plan)
             begun = time.perf_counter()
@@ -296,11 +301,3 @@ def work(
 def _meet(plan: Plan) -> None:
     if plan.stages > 1:
         dist.barrier()
-
-
-_parent = 0
-
-
-def _stop_with_parent() -> None:
-    if _parent and os.getppid() != _parent:
-        sys.exit(1)
