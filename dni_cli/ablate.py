@@ -22,7 +22,7 @@ def ablate(
     seed: Annotated[int, typer.Option(help="Of the first network of each kind.")] = 0,
     data: Data = "mnist",
     data_dir: DataDir = None,
-    device: Device = "cpu",
+    device: Device = "auto",
 ) -> None:
     """Remove each part of the stability triad and see whether training cares.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +12,10 @@ from dni_cli.options import Data, DataDir, Device, Unit, load, parse_widths
 from petri.errors import BadRequest
 
 if TYPE_CHECKING:
+    import torch
+
     from petri.dni.experiment import Summary
+    from petri.dni.recipe import Recipe
     from petri.dni.runs import Run
 
 
@@ -56,7 +59,7 @@ def mnist(
     batch: Annotated[int, typer.Option(help="Images a step.")] = 128,
     learning_rate: Annotated[float, typer.Option(help="Of Adam at first; it falls to nothing.")] = 1e-3,
     data_dir: DataDir = None,
-    device: Device = "cpu",
+    device: Device = "auto",
     out: Annotated[Path, typer.Option(help="Folder that holds runs.")] = Path("runs"),
     name: Annotated[
         str | None, typer.Option(help="Of the run's folder; dni-DATA if left out.", show_default=False)
@@ -116,7 +119,12 @@ def _is_given(context: typer.Context, name: str) -> bool:
 
 
 def _train(
-    run: Run | None, recipe: Any, device: Any, data_dir: Path | None, parent: Path, name: str | None
+    run: Run | None,
+    recipe: Recipe,
+    device: torch.device,
+    data_dir: Path | None,
+    parent: Path,
+    name: str | None,
 ) -> None:
     from rich.markup import escape
 

@@ -27,8 +27,8 @@ def agreement(predicted: Tensor, true: Tensor) -> Agreement:
         predicted, true: `[batch, width]`.
 
     Returns:
-        Explained variance is 1 for a perfect prediction, 0 for a constant one, below 0 for a harmful one. A
-        cosine with a gradient that is zero is 0.
+        Explained variance is 1 for a perfect prediction, 0 for a constant one, below 0 for a harmful one.
+        What would be divided by zero is 0.
     """
     dot, squares = (predicted * true).sum(), (true * true).sum()
     predicted_squares = (predicted * predicted).sum()
@@ -36,14 +36,18 @@ def agreement(predicted: Tensor, true: Tensor) -> Agreement:
     varies = true.var(0, correction=0).sum()
     values = torch.stack(
         [
-            dot / (squares * predicted_squares).sqrt(),
-            1 - wrong / varies,
+            _ratio(dot, (squares * predicted_squares).sqrt()),
+            _ratio(varies - wrong, varies),
             (true - predicted).square().mean(),
             true.square().mean(),
-            (predicted_squares / squares).sqrt(),
+            _ratio(predicted_squares, squares).sqrt(),
         ]
     )
-    return Agreement(*values.nan_to_num(0.0, posinf=0.0, neginf=0.0).tolist())
+    return Agreement(*values.tolist())
+
+
+def _ratio(part: Tensor, whole: Tensor) -> Tensor:
+    return torch.where(whole == 0, torch.zeros_like(part), part / whole)
 
 
 def synthetic_ratio(agreements: Sequence[Agreement], share: float) -> float:

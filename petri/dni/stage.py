@@ -21,7 +21,6 @@ from petri.datasets import Dataset, load
 from petri.dni.grader import Graders
 from petri.dni.network import Network
 
-SCHEDULES = ("decoupled", "lock-step", "micro-batches")
 DELAY = 4  # batches that a grader's target may be behind before the stage waits for it
 AHEAD = 2 * DELAY  # messages on their way to or from a neighbour
 EVALUATED = 1000  # test images at a time; the number of them is a multiple of it
@@ -36,7 +35,7 @@ class Plan:
     Incomplete batches are left out, so that all messages have the same shape.
     """
 
-    schedule: str
+    schedule: str  # decoupled, lock-step or micro-batches
     sizes: tuple[int, ...]  # of the whole network
     cuts: tuple[int, ...]  # the first layer of each stage, and the number of layers
     epochs: int
