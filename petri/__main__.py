@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dni_cli import door
 from nca_cli import ablate, alone, doctor, evaluate, grow, play, published, targets
 from petri.errors import BadRequest, RunFailed
 from petri.version import __version__
@@ -26,6 +27,8 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("targets")(targets.targets)
 app.add_typer(published.app, name="import")
 app.command("doctor")(doctor.doctor)
+app.add_typer(door.dni, name="dni")
+app.add_typer(door.data, name="data")
 
 BAD_REQUEST, FAILED, INTERRUPTED = 2, 1, 130
 UsageError = typer.BadParameter.__mro__[1]  # of click, or of the copy of it within typer

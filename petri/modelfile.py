@@ -80,10 +80,10 @@ def write(path: Path, model: Model) -> None:
         "target": model.target,
         "training": json.dumps(model.training, sort_keys=True),
     }
-    write_whole(path, _in_order(save(tensors, metadata)))
+    write_whole(path, in_order(save(tensors, metadata)))
 
 
-def _in_order(content: bytes) -> bytes:
+def in_order(content: bytes) -> bytes:
     """Sort the header, which safetensors leaves in random order: the same model gives the same file."""
     size = int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()

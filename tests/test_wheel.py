@@ -34,6 +34,7 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_all_that_a_command_needs_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for name in (
+        "petri/datasets/mini.npz",
         "petri/engine/step.cpp",
         "petri/models/circle.safetensors",
         "petri/targets/emoji/emoji_u1f98e.png",
@@ -42,7 +43,7 @@ def test_the_wheel_holds_all_that_a_command_needs_and_nothing_else(wheel):
     ):
         assert name in names
     top = {name.split("/")[0] for name in names if ".dist-info" not in name}
-    assert top == {"petri", "nca_cli"}
+    assert top == {"petri", "dni_cli", "nca_cli"}
 
 
 def test_it_works_from_a_folder_with_confusing_names(wheel, tmp_path):

@@ -8,13 +8,13 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from petri import folders
 from petri.files import write_whole
 
 SOURCE = Path(__file__).with_name("step.cpp")
@@ -32,14 +32,7 @@ class Unavailable(Exception):
 
 def cache_folder() -> Path:
     """Where compiled libraries are kept: the platform's cache folder, `petri/engine` within it."""
-    home = Path.home()
-    if sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        root = home / "Library" / "Caches"
-    else:
-        root = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
-    return root / "petri" / "engine"
+    return folders.cache("engine")
 
 
 def find_compiler() -> str:

@@ -22,7 +22,7 @@ def imported(done):
 def test_help_lists_the_verbs_and_imports_nothing_heavy():
     done = petri("--help")
     assert done.returncode == 0
-    assert all(verb in done.stdout for verb in ("grow", "play", "targets", "import", "doctor"))
+    assert all(verb in done.stdout for verb in ("grow", "play", "targets", "import", "dni", "data", "doctor"))
     assert not imported(done) & {"torch", "numpy", "PIL", "matplotlib", "safetensors"}
 
 

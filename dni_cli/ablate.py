@@ -1,0 +1,70 @@
+"""petri dni ablate: the stability triad, each part removed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dni_cli.options import Data, DataDir, Device, Unit, load, parse_widths
+
+
+def ablate(
+    seeds: Annotated[int, typer.Option(help="Networks of each kind.")] = 3,
+    epochs: Annotated[int, typer.Option(help="Times through the training images.")] = 8,
+    beta_max: Annotated[float, typer.Option(help="Share of synthetic gradients after the warm-up.")] = 0.8,
+    warm_up: Annotated[float, typer.Option(help="Epochs in which that share rises from 0.")] = 5.0,
+    way: Annotated[str, typer.Option(help="clean or chained (the report's).")] = "chained",
+    widths: Annotated[str, typer.Option(help="Of the hidden layers.")] = "256,128",
+    batch: Annotated[int, typer.Option(help="Images a step.")] = 128,
+    learning_rate: Annotated[float, typer.Option(help="Of Adam at first; it falls to nothing.")] = 1e-3,
+    unit: Unit = "mean",
+    seed: Annotated[int, typer.Option(help="Of the first network of each kind.")] = 0,
+    data: Data = "mnist",
+    data_dir: DataDir = None,
+    device: Device = "auto",
+) -> None:
+    """Remove each part of the stability triad and see whether training cares.
+
+    The parts: warm-up, graders that start at zero, and bounds (predictions within ±1, graders' gradients of
+    norm 1 at most). Also graders that predict nothing, and backpropagation.
+    """
+    from rich.table import Table
+
+    from dni_cli.watch import Watch
+    from petri import devices
+    from petri.console import out
+    from petri.dni import ablation, experiment
+    from petri.dni.recipe import Recipe
+
+    recipe = Recipe(
+        data=data,
+        widths=parse_widths(widths),
+        epochs=epochs,
+        batch=batch,
+        learning_rate=learning_rate,
+        way=way,
+        unit=unit,
+        beta_max=beta_max,
+        warm_up=warm_up,
+        seed=seed,
+        seeds=seeds,
+    )
+    loaded = load(data, data_dir, devices.choose(device))
+    experiment.check(recipe, loaded)
+    with Watch(epochs) as watch:
+        findings = ablation.ablate(recipe, loaded, watch)
+    out.print(
+        f"[bold]{loaded.title}[/] · {recipe.describe()} · {epochs} epochs · {seeds} seeds, "
+        "mean ± standard deviation of test accuracy",
+        soft_wrap=True,
+    )
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("")
+    for heading in ("first epoch, %", "last epoch, %", "change, points"):
+        table.add_column(heading, justify="right")
+    table.add_column("training")
+    for one in findings:
+        change = "" if one is findings[0] else str(one.change)
+        table.add_row(one.name, str(one.first), str(one.last), change, one.verdict)
+    out.print(table)

@@ -1,0 +1,199 @@
+"""petri dni mnist: a network with graders beside one without."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dni_cli.options import Data, DataDir, Device, Unit, load, parse_widths
+from petri.errors import BadRequest
+
+if TYPE_CHECKING:
+    import torch
+
+    from petri.dni.experiment import Summary
+    from petri.dni.recipe import Recipe
+    from petri.dni.runs import Run
+
+
+def mnist(
+    context: typer.Context,
+    beta_max: Annotated[
+        float | None,
+        typer.Option(
+            help="Share of synthetic gradients after the warm-up, 0 to 1: 0.8, or 1 with --decoupled.",
+            show_default=False,
+        ),
+    ] = None,
+    warm_up: Annotated[
+        float | None,
+        typer.Option(
+            help="Epochs in which that share rises from 0: 5, or 0 with --decoupled.", show_default=False
+        ),
+    ] = None,
+    epochs: Annotated[int, typer.Option(help="Times through the training images.")] = 10,
+    widths: Annotated[str, typer.Option(help="Of the hidden layers.")] = "256,128",
+    seeds: Annotated[int, typer.Option(help="Pairs of networks to train, each from another seed.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the first pair.")] = 0,
+    data: Data = "mnist",
+    way: Annotated[
+        str,
+        typer.Option(
+            help="clean: graders see the gradients of plain backpropagation; chained: the blend flows on."
+        ),
+    ] = "clean",
+    decoupled: Annotated[
+        bool, typer.Option("--decoupled", help="No backward pass: layers have synthetic gradients alone.")
+    ] = False,
+    conditioned: Annotated[
+        bool, typer.Option("--conditioned", help="Graders are given the label too (cDNI).")
+    ] = False,
+    grader: Annotated[
+        str, typer.Option(help="mlp, linear, or silent: predicts nothing, for comparison.")
+    ] = "mlp",
+    grader_every: Annotated[int, typer.Option(help="Graders learn from every so many batches.")] = 1,
+    unit: Unit = "sample",
+    batch: Annotated[int, typer.Option(help="Images a step.")] = 128,
+    learning_rate: Annotated[float, typer.Option(help="Of Adam at first; it falls to nothing.")] = 1e-3,
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    out: Annotated[Path, typer.Option(help="Folder that holds runs.")] = Path("runs"),
+    name: Annotated[
+        str | None, typer.Option(help="Of the run's folder; dni-DATA if left out.", show_default=False)
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Go on with this run: train the seeds that it lacks.", show_default=False),
+    ] = None,
+) -> None:
+    """Train a network whose hidden layers predict their own gradients, beside one that backpropagates.
+
+    Both start alike and see the same batches. Leaves a run folder: metrics, plots, recipe and both models.
+    """
+    if resume is not None:
+        allowed = ("resume", "device", "data_dir")
+        given = [option for option in context.params if _is_given(context, option) and option not in allowed]
+        if given:
+            names = ", ".join(f"--{option.replace('_', '-')}" for option in given)
+            raise BadRequest(f"--resume goes on with the run's own recipe: leave out {names}")
+
+    from petri import devices
+    from petri.dni.recipe import Recipe
+    from petri.dni.runs import Run
+
+    chosen = devices.choose(device)
+    if resume is not None:
+        run = Run.open(resume)
+        if not run.unfinished:
+            run.close()
+            raise BadRequest(f"{resume} is finished: {len(run.epochs)} of {run.recipe.seeds} seeds")
+    else:
+        if decoupled and way != "clean":
+            raise BadRequest("--decoupled is a way of its own: leave out --way")
+        recipe = Recipe(
+            data=data,
+            widths=parse_widths(widths),
+            epochs=epochs,
+            batch=batch,
+            learning_rate=learning_rate,
+            way="decoupled" if decoupled else way,
+            beta_max=beta_max if beta_max is not None else (1.0 if decoupled else 0.8),
+            warm_up=warm_up if warm_up is not None else (0.0 if decoupled else 5.0),
+            grader=grader,
+            conditioned=conditioned,
+            grader_every=grader_every,
+            unit=unit,
+            seed=seed,
+            seeds=seeds,
+        )
+        run = None
+    _train(run, recipe if run is None else run.recipe, chosen, data_dir, out, name)
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _train(
+    run: Run | None,
+    recipe: Recipe,
+    device: torch.device,
+    data_dir: Path | None,
+    parent: Path,
+    name: str | None,
+) -> None:
+    from rich.markup import escape
+
+    from dni_cli.watch import Watch
+    from petri.console import out
+    from petri.dni import experiment
+    from petri.dni.runs import Run
+
+    data = load(recipe.data, data_dir, device)
+    experiment.check(recipe, data)
+    run = run or Run.create(parent, name, recipe)
+    sizes = "→".join(map(str, (data.train.images.shape[1], *recipe.widths, 10)))
+    out.print(
+        f"[bold]{data.title}[/] · {sizes} · {escape(recipe.describe())} · {device.type}", soft_wrap=True
+    )
+    try:
+        with Watch(recipe.epochs) as watch:
+            experiment.train(run, data, watch)
+    except KeyboardInterrupt:
+        _conclude(run, data.title)
+        raise
+    finally:
+        run.close()
+    _conclude(run, data.title)
+
+
+def _conclude(run: Run, title: str) -> None:
+    from rich.markup import escape
+
+    from petri.console import grid, out
+    from petri.dni import experiment, plots
+
+    folder = escape(str(run.folder))
+    if run.epochs:
+        summary = experiment.conclude(run)
+        _print(summary, title, run.recipe.describe())
+        out.print(f"\n[bold]{folder}/[/]")
+        said_of = {
+            "baseline.safetensors": "the network without graders, of the first seed",
+            "dni.safetensors": "the network with graders, and the graders",
+            "metrics.csv": "every epoch of every seed",
+            "graders.csv": "how well the graders predicted",
+            **plots.FILES,
+            "recipe.toml": "how it was trained",
+        }
+        out.print(grid(*[(f"  {file}", said) for file, said in said_of.items()]))
+    if run.unfinished:
+        done = len(run.epochs)
+        kept = f"{done} of {run.recipe.seeds} seeds are finished and kept" if done else "no seed is finished"
+        go_on = f"petri dni mnist --resume {shlex.quote(str(run.folder))}"
+        out.print(f"\nstopped: {kept}. Go on:  {escape(go_on)}", soft_wrap=True)
+
+
+def _print(summary: Summary, title: str, described: str) -> None:
+    from petri.console import grid, out
+
+    spread = f", mean ± standard deviation of {summary.seeds} seeds" if summary.seeds > 1 else ""
+    out.print(f"\n[bold]{title}[/], test accuracy after the last epoch{spread}", soft_wrap=True)
+    rows = [
+        ("baseline", f"{summary.baseline} %"),
+        ("DNI", f"{summary.dni} %   [dim]{described}[/]"),
+        ("gap", f"{summary.gap} points"),
+        ("synthetic ratio", f"{summary.synthetic_ratio:.0%} of what the hidden layers are given, by length"),
+        (
+            "time a step",
+            f"{summary.baseline_ms:.1f} ms baseline, {summary.dni_ms:.1f} ms DNI: "
+            f"{summary.dni_ms / summary.baseline_ms:.1f}×",
+        ),
+    ]
+    if summary.diverged:
+        rows.append(("diverged", f"{summary.diverged} of {summary.seeds} seeds"))
+    out.print(grid(*rows))

@@ -1,0 +1,55 @@
+"""Options that several verbs have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from petri.errors import BadRequest
+
+if TYPE_CHECKING:
+    import torch
+
+    from petri.datasets import Dataset
+
+Data = Annotated[str, typer.Option(help="mnist, fashion, or mini, which comes with petri.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="PETRI_DATA",
+        help="Folder that holds MNIST/raw and the like; the platform's cache folder if left out.",
+        show_default=False,
+    ),
+]
+Unit = Annotated[
+    str, typer.Option(help="Graders predict the gradient of the batch's mean loss (mean) or of a sample's.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+
+
+def parse_widths(text: str, option: str = "--widths") -> tuple[int, ...]:
+    """Widths such as `256,128`.
+
+    Raises:
+        BadRequest: not whole numbers with commas between them.
+    """
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError:
+        raise BadRequest(f"{option} must be whole numbers such as 256,128, got {text!r}") from None
+
+
+def load(name: str, folder: Path | None, device: torch.device) -> Dataset:
+    """Load a data set onto a device; say so if it is fetched."""
+    from petri import datasets
+
+    return datasets.load(name, folder, note).to(device)
+
+
+def note(text: str) -> None:
+    """Say what a data set is fetched from."""
+    from petri.console import out
+
+    out.print(text, style="dim", markup=False, soft_wrap=True)

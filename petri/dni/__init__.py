@@ -1,0 +1,1 @@
+"""Decoupled neural interfaces: layers that predict their own gradients."""

@@ -1,0 +1,138 @@
+"""The experiment: pairs of networks, one by plain backpropagation and one with graders, seed by seed."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from petri.datasets import Dataset
+from petri.dni import modelfile, plots
+from petri.dni.agreement import synthetic_ratio
+from petri.dni.recipe import Recipe
+from petri.dni.runs import Run
+from petri.dni.trainer import Epoch, Trainer
+from petri.errors import BadRequest, RunFailed
+
+CHANCE = 20.0  # percent; a network that ends below has learned nothing worth the name
+
+
+class Observer(Protocol):
+    """Whoever watches an experiment."""
+
+    def epoch(self, what: str, epoch: Epoch) -> None:
+        """A network, such as `seed 0 baseline`, has trained one epoch."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The mean of some runs, and how far they lie apart."""
+
+    mean: float
+    deviation: float  # standard deviation of the sample, n − 1; NaN of a single value
+
+    def __str__(self) -> str:
+        return f"{self.mean:.2f}" + ("" if math.isnan(self.deviation) else f" ± {self.deviation:.2f}")
+
+
+def spread(values: Iterable[float]) -> Spread:
+    """Mean and standard deviation."""
+    values = list(values)
+    return Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else math.nan)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the finished seeds have come to, after the last epoch of each."""
+
+    seeds: int
+    baseline: Spread  # accuracy in percent
+    dni: Spread
+    gap: Spread  # baseline − DNI, seed by seed, in points
+    synthetic_ratio: float  # of what the hidden layers were given at last, by length, 0..1
+    baseline_ms: float  # a step; the median over all epochs
+    dni_ms: float
+    diverged: int  # seeds whose DNI network ended at chance or with a loss that was not finite
+
+
+def check(recipe: Recipe, data: Dataset) -> None:
+    """Refuse a recipe that does not fit the data.
+
+    Raises:
+        BadRequest: the batch is larger than the data set.
+    """
+    if recipe.batch > len(data.train):
+        raise BadRequest(f"batch must be at most the {len(data.train):,} images, got {recipe.batch}")
+
+
+def train(run: Run, data: Dataset, observer: Observer) -> None:
+    """Train the seeds of a run that are not finished; each is kept as soon as it is.
+
+    The two networks of a seed take turns, an epoch each, so that their times can be compared.
+
+    Raises:
+        RunFailed: the results cannot be written; finished seeds are kept.
+    """
+    for seed in run.unfinished:
+        pair = {
+            "baseline": Trainer(run.recipe, data, seed=seed, graded=False),
+            "dni": Trainer(run.recipe, data, seed=seed, graded=True),
+        }
+        epochs: dict[str, list[Epoch]] = {name: [] for name in pair}
+        for _ in range(run.recipe.epochs):
+            for name, trainer in pair.items():
+                epochs[name].append(trainer.train_epoch())
+                observer.epoch(f"seed {seed}  {name}", epochs[name][-1])
+        try:
+            if seed == run.recipe.seed:
+                for name, trainer in pair.items():
+                    model = modelfile.Model(
+                        trainer.network, trainer.graders, run.recipe, seed, epochs[name][-1].accuracy
+                    )
+                    modelfile.write(run.path(f"{name}.safetensors"), model)
+            run.add(seed, epochs, pair["dni"].looks)
+        except OSError as error:
+            raise RunFailed(f"cannot write to {run.folder}: {error.strerror or error}") from None
+
+
+def conclude(run: Run) -> Summary:
+    """Draw the plots of the finished seeds, at least one, and sum them up.
+
+    Raises:
+        RunFailed: the plots cannot be written.
+    """
+    try:
+        plots.save_all(run)
+    except OSError as error:
+        raise RunFailed(f"cannot write to {run.folder}: {error.strerror or error}") from None
+    return summarise(run)
+
+
+def summarise(run: Run) -> Summary:
+    """Sum up the finished seeds, at least one."""
+    last = {
+        name: [networks[name][-1].accuracy for networks in run.epochs.values()]
+        for name in ("baseline", "dni")
+    }
+    times = {
+        name: statistics.median(epoch.step_ms for networks in run.epochs.values() for epoch in networks[name])
+        for name in ("baseline", "dni")
+    }
+    looks = [all_looks[-1] for all_looks in run.looks.values() if all_looks]
+    return Summary(
+        seeds=len(run.epochs),
+        baseline=spread(last["baseline"]),
+        dni=spread(last["dni"]),
+        gap=spread(a - b for a, b in zip(last["baseline"], last["dni"], strict=True)),
+        synthetic_ratio=statistics.fmean(synthetic_ratio(look.graders, look.beta) for look in looks),
+        baseline_ms=times["baseline"],
+        dni_ms=times["dni"],
+        diverged=sum(diverged(networks["dni"]) for networks in run.epochs.values()),
+    )
+
+
+def diverged(epochs: list[Epoch]) -> bool:
+    """Whether training ended at about chance, or with a loss that was not finite."""
+    return not math.isfinite(epochs[-1].loss) or epochs[-1].accuracy < CHANCE

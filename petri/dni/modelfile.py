@@ -1,0 +1,106 @@
+"""Model files of trained networks: safetensors, and in the metadata how they were trained.
+
+Reading one executes nothing, and refuses whatever does not fit its recipe.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from petri.datasets import NAMES
+from petri.dni.grader import Graders
+from petri.dni.network import Network
+from petri.dni.recipe import Recipe
+from petri.dni.trainer import CLASSES, make_graders
+from petri.errors import BadRequest
+from petri.files import write_whole
+from petri.modelfile import in_order
+from petri.version import __version__
+
+FORMAT, SCHEMA = "petri dni", "1"
+PIXELS = dict.fromkeys(NAMES, 28 * 28)
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a model file holds."""
+
+    network: Network
+    graders: Graders | None  # None of the baseline
+    recipe: Recipe
+    seed: int
+    accuracy: float  # on the test images after the last epoch, in percent
+
+
+def write(path: Path, model: Model) -> None:
+    """Write a model file, whole or not at all.
+
+    Raises:
+        OSError: the disk is full or cannot be written.
+    """
+    metadata = {
+        "format": FORMAT,
+        "schema": SCHEMA,
+        "version": __version__,
+        "network": "baseline" if model.graders is None else "dni",
+        "recipe": json.dumps(model.recipe.to_fields(), sort_keys=True),
+        "seed": str(model.seed),
+        "accuracy": repr(model.accuracy),
+    }
+    tensors = {name: tensor.float().cpu().contiguous() for name, tensor in _whole(model).state_dict().items()}
+    write_whole(path, in_order(save(tensors, metadata)))
+
+
+def _whole(model: Model) -> nn.ModuleDict:
+    parts: dict[str, nn.Module] = {"network": model.network}
+    return nn.ModuleDict(parts if model.graders is None else parts | {"graders": model.graders})
+
+
+def read(path: Path) -> Model:
+    """Read a model file.
+
+    Raises:
+        BadRequest: not there, not such a file, or its weights do not fit its recipe.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise BadRequest(f"there is no model file {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise BadRequest(f"{path} is not a model file: {error}") from None
+    try:
+        return _check(metadata, tensors)
+    except BadRequest as error:
+        raise BadRequest(f"{path}: {error}") from None
+
+
+def _check(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Model:
+    if metadata.get("format") != FORMAT or metadata.get("schema") != SCHEMA:
+        raise BadRequest(f"not a network of `petri dni`, schema {SCHEMA}")
+    try:
+        fields = json.loads(metadata["recipe"])
+        seed, accuracy = int(metadata["seed"]), float(metadata["accuracy"])
+        recipe = Recipe(**fields)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise BadRequest(f"the metadata is damaged: {error}") from None
+    network = Network((PIXELS[recipe.data], *recipe.widths, CLASSES), torch.Generator())
+    graders = make_graders(recipe, recipe.widths, 0) if metadata.get("network") == "dni" else None
+    model = Model(network, graders, recipe, seed, accuracy)
+    places = _whole(model).state_dict()
+    for name in sorted(places.keys() ^ tensors.keys()):
+        raise BadRequest(f"the recipe {'needs' if name in places else 'has no place for'} the tensor {name}")
+    for name, place in places.items():
+        if tensors[name].shape != place.shape or tensors[name].dtype != place.dtype:
+            raise BadRequest(f"{name} must be {list(place.shape)} of {place.dtype} by the recipe")
+        place.copy_(tensors[name])
+    return model

@@ -1,0 +1,174 @@
+"""The folder of a run: its recipe, its metrics and what came of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from dataclasses import astuple
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from petri import checks
+from petri.dni.agreement import Agreement
+from petri.dni.recipe import Recipe
+from petri.dni.trainer import Epoch, Look
+from petri.errors import BadRequest
+from petri.files import is_unfinished, write_whole
+
+EPOCHS = ("seed", "network", "epoch", "beta", "loss", "accuracy", "step_ms")  # columns of metrics.csv
+LOOKS = (
+    "seed", "step", "beta", "layer", "cosine", "explained_variance", "mse", "mse_of_zero", "length",
+)  # of graders.csv  # fmt: skip
+LOCK = ".lock"
+NEEDED = 50_000_000  # bytes
+
+
+class Run:
+    """A folder that one process at a time works in.
+
+    Attributes:
+        epochs: of each finished seed and each network, `baseline` and `dni`, all epochs.
+        looks: of each finished seed, how well its graders predicted.
+    """
+
+    def __init__(self, folder: Path, recipe: Recipe) -> None:
+        self.folder, self.recipe = folder, recipe
+        self.epochs: dict[int, dict[str, list[Epoch]]] = {}
+        self.looks: dict[int, list[Look]] = {}
+        self._lock = FileLock(folder / LOCK)
+
+    @classmethod
+    def create(cls, parent: Path, name: str | None, recipe: Recipe) -> Run:
+        """Make a new folder, `dni-DATA` with a number if that is taken, or of the given name.
+
+        Raises:
+            BadRequest: the name is taken or unusable, or the disk is full or cannot be written.
+        """
+        if name is not None:
+            checks.printable("name", name, 100)
+            if not name.strip(". ") or set(name) & set('/\\:*?"<>|'):
+                raise BadRequest(f"name must be that of a folder, without slashes and the like, got {name!r}")
+        folder = parent / (name or f"dni-{recipe.data}")
+        number = 1
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            if (free := shutil.disk_usage(parent).free) < NEEDED:
+                raise BadRequest(f"a run needs {NEEDED:,} bytes in {parent}, {free:,} are free")
+            while True:
+                try:
+                    folder.mkdir()
+                    break
+                except FileExistsError:
+                    if name is not None:
+                        raise BadRequest(f"{folder} is there already: choose another --name") from None
+                    number += 1
+                    folder = parent / f"dni-{recipe.data}-{number}"
+            run = cls(folder, recipe)
+            run._acquire()
+            write_whole(run.path("recipe.toml"), recipe.to_toml())
+        except OSError as error:
+            raise BadRequest(f"cannot write to {folder}: {error.strerror or error}") from None
+        return run
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """Open a run's folder to go on with it; the seeds that it has finished are read.
+
+        Raises:
+            BadRequest: not such a run, damaged, or another process works in it.
+        """
+        path = folder / "recipe.toml"
+        if not path.is_file():
+            raise BadRequest(f"{folder} is not a run: it has no recipe.toml")
+        try:
+            recipe = Recipe.from_toml(path.read_text(encoding="utf-8"))
+        except (BadRequest, UnicodeDecodeError) as error:
+            raise BadRequest(f"{path}: {error}") from None
+        run = cls(folder, recipe)
+        run._acquire()
+        run._read()
+        return run
+
+    def _acquire(self) -> None:
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise BadRequest(f"{self.folder} is in use by another process") from None
+        except OSError as error:
+            raise BadRequest(f"cannot write to {self.folder}: {error.strerror or error}") from None
+        for path in self.folder.iterdir():
+            if is_unfinished(path):  # of a process that was killed while it wrote
+                path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let other processes have the folder."""
+        self._lock.release()
+
+    def path(self, name: str) -> Path:
+        """A file of this run."""
+        return self.folder / name
+
+    @property
+    def unfinished(self) -> list[int]:
+        """Seeds that are still to be trained."""
+        first = self.recipe.seed
+        return [seed for seed in range(first, first + self.recipe.seeds) if seed not in self.epochs]
+
+    def add(self, seed: int, epochs: dict[str, list[Epoch]], looks: list[Look]) -> None:
+        """Keep what a finished seed has given, and write all metrics anew.
+
+        Raises:
+            OSError: the disk is full or cannot be written; what was there before is as it was.
+        """
+        self.epochs[seed], self.looks[seed] = epochs, looks
+        rows = [
+            (number, look.step, look.beta, layer + 1, *astuple(one))
+            for number, all_looks in self.looks.items()
+            for look in all_looks
+            for layer, one in enumerate(look.graders)
+        ]
+        write_whole(self.path("graders.csv"), _table(LOOKS, rows))
+        rows = [
+            (number, network, one.number, one.beta, one.loss, one.accuracy, one.step_ms)
+            for number, networks in self.epochs.items()
+            for network, all_epochs in networks.items()
+            for one in all_epochs
+        ]
+        write_whole(self.path("metrics.csv"), _table(EPOCHS, rows))  # last: it says which seeds are finished
+
+    def _read(self) -> None:
+        if not self.path("metrics.csv").is_file():
+            return
+        try:
+            for row in _rows(self.path("metrics.csv"), EPOCHS):
+                epoch = Epoch(int(row["epoch"]), *(float(row[name]) for name in EPOCHS[3:]))
+                self.epochs.setdefault(int(row["seed"]), {}).setdefault(row["network"], []).append(epoch)
+            for row in _rows(self.path("graders.csv"), LOOKS):
+                seed, step = int(row["seed"]), int(row["step"])
+                looks = self.looks.setdefault(seed, [])
+                if not looks or looks[-1].step != step:
+                    looks.append(Look(step, float(row["beta"]), []))
+                looks[-1].graders.append(Agreement(*(float(row[name]) for name in LOOKS[4:])))
+        except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+            raise BadRequest(f"the metrics in {self.folder} are damaged: {error}") from None
+        for seed in self.epochs.keys() ^ self.looks.keys():
+            self.looks.pop(seed, None)  # of a seed that was not finished when the process was killed
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([f"{value:.6g}" if isinstance(value, float) else value for value in row] for row in rows)
+    return text.getvalue()
+
+
+def _rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        rows = list(reader)
+        if reader.fieldnames is None or tuple(reader.fieldnames) != columns:
+            raise ValueError(f"{path.name} must have the columns {', '.join(columns)}")
+    return rows

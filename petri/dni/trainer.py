@@ -1,0 +1,157 @@
+"""Trains one network, by plain backpropagation or with graders, an epoch at a time."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from petri import devices
+from petri.datasets import Dataset
+from petri.dni import ways
+from petri.dni.agreement import Agreement, agreement
+from petri.dni.blending import beta
+from petri.dni.grader import Graders
+from petri.dni.network import Network
+from petri.dni.recipe import Recipe
+
+CLASSES = 10
+LOOK_EVERY = 100  # steps between looks at how well the graders predict; at first more often
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch gave."""
+
+    number: int  # from 1
+    beta: float  # at its end
+    loss: float  # mean over its batches
+    accuracy: float  # on the test images, in percent
+    step_ms: float  # mean wall clock of a step
+
+
+@dataclass(frozen=True)
+class Look:
+    """How well the graders predicted before one step."""
+
+    step: int  # from 1
+    beta: float
+    graders: list[Agreement]  # the lowest hidden layer first
+
+
+class Trainer:
+    """One network in training.
+
+    The first weights and the order of the samples depend on the seed alone, so a network with graders and
+    one without begin alike and see the same batches.
+
+    Args:
+        recipe: how.
+        data: on the device that is to train.
+        seed: of the weights, the graders' weights and the order of the samples.
+        graded: with graders, by the recipe's way; else by plain backpropagation.
+    """
+
+    def __init__(self, recipe: Recipe, data: Dataset, *, seed: int, graded: bool) -> None:
+        self.recipe, self.data = recipe, data
+        self.device = data.train.images.device
+        sizes = (data.train.images.shape[1], *recipe.widths, CLASSES)
+        self.network = Network(sizes, torch.Generator().manual_seed(seed)).to(self.device)
+        self.adam = torch.optim.Adam(self.network.parameters(), lr=recipe.learning_rate, fused=True)
+        self.order = torch.Generator().manual_seed(seed)
+        self.graders = make_graders(recipe, recipe.widths, seed).to(self.device) if graded else None
+        self.epoch = self.step = 0
+        self.looks: list[Look] = []
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in the training images; the last one may be smaller."""
+        return math.ceil(len(self.data.train) / self.recipe.batch)
+
+    @property
+    def beta(self) -> float:
+        """Share of the synthetic gradients in the next step."""
+        if self.graders is None:
+            return 0.0
+        time_now = self.step / self.steps_per_epoch
+        return beta(time_now, beta_max=self.recipe.beta_max, warm_up=self.recipe.warm_up)
+
+    def train_epoch(self) -> Epoch:
+        """Go through all training images once, in a new order; then through the test images."""
+        data, recipe = self.data, self.recipe
+        order = torch.randperm(len(data.train), generator=self.order).to(self.device)
+        devices.synchronise(self.device)
+        begun, looking, losses = time.perf_counter(), 0.0, []
+        for picked in order.split(recipe.batch):
+            images, labels = data.train.images[picked], data.train.labels[picked]
+            if self.graders is not None and _is_looked_at(self.step):
+                look_begun = time.perf_counter()
+                self._look(images, labels)
+                looking += time.perf_counter() - look_begun
+            losses.append(self.train_step(images, labels))
+        loss = float(torch.stack(losses).mean())  # waits for the device
+        seconds = time.perf_counter() - begun - looking
+        self.epoch += 1
+        return Epoch(self.epoch, self.beta, loss, self.accuracy(), 1000 * seconds / len(losses))
+
+    def train_step(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Change the weights by one batch, and the graders' if it is their turn; returns the loss."""
+        recipe = self.recipe
+        progress = self.step / (recipe.epochs * self.steps_per_epoch)
+        self.adam.param_groups[0]["lr"] = recipe.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+        if self.graders is None:
+            loss = ways.plain(self.network, images, labels)
+        else:
+            learning = self.step % recipe.grader_every == 0
+            if recipe.way == "decoupled":
+                back = ways.decoupled(self.network, self.graders, images, labels, learning=learning)
+            else:
+                way = ways.chained if recipe.way == "chained" else ways.clean
+                back = way(self.network, self.graders, images, labels, beta=self.beta, learning=learning)
+            if learning:
+                self.graders.learn(back.predictions, back.targets)
+            loss = back.loss
+        self.adam.step()
+        self.step += 1
+        return loss
+
+    @torch.no_grad()
+    def accuracy(self) -> float:
+        """Share of the test images that the network gets right, in percent."""
+        test = self.data.test
+        return 100 * float((self.network(test.images).argmax(1) == test.labels).float().mean())
+
+    def _look(self, images: Tensor, labels: Tensor) -> None:
+        """Compare the predictions for a batch, before anything learns from it, with the true gradients."""
+        assert self.graders is not None
+        true = ways.true_gradients(self.network, images, labels)
+        found = []
+        with torch.no_grad():
+            signal = images
+            for index in self.network.hidden:
+                signal = self.network.layer(index, signal)
+                predicted = self.graders.predict(index, signal, labels, learning=False)
+                found.append(agreement(predicted.gradient, true[index]))
+        self.looks.append(Look(self.step + 1, self.beta, found))
+
+
+def make_graders(recipe: Recipe, widths: tuple[int, ...], seed: int) -> Graders:
+    """The recipe's graders for activations of these widths."""
+    return Graders(
+        widths,
+        kind=recipe.grader,
+        classes=CLASSES if recipe.conditioned else 0,
+        zero_init=recipe.zero_init,
+        bounded=recipe.bounded,
+        unit=recipe.unit,
+        learning_rate=recipe.grader_learning_rate,
+        generator=torch.Generator().manual_seed(seed + 2**32),  # not the network's own numbers again
+    )
+
+
+def _is_looked_at(step: int) -> bool:
+    """Steps 1, 2, 4, 8 … 64, then one in `LOOK_EVERY`; `step` counts from 0."""
+    return (step + 1) % LOOK_EVERY == 0 if step >= LOOK_EVERY - 1 else (step + 1).bit_count() == 1

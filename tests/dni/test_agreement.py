@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+import torch
+
+from petri.dni.agreement import Agreement, agreement, synthetic_ratio
+
+
+def test_against_numpy():
+    generator = torch.Generator().manual_seed(0)
+    true = torch.randn(50, 7, generator=generator) + 0.5
+    predicted = 0.3 * true + 0.4 * torch.randn(50, 7, generator=generator)
+    found, g, p = agreement(predicted, true), true.numpy(), predicted.numpy()
+    assert found.cosine == pytest.approx(np.sum(g * p) / np.linalg.norm(g) / np.linalg.norm(p), rel=1e-5)
+    assert found.explained == pytest.approx(
+        1 - np.var(g - p, axis=0).sum() / np.var(g, axis=0).sum(), rel=1e-5
+    )
+    assert found.error == pytest.approx(np.mean((g - p) ** 2), rel=1e-5)
+    assert found.silence == pytest.approx(np.mean(g**2), rel=1e-5)
+    assert found.length == pytest.approx(np.linalg.norm(p) / np.linalg.norm(g), rel=1e-5)
+
+
+def test_what_the_numbers_mean():
+    true = torch.tensor([[1.0, 2.0], [3.0, -2.0]])
+    perfect, silent = agreement(true, true), agreement(torch.zeros(2, 2), true)
+    assert (perfect.cosine, perfect.explained, perfect.error) == (pytest.approx(1), 1, 0)
+    assert (silent.cosine, silent.explained, silent.length) == (0, 0, 0) and silent.error == silent.silence
+    assert agreement(true, torch.zeros(2, 2)) == Agreement(0, 0, pytest.approx(4.5), 0, 0)
+    assert agreement(-true, true).explained < 0
+
+
+def test_the_synthetic_ratio_counts_length():
+    same, short = Agreement(1, 1, 0, 1, 1.0), Agreement(1, 1, 0, 1, 0.25)
+    assert synthetic_ratio([same], 0.8) == pytest.approx(0.8)
+    assert synthetic_ratio([short], 0.8) == pytest.approx(0.5)
+    assert synthetic_ratio([same, short], 0.0) == 0 and synthetic_ratio([short], 1.0) == 1
+    assert synthetic_ratio([Agreement(0, 0, 1, 1, 0.0)], 1.0) == 0
