@@ -25,7 +25,6 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let entry = null; // of the model in the dish
 let choices = 0; // only the last one counts
 let linked = {}; // what the address asks for
-let run = null; // state of the run that is followed
 
 const picker = new Picker(part("picker"), choose);
 const stage = new Stage(part("dish"), {
@@ -58,7 +57,7 @@ async function choose(chosen) {
   }
   entry = chosen;
   picker.mark(entry);
-  label(entry, run);
+  label(entry);
   listChannels(stage.model.spec.channels, stage.channel);
   listSizes(stage.model.res, linked.size);
   delete linked.size; // from here on it is the visitor's
@@ -266,28 +265,27 @@ function wire() {
   listen(part("help"), part("key-list"), part("letters"));
 }
 
-/** Follow a run that is training: new weights in the same dish, whose state goes on. */
-function followRun(address) {
-  const followed = picker.entries[0];
-  const changed = async (state) => {
-    const newer = run !== null && state.version !== run.version;
-    run = state;
+/** A run's new checkpoint: new weights in the same dish, whose state goes on. */
+async function takeCheckpoint(followed, newer) {
+  if (newer) {
+    const model = await loadModel(followed);
     if (entry !== followed) return;
-    if (newer) await stage.put(await loadModel(followed));
-    label(entry, run);
-  };
-  follow(address, changed, () => complain("The run cannot be followed any more: its server does not answer."));
+    await stage.put(model);
+  }
+  if (entry === followed) label(entry);
 }
 
 async function begin() {
   wire();
-  const { models, follow: address } = await listModels();
+  const models = await listModels();
   for (const listed of models) picker.add(listed);
   part("specimens").hidden = models.length < 2;
   if (!models.length) throw new Error("There is no model here yet: drop one on the page.");
   await takeLink();
   if (!entry) return;
-  if (address) followRun(address);
+  if (models.some((listed) => listed.follow)) {
+    follow(() => entry, takeCheckpoint, () => complain("The run cannot be followed any more: nobody answers."));
+  }
   if (calm.matches) {
     setPlaying(false);
     say("Paused, because your system asks for less motion. Press Play to see the cells at work.");

@@ -7,11 +7,11 @@ const COLOURS = ["Red", "Green", "Blue", "Alpha"];
 
 const part = (id) => document.getElementById(id);
 
-/** @param {object|null} run state of the run that is followed, as it is now. */
-export function label(entry, run) {
+/** Say what an entry is, and where its run is if one is followed. */
+export function label(entry) {
   part("name").textContent = entry.title;
   part("heals").textContent = healing(entry);
-  const rows = [...(run ? progress(run) : []), ...facts(entry)];
+  const rows = [...(entry.run ? progress(entry.run) : []), ...facts(entry)];
   part("facts").replaceChildren(
     ...rows.flatMap(([name, value]) => [
       Object.assign(document.createElement("dt"), { textContent: name }),

@@ -9,12 +9,12 @@ const LARGEST = 64 << 20; // bytes; the largest Spec that there can be has half 
 
 /**
  * List the models.
- * @returns {Promise<{models: object[], follow: string|undefined}>} entries as README.md describes them; `follow`
- *   is the address of a training run's state, if one is followed.
+ * @returns {Promise<object[]>} entries as README.md describes them.
  */
 export async function listModels() {
   const inline = document.getElementById(INLINE);
-  return inline ? JSON.parse(inline.textContent) : (await get("manifest.json")).json();
+  const manifest = inline ? JSON.parse(inline.textContent) : await (await get("manifest.json")).json();
+  return manifest.models;
 }
 
 /** Read an entry's model; throws an Error of one line. */

@@ -1,6 +1,7 @@
 // The dish on the page: a model in it, its steps, what is drawn of it, and a recording of that.
 
 import { openDish } from "../lib/dish.js";
+import { backgroundOf, rgb } from "./colour.js";
 import { Pace } from "./pace.js";
 import { Recording } from "./saving.js";
 
@@ -81,13 +82,7 @@ export class Stage {
   }
 
   draw() {
-    this.dish.draw({ channel: this.channel, background: this.background() });
-  }
-
-  /** The dish's own colour, which shows where a figure is transparent: `[r, g, b]` in 0..1. */
-  background() {
-    const colour = getComputedStyle(this.canvas).backgroundColor.match(/[\d.]+/g);
-    return colour.slice(0, 3).map((value) => Number(value) / 255);
+    this.dish.draw({ channel: this.channel, background: backgroundOf(this.canvas) });
   }
 
   /** Use a tool at a point, in cells. */
@@ -95,7 +90,7 @@ export class Stage {
     if (!this.dish) return;
     if (tool === "erase") this.dish.erase(x, y, radius);
     else if (tool === "seed") this.dish.plant(x, y);
-    else this.dish.paint(x, y, radius, [1, 3, 5].map((at) => parseInt(ink.slice(at, at + 2), 16) / 255));
+    else this.dish.paint(x, y, radius, rgb(ink));
     this.pace.request();
   }
 

@@ -19,12 +19,12 @@ export function healing(entry) {
 }
 
 /** Names and values for the label beside the dish; only what the file says. */
-export function facts({ description, parameters, res, steps, training }) {
+export function facts({ description, parameters, res, steps, training, follow }) {
   const { recipe, epochs, seconds, loss, source, authors, licence } = training;
   const list = [["Cell", description]];
   if (parameters) list.push(["Parameters", count(parameters)]);
   if (recipe) list.push(["Grid", `${res} × ${res} cells`], ["Grows in", `${steps} steps`]);
-  if (Number.isFinite(epochs)) {
+  if (Number.isFinite(epochs) && !follow) {
     list.push(["Trained", `${count(epochs)} epochs${Number.isFinite(seconds) ? `, ${duration(seconds)}` : ""}`]);
   }
   if (Number.isFinite(loss?.loss)) list.push(["Loss", loss.loss.toPrecision(2)]);
