@@ -22,6 +22,34 @@ FLAGS = [
     "--disable-sync",
 ]
 SITE = "http://petri.test"
+LAB = """<!doctype html>
+<title>lab</title>
+<script type="module">
+import * as spec from "./lib/spec.js";
+import * as modelfile from "./lib/modelfile.js";
+import * as shader from "./lib/shader.js";
+import * as pack from "./lib/pack.js";
+import * as fire from "./lib/fire.js";
+import * as dish from "./lib/dish.js";
+import * as verify from "./lib/verify.js";
+
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
+window.lab = {
+    ...spec, ...modelfile, ...shader, ...pack, ...fire, ...dish, ...verify, bytes,
+    model: (text) => modelfile.parseModel(bytes(text)),
+    floats: (text) => new Float32Array(bytes(text)),
+    text(array) {
+        const codes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+        let letters = "";
+        for (let i = 0; i < codes.length; i += 4096) {
+            letters += String.fromCharCode(...codes.subarray(i, i + 4096));
+        }
+        return btoa(letters);
+    },
+    open: (model, options) => dish.openDish(document.createElement("canvas"), model, options),
+};
+</script>
+"""
 
 
 @pytest.fixture(scope="session")
@@ -41,12 +69,13 @@ def browser():
 
 @pytest.fixture(scope="module")
 def lab(browser):
-    """An empty page of the site `SITE`, which has the viewer's files and nothing else."""
+    """A page with the library on `window.lab`; its site has the viewer's files and nothing else."""
     page = browser.new_page()
     page.route("**/*", _serve)
-    page.goto(f"{SITE}/lab.html")
     errors = []
-    page.on("pageerror", errors.append)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{SITE}/lab.html")
+    page.wait_for_function("window.lab")
     yield page
     page.close()
     assert not errors, errors
@@ -55,7 +84,7 @@ def lab(browser):
 def _serve(route):
     path = ROOT / route.request.url.removeprefix(SITE + "/")
     if path.name == "lab.html":
-        route.fulfill(body="<!doctype html><title>lab</title>", content_type="text/html")
+        route.fulfill(body=LAB, content_type="text/html")
     elif path.is_file():
         route.fulfill(body=path.read_bytes(), content_type=mimetypes.guess_type(path.name)[0])
     else:
