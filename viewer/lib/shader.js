@@ -21,7 +21,7 @@ export function lifeShader(spec) {
 function values(spec) {
   const { features, second, output, end } = layout(spec);
   return {
-    description: describeSpec(spec),
+    description: describeSpec(spec).replaceAll(" · ", ", "), // GLSL is ASCII
     channels: spec.channels,
     groups: spec.groups,
     filters: spec.dilated ? 6 : 3,

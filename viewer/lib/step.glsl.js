@@ -23,14 +23,15 @@ layout(location = {{i}}) out vec4 next{{i}};
 //#end
 
 const int GROUPS = {{groups}};
-const int FEATURES = {{features}};        // of vec4s that a cell senses: {{filters}} a group
+const int FEATURES = {{features}};  // vec4s that a cell senses: {{filters}} a group
 const int HIDDEN = {{hidden}};
-const int TARGETS = {{targets}};        // groups that are written
+const int TARGETS = {{targets}};  // groups that are written
 //#if !several
 const int firstGroup = 0;
 //#end
 
 {{core}}
+
 void main() {
     ivec2 at = ivec2(gl_FragCoord.xy);
     vec4 change[TARGETS];
@@ -172,8 +173,8 @@ bool proposes(ivec2 at, out vec4 change[TARGETS]) {
         change[k] = weight(firstGroup + k, HIDDEN);
     }
 //#if sometimes
-    if (fireWord(at) >= {{threshold}}u) {    // floor(fire rate * 2^32)
-        return false;                        // it stays as it is: nothing to compute
+    if (fireWord(at) >= {{threshold}}u) {  // floor(fire rate * 2^32)
+        return false;  // it stays as it is: nothing to compute
     }
 //#end
     perceive(at);
