@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nca_cli import alone, doctor, grow, play, published, targets
+from nca_cli import alone, doctor, grow, play, published, shader_gen, targets, view
 from petri.errors import BadRequest, RunFailed
 from petri.version import __version__
 
@@ -21,6 +21,8 @@ app = typer.Typer(
 )
 app.command("grow")(grow.grow)
 app.command("play")(play.play)
+app.command("view")(view.view)
+app.command("shader-gen")(shader_gen.shader_gen)
 app.command("targets")(targets.targets)
 app.add_typer(published.app, name="import")
 app.command("doctor")(doctor.doctor)

@@ -59,6 +59,11 @@ def weights(automaton: Automaton) -> dict[str, Tensor]:
 
 def write(path: Path, model: Model) -> None:
     """Write a model file, whole or not at all."""
+    write_whole(path, to_bytes(model))
+
+
+def to_bytes(model: Model) -> bytes:
+    """What a model file holds."""
     tensors = {name: tensor.detach().float().cpu() for name, tensor in weights(model.automaton).items()}
     metadata = {
         "format": FORMAT,
@@ -68,7 +73,7 @@ def write(path: Path, model: Model) -> None:
         "target": model.target,
         "training": json.dumps(model.training, sort_keys=True),
     }
-    write_whole(path, _in_order(save(tensors, metadata)))
+    return _in_order(save(tensors, metadata))
 
 
 def _in_order(content: bytes) -> bytes:
