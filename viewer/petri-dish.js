@@ -19,7 +19,7 @@ const STYLE = `
   .brush { position: absolute; translate: -50% -50%; border: 1px solid #fff; border-radius: 50%;
     mix-blend-mode: difference; pointer-events: none; box-sizing: border-box; }
   [hidden] { display: none; }
-  button { position: absolute; right: 8px; bottom: 8px; font: 13px/1 system-ui, sans-serif; padding: 8px 10px;
+  button { position: absolute; left: 50%; bottom: 8px; translate: -50% 0; font: 13px/1 system-ui, sans-serif; padding: 8px 10px;
     border: 1px solid; border-radius: 4px; background: Canvas; color: CanvasText; opacity: 0; cursor: pointer; }
   :host(:hover) button, :host(:focus-within) button, :host([paused]) button { opacity: 1; }
   @media (hover: none) { button { opacity: 1; } }
