@@ -8,7 +8,9 @@ from collections.abc import Callable
 
 from petri.viewer import text
 
-_IMPORT = re.compile(r'^import\s+(?:(?P<names>[^"\';]+?)\s+from\s+)?"(?P<path>\.[^"]+)";[ \t]*(?://.*)?$', re.M)
+_IMPORT = re.compile(
+    r'^import\s+(?:(?P<names>[^"\';]+?)\s+from\s+)?"(?P<path>\.[^"]+)";[ \t]*(?://.*)?$', re.M
+)
 _DECLARED = re.compile(r"^export (?=(?:async )?(?:function\*?|class|const) +(?P<name>\w+))", re.M)
 _LISTED = re.compile(r"^export \{(?P<names>[^}]*)\};$", re.M)
 _DEFAULT = re.compile(r"^export default ", re.M)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 from typing import Any
 
 import torch
@@ -53,23 +54,27 @@ def golden(automaton: Automaton) -> dict[str, Any]:
 
 
 def margin(automaton: Automaton, state: Tensor, *, seed: int, step: int) -> float:
-    """How near a cell of the state comes to a threshold, of its gate or of the living mask.
+    """How near a cell comes to a threshold in a step, of its gate or of the living mask.
 
     Args:
         automaton: what decides.
-        state: `[1, channel, height, width]`.
+        state: before the step, `[1, channel, height, width]`.
         seed: of the rollout.
-        step: that is about to be taken.
+        step: its number.
 
     Returns:
         The least distance: a probability if gated, alpha if there is the living mask; 1 if there is neither.
     """
-    spec, least = automaton.spec, 1.0
+    spec, distances = automaton.spec, [1.0]
     if spec.gated:
         chance = automaton.rule(automaton.perception(state))[:, -1:].sigmoid().double()
         words = fire_words(sample_seeds(seed, 1, device=state.device), step, *state.shape[-2:])
-        least = float((words / 2.0**32 - chance).abs().min())
+        distances.append(float((words / 2.0**32 - chance).abs().min()))
     if spec.living:
-        most = torch.nn.functional.max_pool2d(pad(state[:, ALPHA : ALPHA + 1], 1, spec.padding), 3, stride=1)
-        least = min(least, float((most - THRESHOLD).abs().min()))
-    return least
+        bare = Automaton(dataclasses.replace(spec, living=False))
+        bare.load_state_dict(automaton.state_dict())
+        for each in (state, bare.rollout(state, 1, seed=seed, start=step, engine="torch")):
+            around = pad(each[:, ALPHA : ALPHA + 1], 1, spec.padding)
+            most = torch.nn.functional.max_pool2d(around, 3, stride=1)
+            distances.append(float((most - THRESHOLD).abs().min()))
+    return min(distances)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from typing import Any
 
 from petri import modelfile
 from petri.modelfile import Model
@@ -15,30 +16,31 @@ STYLE = '<link rel="stylesheet" href="style.css">'
 SCRIPT = '<script type="module" src="app.js"></script>'
 
 
-def page(models: dict[str, Model]) -> str:
+def page(models: dict[str, Model], entries: list[dict[str, Any]]) -> str:
     """One HTML file that needs nothing else, not even a network.
 
     Args:
         models: by name, in the order in which they are offered.
+        entries: of the manifest, in the same order.
 
     Raises:
         ValueError: the viewer is not written as its README asks.
     """
-    entries = []
-    for name, model in models.items():
-        file = manifest.data_uri(modelfile.to_bytes(model), "application/octet-stream")
-        entries.append(manifest.entry(model, name=name, file=file))
+    inlined = []
+    for model, entry in zip(models.values(), entries, strict=True):
+        content = modelfile.to_bytes(model)
+        inlined.append(entry | {"file": manifest.data_uri(content, "application/octet-stream")})
     # A "<" could end the script; in JSON it can be written otherwise.
-    data = manifest.to_json(entries).replace("<", "\\u003c")
+    data = manifest.to_json(inlined).replace("<", "\\u003c")
     content = text("index.html")
-    for tag, inlined in (
+    for tag, instead in (
         (STYLE, f"<style>\n{text('style.css')}</style>"),
         ("</head>", f'<script type="application/json" id="petri-models">{data}</script>\n</head>'),
         (SCRIPT, f'<script type="module">\n{_harmless(bundle("app.js"))}</script>'),
     ):
         if content.count(tag) != 1:
             raise ValueError(f"index.html must have exactly one {tag}")
-        content = content.replace(tag, inlined)
+        content = content.replace(tag, instead)
     return content
 
 

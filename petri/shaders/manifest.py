@@ -70,7 +70,9 @@ def thumbnail(model: Model) -> str:
     state = automaton.rollout(automaton.seed_state(min(model.res, LARGEST)), model.steps)
     image = Image.fromarray(picture(state[0], automaton.spec))
     shrinks = image.width > THUMBNAIL
-    image = image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX if shrinks else Image.Resampling.NEAREST)
+    image = image.resize(
+        (THUMBNAIL, THUMBNAIL), Image.Resampling.BOX if shrinks else Image.Resampling.NEAREST
+    )
     content = io.BytesIO()
     image.save(content, format="WEBP", quality=80, method=6)
     return data_uri(content.getvalue(), "image/webp")

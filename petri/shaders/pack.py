@@ -18,10 +18,10 @@ TAPS = 9  # of a 3×3 filter
 class Layout:
     """Where things lie in the texture, in texels.
 
-    Row j belongs to hidden unit j of every layer: first what it senses, at `features` its biases (hidden layer
-    1, hidden layer 2) and its weight to the gate, at `second` its weights from hidden layer 1, at `output` its
-    weights to the channels. Row `hidden` holds the biases of the channels, then of the gate. Where the bank is
-    trained, three more rows hold its filters, nine taps a group.
+    Row j belongs to hidden unit j of every layer: first what it senses, at `features` its biases (hidden
+    layer 1, hidden layer 2) and its weight to the gate, at `second` its weights from hidden layer 1, at
+    `output` its weights to the channels. Row `hidden` holds the biases of the channels, then of the gate.
+    Where the bank is trained, three more rows hold its filters, nine taps a group.
     """
 
     groups: int  # of four channels
