@@ -82,7 +82,7 @@ def lab(browser):
 
 
 def _serve(route):
-    path = ROOT / route.request.url.removeprefix(SITE + "/")
+    path = ROOT / route.request.url.removeprefix(SITE + "/").partition("?")[0]
     if path.name == "lab.html":
         route.fulfill(body=LAB, content_type="text/html")
     elif path.is_file():
