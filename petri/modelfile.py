@@ -46,6 +46,12 @@ class Model:
         most = steps[-1] if isinstance(steps, list) and steps else None
         return most if isinstance(most, int) and 1 <= most <= 50_000 else 100
 
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: alive."""
+        from petri.viewing.notebook import alive
+
+        return alive(self)
+
     @property
     def _recipe(self) -> dict[str, Any]:
         recipe = self.training.get("recipe")

@@ -65,10 +65,14 @@ def heals(model: Model) -> bool | None:
 
 @torch.no_grad()
 def thumbnail(model: Model) -> str:
-    """The grown pattern as a small WebP, in a data URI."""
+    """The grown pattern as a small WebP, in a data URI; transparent where a figure is."""
     automaton = model.automaton
     state = automaton.rollout(automaton.seed_state(min(model.res, LARGEST)), model.steps)
     image = Image.fromarray(picture(state[0], automaton.spec))
+    if automaton.spec.living:  # the page lays it on its own colour, dark or light
+        alpha = state[0, 3:4].clamp(0, 1)
+        figure = torch.cat([(state[0, :3] / alpha.clamp_min(1e-3)).clamp(0, 1), alpha])
+        image = Image.fromarray((figure * 255).round().byte().permute(1, 2, 0).numpy())
     shrinks = image.width > THUMBNAIL
     image = image.resize(
         (THUMBNAIL, THUMBNAIL), Image.Resampling.BOX if shrinks else Image.Resampling.NEAREST

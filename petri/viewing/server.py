@@ -41,7 +41,9 @@ class Server(ThreadingHTTPServer):
             super().__init__((HOST, port), _Handler)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise BadRequest(f"port {port} is in use: choose another --port, or 0 for a free one") from None
+                raise BadRequest(
+                    f"port {port} is in use: choose another --port, or 0 for a free one"
+                ) from None
             raise BadRequest(f"cannot listen on port {port}: {error.strerror}") from None
 
     def handle_error(self, request: object, client_address: object) -> None:

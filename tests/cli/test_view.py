@@ -281,7 +281,9 @@ def test_an_export_is_the_site(petri, write_model, tmp_path):
     out = tmp_path / "site"
     assert "2 models" in petri("view", folder, "--export", out)
     for entry in json.loads((out / "manifest.json").read_text())["models"]:
-        assert (out / unquote(entry["file"])).read_bytes() == (folder / f"{entry['name']}.safetensors").read_bytes()
+        assert (out / unquote(entry["file"])).read_bytes() == (
+            folder / f"{entry['name']}.safetensors"
+        ).read_bytes()
     wanted = {path.relative_to(viewer.ROOT) for path in viewer.ROOT.rglob("*.js")}
     assert {path.relative_to(out) for path in out.rglob("*.js")} == wanted
     assert not [path for path in out.rglob("*") if path.suffix in (".py", ".md", ".c") or "__" in path.name]
@@ -300,7 +302,9 @@ def test_an_export_never_replaces_what_is_none(petri, write_model, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "index.html").write_text("mine")
     assert "is not empty and no earlier export" in petri("view", path, "--export", tmp_path / "mine", code=2)
-    assert [(path.name, path.read_text()) for path in (tmp_path / "mine").iterdir()] == [("index.html", "mine")]
+    assert [(path.name, path.read_text()) for path in (tmp_path / "mine").iterdir()] == [
+        ("index.html", "mine")
+    ]
     assert "is a file" in petri("view", path, "--export", path, code=2)
 
 
