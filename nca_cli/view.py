@@ -24,9 +24,7 @@ def view(
     ] = None,
     export: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder to write the page and its models to, as a static site.", show_default=False
-        ),
+        typer.Option(help="Folder to write page and models to, as a static site.", show_default=False),
     ] = None,
     port: Annotated[int, typer.Option(help="To listen on; 0 for any free one.", min=0, max=65535)] = PORT,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the browser.")] = False,
