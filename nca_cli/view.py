@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nca_cli.completion import complete_model
+
+if TYPE_CHECKING:
+    from petri.viewing.specimens import Specimen
 
 PORT = 8373
 
@@ -42,7 +46,8 @@ def view(
     for problem in problems:
         err.print(f"[red]petri:[/] {escape(problem)}", soft_wrap=True)
     if export is not None:
-        write_site(build(specimens), export)
+        # A static site cannot follow a run: it shows the last checkpoint.
+        write_site(build([replace(specimen, run=None) for specimen in specimens]), export)
         out.print(f"[bold]{escape(str(export))}[/] · {len(specimens)} models", soft_wrap=True)
         if problems:
             raise typer.Exit(1)
@@ -56,7 +61,7 @@ def view(
         server.serve_forever()
 
 
-def _what(specimens: list) -> str:
+def _what(specimens: list[Specimen]) -> str:
     runs = sum(specimen.run is not None for specimen in specimens)
     count = len(specimens)
     words = f"{count} model{'s' * (count != 1)}"

@@ -4,7 +4,7 @@ import { verify } from "./lib/verify.js";
 import { Brush } from "./page/brush.js";
 import { acceptFiles } from "./page/dropping.js";
 import { follow } from "./page/following.js";
-import { listen, pick } from "./page/keyboard.js";
+import { listen } from "./page/keyboard.js";
 import { label, listChannels, listSizes } from "./page/label.js";
 import { readLink, writeLink } from "./page/link.js";
 import { complain, say, silence, trying } from "./page/messages.js";
@@ -101,7 +101,9 @@ async function addFiles(files) {
     }
   }
   part("specimens").hidden = picker.entries.length < 2;
+  const first = entry === null;
   if (last) await choose(last);
+  if (first && entry) setPlaying(!calm.matches);
   if (problems.length) complain(problems.join("; "));
 }
 
@@ -203,15 +205,18 @@ async function takeLink() {
   part("seed").value = settings.seed ?? 0;
   stage.channel = settings.channel ?? null;
   part("size").replaceChildren(); // listed anew with the size of the link
-  if (settings.tool) pick("tool", settings.tool);
-  if (settings.brush) pick("brush", settings.brush);
+  for (const name of ["tool", "brush"]) {
+    for (const input of document.getElementsByName(name)) input.checked ||= input.value === settings[name];
+  }
   if (settings.ink) part("ink").value = settings.ink;
+  setTool();
   if (settings.speed) part("speed").value = Math.log10(settings.speed);
   setSpeed(settings.speed ?? stage.pace.speed);
   const found = settings.model === undefined ? picker.entries[0] : picker.find(settings.model);
   await choose(found ?? picker.entries[0]);
   if (!found) complain(`The link asks for ${settings.model}, which is not here.`);
   else if (refused.length) complain(`The link has no valid ${refused.join(", ")}.`);
+  if (entry) setPlaying(!calm.matches && settings.play !== "no");
 }
 
 async function verifyModel() {
@@ -289,12 +294,7 @@ async function begin() {
   if (models.some((listed) => listed.follow)) {
     follow(() => entry, takeCheckpoint, () => complain("The run cannot be followed any more: nobody answers."));
   }
-  if (calm.matches) {
-    setPlaying(false);
-    say("Paused, because your system asks for less motion. Press Play to see the cells at work.");
-  } else {
-    setPlaying(linked.play !== "no");
-  }
+  if (calm.matches) say("Paused, because your system asks for less motion. Press Play to see the cells at work.");
 }
 
 trying(begin);

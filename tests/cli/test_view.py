@@ -295,6 +295,15 @@ def test_an_export_is_the_site(petri, write_model, tmp_path):
     assert (out / "CNAME").read_text() == "petri.example"
 
 
+def test_an_export_of_a_run_is_its_last_checkpoint(petri, run, tmp_path):
+    weights = run(3, 0.5)
+    petri("view", run.folder, "--export", tmp_path / "site")
+    (entry,) = json.loads((tmp_path / "site" / "manifest.json").read_text())["models"]
+    assert "follow" not in entry and entry["golden"] and not list((tmp_path / "site").glob("*.run.json"))
+    for name, value in modelfile.read(tmp_path / "site" / "dot.safetensors").automaton.named_parameters():
+        assert torch.equal(value, weights[name])
+
+
 def test_an_export_never_replaces_what_is_none(petri, write_model, tmp_path):
     path = write_model("a")
     (tmp_path / "site").mkdir()

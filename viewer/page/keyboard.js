@@ -71,8 +71,7 @@ function press(id) {
   document.getElementById(id).click();
 }
 
-/** Choose a radio button. */
-export function pick(name, value) {
+function pick(name, value) {
   const input = [...document.getElementsByName(name)].find((radio) => radio.value === value);
   if (!input.matches(":disabled")) input.click();
 }
