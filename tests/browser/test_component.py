@@ -53,7 +53,7 @@ def visit(browser, files):
 
         page.route("**/*", answer)
         page.goto(SITE)
-        page.wait_for_function("customElements.get('petri-dish')")
+        page.wait_for_function("Boolean(customElements.get('petri-dish'))")
         return page
 
     yield open_page
@@ -89,12 +89,12 @@ GREEN = """() => {
 
 def test_it_grows_heeds_its_attributes_and_can_be_touched(visit):
     page = visit(
-        '<petri-dish src="lizard.safetensors" size="64" speed="1000" style="background: #204060"></petri-dish>'
+        '<petri-dish src="lizard.safetensors" size="64" speed="1000" style="background: #246"></petri-dish>'
     )
     page.wait_for_function(GREEN)
     assert set(page.asked) <= {"/", "/petri-dish.js", "/lizard.safetensors", "/favicon.ico"}  # in one file
     shown = cells(page)
-    assert shown.shape == (64, 64, 3) and tuple(shown[0, 0]) == (0x20, 0x40, 0x60)
+    assert shown.shape == (64, 64, 3) and tuple(shown[0, 0]) == (0x22, 0x44, 0x66)
     dish = page.locator("petri-dish")
     assert dish.bounding_box()["width"] == dish.bounding_box()["height"] == 256
     dish.hover()
