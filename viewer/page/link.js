@@ -5,8 +5,8 @@ import { speedAt } from "./pace.js";
 const TOOLS = ["erase", "draw", "seed"];
 const BRUSHES = ["small", "medium", "large"];
 const ENGINES = ["webgl", "wasm"];
-export const SMALLEST = 16;
-export const LARGEST = 512;
+const SMALLEST = 16;
+const LARGEST = 512;
 
 const whole = (low, high) => (text) => {
   const value = Number(text);

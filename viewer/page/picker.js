@@ -46,12 +46,6 @@ export class Picker {
     this.inputOf(entry).parentElement.querySelector("img").src = address;
   }
 
-  /** The entry `distance` places after `entry`, around the end. */
-  neighbour(entry, distance) {
-    const { length } = this.entries;
-    return this.entries[(this.entries.indexOf(entry) + distance + length) % length];
-  }
-
   inputOf(entry) {
     return [...this.row.querySelectorAll("input")].find((input) => input.value === entry.name);
   }
