@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help grow test test-slow bench lint format clean
+.PHONY: help grow test test-slow bench lint format wasm clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ —/'
@@ -29,6 +29,16 @@ lint: $(READY)  ## style and common mistakes
 format: $(READY)  ## mend what lint can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+WASM := viewer/lib/step.wasm.js
+wasm:  ## compile the viewer's step for the processor; needs clang and lld
+	clang --target=wasm32 -O3 -msimd128 -mbulk-memory -nostdlib -fno-builtin -Wall -Wextra -Werror \
+		-Wl,--no-entry,--strip-all,--export=step,--export=settings,--export=fireWord,--export=__heap_base \
+		-o $(WASM).bin viewer/lib/step.c
+	{ echo '// Compiled from step.c by `make wasm`; do not edit.'; \
+	  echo "export const source = \"$$(sha256sum < viewer/lib/step.c | cut -c1-64)\"; // SHA-256 of step.c"; \
+	  echo "export default \"$$(base64 -w0 $(WASM).bin)\";"; } > $(WASM)
+	rm $(WASM).bin
 
 clean:  ## remove the environment and what was built
 	rm -rf $(VENV) .bench build dist *.egg-info

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dni_cli import door
-from nca_cli import ablate, alone, doctor, evaluate, grow, play, published, targets
+from nca_cli import ablate, alone, doctor, evaluate, grow, play, published, shader_gen, targets, view
 from petri.errors import BadRequest, RunFailed
 from petri.version import __version__
 
@@ -24,6 +24,8 @@ app.command("grow")(grow.grow)
 app.command("ablate")(ablate.ablate)
 app.command("play")(play.play)
 app.command("evaluate")(evaluate.evaluate)
+app.command("shader-gen")(shader_gen.shader_gen)
+app.command("view")(view.view)
 app.command("targets")(targets.targets)
 app.add_typer(published.app, name="import")
 app.command("doctor")(doctor.doctor)

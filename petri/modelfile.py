@@ -46,6 +46,12 @@ class Model:
         most = steps[-1] if isinstance(steps, list) and steps else None
         return most if isinstance(most, int) and 1 <= most <= 50_000 else 100
 
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: alive."""
+        from petri.viewing.notebook import alive
+
+        return alive(self)
+
     @property
     def hold(self) -> int:
         """Steps that it was trained to last after it has grown; 32, the report's, if it does not say."""
@@ -71,6 +77,11 @@ def weights(automaton: Automaton) -> dict[str, Tensor]:
 
 def write(path: Path, model: Model) -> None:
     """Write a model file, whole or not at all."""
+    write_whole(path, to_bytes(model))
+
+
+def to_bytes(model: Model) -> bytes:
+    """What a model file holds."""
     tensors = {name: tensor.detach().float().cpu() for name, tensor in weights(model.automaton).items()}
     metadata = {
         "format": FORMAT,
@@ -80,7 +91,7 @@ def write(path: Path, model: Model) -> None:
         "target": model.target,
         "training": json.dumps(model.training, sort_keys=True),
     }
-    write_whole(path, in_order(save(tensors, metadata)))
+    return in_order(save(tensors, metadata))
 
 
 def in_order(content: bytes) -> bytes:

@@ -1,0 +1,94 @@
+"""petri shader-gen: models as shaders, weights and pages, for browsers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from nca_cli.completion import complete_model
+
+FOLDER = Path("shaders")
+
+
+def shader_gen(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Model files, folders of them, names of shipped models, or folders of runs. "
+            "All the shipped ones if left out.",
+            autocompletion=complete_model,
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder to write to: shaders, weights, models and their manifest. "
+            f"'{FOLDER}' if left out, unless --html is all that is asked for.",
+            show_default=False,
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="One page with the models in it, that needs no network.", show_default=False),
+    ] = None,
+    shadertoy: Annotated[
+        bool, typer.Option("--shadertoy", help="Also, for each model, text to paste into Shadertoy.")
+    ] = False,
+    embed: Annotated[
+        bool, typer.Option("--embed", help="Also <petri-dish>, and a snippet for a page of your own.")
+    ] = False,
+) -> None:
+    """Turn MODELS into shaders for browsers."""
+    from rich.markup import escape
+
+    from petri.console import err
+    from petri.errors import BadRequest
+    from petri.shaders import manifest
+    from petri.shaders.html import page
+    from petri.shaders.write import ENDING, write
+    from petri.viewing.specimens import gather
+
+    if html is not None and (html.is_dir() or not html.parent.is_dir()):
+        reason = "it is a folder" if html.is_dir() else f"there is no folder {html.parent}"
+        raise BadRequest(f"cannot write {html}: {reason}")
+    specimens, problems = gather(models or [])
+    chosen = {specimen.name: specimen.model for specimen in specimens}
+    entries = [manifest.entry(model, name=name, file=quote(name + ENDING)) for name, model in chosen.items()]
+    if out is not None or html is None or shadertoy or embed:
+        folder = out or FOLDER
+        paths, too_large = write(folder, chosen, entries, shadertoy=shadertoy, embed=embed)
+        problems += too_large
+        _say(*paths)
+        if embed:
+            _say_snippet(folder / "embed.html")
+    if html is not None:
+        from petri.files import write_whole
+
+        try:
+            write_whole(html, page(chosen, entries))
+        except OSError as error:
+            raise BadRequest(f"cannot write {html}: {error.strerror or error}") from None
+        _say(html)
+    for problem in problems:
+        err.print(f"[red]petri:[/] {escape(problem)}", soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
+
+
+def _say(*paths: Path) -> None:
+    from rich.markup import escape
+
+    from petri.console import out
+
+    for path in paths:
+        out.print(f"[bold]{escape(str(path))}[/] · {path.stat().st_size / 1000:,.0f} kB", soft_wrap=True)
+
+
+def _say_snippet(path: Path) -> None:
+    from petri.console import out
+
+    out.print(f"\n{path.read_text(encoding='utf-8')}", markup=False, soft_wrap=True, end="")

@@ -1,0 +1,68 @@
+"""petri view: models alive in the browser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nca_cli.completion import complete_model
+
+if TYPE_CHECKING:
+    from petri.viewing.specimens import Specimen
+
+PORT = 8373
+
+
+def view(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Model files, folders of them, names of shipped models, or folders of runs; "
+            "a run that is still training is followed. All the shipped ones if left out.",
+            autocompletion=complete_model,
+            show_default=False,
+        ),
+    ] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Folder to write page and models to, as a static site.", show_default=False),
+    ] = None,
+    port: Annotated[int, typer.Option(help="To listen on; 0 for any free one.", min=0, max=65535)] = PORT,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the browser.")] = False,
+) -> None:
+    """Show MODELS alive in the browser."""
+    from rich.markup import escape
+
+    from petri.console import err, out
+    from petri.viewing.export import export as write_site
+    from petri.viewing.server import Server
+    from petri.viewing.site import build
+    from petri.viewing.specimens import gather
+
+    specimens, problems = gather(models or [])
+    for problem in problems:
+        err.print(f"[red]petri:[/] {escape(problem)}", soft_wrap=True)
+    if export is not None:
+        # A static site cannot follow a run: it shows the last checkpoint.
+        write_site(build([replace(specimen, run=None) for specimen in specimens]), export)
+        out.print(f"[bold]{escape(str(export))}[/] · {len(specimens)} models", soft_wrap=True)
+        if problems:
+            raise typer.Exit(1)
+        return
+    with Server(build(specimens), port) as server:
+        out.print(f"[bold]{server.url}[/] · {_what(specimens)} · Ctrl-C ends it", soft_wrap=True)
+        if not no_open:
+            import webbrowser
+
+            webbrowser.open(server.url)
+        server.serve_forever()
+
+
+def _what(specimens: list[Specimen]) -> str:
+    runs = sum(specimen.run is not None for specimen in specimens)
+    count = len(specimens)
+    words = f"{count} model{'s' * (count != 1)}"
+    return words + f", {runs} of them training" * bool(runs)

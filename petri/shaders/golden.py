@@ -1,0 +1,80 @@
+"""Golden values: a few cells of a short growth, for anyone's machine to compare itself with."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from petri.nca import Automaton
+from petri.nca.fire import fire_words, sample_seeds
+from petri.nca.life import ALPHA, THRESHOLD
+from petri.nca.perception import pad
+
+HEIGHT, WIDTH = 17, 23  # neither square nor even: what is transposed or shifted shows
+STEPS = (1, 8, 32)  # after which values are kept; the last is enough for every edge to be felt
+ROWS, COLUMNS = (0, 6, 8, 16), (0, 9, 11, 22)
+MARGIN = 2e-6  # to a threshold: nearer than this, a rounding decides whether a cell fires or lives
+SEEDS = 20  # that are tried
+
+
+@torch.no_grad()
+def golden(automaton: Automaton) -> dict[str, Any]:
+    """What the page's `verify` compares with: growth on a small grid, computed by PyTorch in float32.
+
+    The rollout's seed is the first that brings no cell within `MARGIN` of a threshold on its way, so that the
+    values do not hang on a rounding; the last one tried, if there is none.
+
+    Returns:
+        `width`, `height`, `seed`, `steps`, `cells` (row and column of each) and `values`, base64 of float32
+        `[step, cell, channel]`, little-endian.
+    """
+    for seed in range(SEEDS):
+        state = automaton.seed_state(HEIGHT, WIDTH)
+        kept, clear = [], True
+        for step in range(STEPS[-1]):
+            clear = clear and margin(automaton, state, seed=seed, step=step) > MARGIN
+            state = automaton.rollout(state, 1, seed=seed, start=step, engine="torch")
+            if step + 1 in STEPS:
+                kept.append(state[0][:, ROWS][:, :, COLUMNS].flatten(1).T)
+        if clear:
+            break
+    values = torch.stack(kept).float().contiguous().numpy().astype("<f4")
+    return {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "seed": seed,
+        "steps": STEPS,
+        "cells": [(row, column) for row in ROWS for column in COLUMNS],
+        "values": base64.b64encode(values.tobytes()).decode(),
+    }
+
+
+def margin(automaton: Automaton, state: Tensor, *, seed: int, step: int) -> float:
+    """How near a cell comes to a threshold in a step, of its gate or of the living mask.
+
+    Args:
+        automaton: what decides.
+        state: before the step, `[1, channel, height, width]`.
+        seed: of the rollout.
+        step: its number.
+
+    Returns:
+        The least distance: a probability if gated, alpha if there is the living mask; 1 if there is neither.
+    """
+    spec, distances = automaton.spec, [1.0]
+    if spec.gated:
+        chance = automaton.rule(automaton.perception(state))[:, -1:].sigmoid().double()
+        words = fire_words(sample_seeds(seed, 1, device=state.device), step, *state.shape[-2:])
+        distances.append(float((words / 2.0**32 - chance).abs().min()))
+    if spec.living:
+        bare = Automaton(dataclasses.replace(spec, living=False))
+        bare.load_state_dict(automaton.state_dict())
+        for each in (state, bare.rollout(state, 1, seed=seed, start=step, engine="torch")):
+            around = pad(each[:, ALPHA : ALPHA + 1], 1, spec.padding)
+            most = torch.nn.functional.max_pool2d(around, 3, stride=1)
+            distances.append(float((most - THRESHOLD).abs().min()))
+    return min(distances)

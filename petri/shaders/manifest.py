@@ -1,0 +1,90 @@
+"""The manifest: all that the page needs to know of each model; `viewer/README.md` describes it."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from typing import Any
+
+import torch
+from PIL import Image
+
+from petri import modelfile
+from petri.images import picture
+from petri.modelfile import Model
+from petri.shaders.golden import golden
+from petri.version import __version__
+
+FORMAT, SCHEMA = "petri-manifest", "1"
+THUMBNAIL = 96  # pixels along a side
+LARGEST = 256  # cells along a side that a thumbnail is grown on
+
+
+def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
+    """Describe a model.
+
+    Args:
+        model: grown twice: on its own grid for the thumbnail, on a small one for the golden values.
+        name: unique in the manifest.
+        file: URL of the model file.
+    """
+    spec = model.automaton.spec
+    return {
+        "name": name,
+        "title": model.target,
+        "file": file,
+        "bytes": len(modelfile.to_bytes(model)),
+        "spec": json.loads(spec.to_json()),
+        "description": spec.describe(),
+        "parameters": spec.parameters,
+        "res": model.res,
+        "steps": model.steps,
+        "heals": heals(model),
+        # What JSON does not know, such as NaN, becomes null: a browser would refuse the whole manifest.
+        "training": json.loads(json.dumps(model.training), parse_constant=lambda _: None),
+        "thumbnail": thumbnail(model),
+        "golden": golden(model.automaton),
+    }
+
+
+def to_json(entries: list[dict[str, Any]]) -> str:
+    """The manifest of these entries, a line each."""
+    head = json.dumps({"format": FORMAT, "schema": SCHEMA, "version": __version__})[:-1]
+    lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
+    return f'{head}, "models": [\n{lines}\n]}}\n'
+
+
+def heals(model: Model) -> bool | None:
+    """Whether it was trained to grow back what is cut away; None if its file does not say."""
+    if "trained_to" in model.training:
+        return model.training["trained_to"] == "regenerate"
+    recipe = model.training.get("recipe")
+    if not isinstance(recipe, dict):
+        return None
+    pool = recipe.get("pool")
+    return bool(isinstance(pool, dict) and pool.get("damage"))
+
+
+@torch.no_grad()
+def thumbnail(model: Model) -> str:
+    """The grown pattern as a small WebP, in a data URI; transparent where a figure is."""
+    automaton = model.automaton
+    state = automaton.rollout(automaton.seed_state(min(model.res, LARGEST)), model.steps)
+    image = Image.fromarray(picture(state[0], automaton.spec))
+    if automaton.spec.living:  # the page lays it on its own colour, dark or light
+        alpha = state[0, 3:4].clamp(0, 1)
+        figure = torch.cat([(state[0, :3] / alpha.clamp_min(1e-3)).clamp(0, 1), alpha])
+        image = Image.fromarray((figure * 255).round().byte().permute(1, 2, 0).numpy())
+    shrinks = image.width > THUMBNAIL
+    image = image.resize(
+        (THUMBNAIL, THUMBNAIL), Image.Resampling.BOX if shrinks else Image.Resampling.NEAREST
+    )
+    content = io.BytesIO()
+    image.save(content, format="WEBP", quality=80, method=6)
+    return data_uri(content.getvalue(), "image/webp")
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """Content as an address of its own."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

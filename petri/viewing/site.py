@@ -1,0 +1,76 @@
+"""What a page consists of: its own files, the models and the manifest, by their addresses."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import quote
+
+from petri import modelfile, viewer
+from petri.viewing.following import Follower
+from petri.viewing.specimens import ENDING, Specimen
+
+PAGE = (".html", ".css", ".js")  # what of the viewer's files a browser needs
+MANIFEST = "manifest.json"
+# Not all systems agree on these.
+TYPES = {".js": "text/javascript", ".json": "application/json", ".css": "text/css", ".html": "text/html"}
+
+
+@dataclass(frozen=True)
+class File:
+    """Something that can be asked for."""
+
+    read: Callable[[], bytes]
+    version: Callable[[], str] | None = None  # where it changes: another text for every content
+
+
+Site = dict[str, File]  # by path, without the slash at the front; nothing else can be had
+
+
+def build(specimens: list[Specimen]) -> Site:
+    """Put a page together from models; a run that is training is read anew whenever it is asked for."""
+    from petri.shaders import manifest
+
+    site = {
+        path.relative_to(viewer.ROOT).as_posix(): File(path.read_bytes)
+        for path in sorted(viewer.ROOT.rglob("*"))
+        if path.suffix in PAGE
+    }
+    entries = []
+    for specimen in specimens:
+        address = specimen.name + ENDING
+        entry = manifest.entry(specimen.model, name=specimen.name, file=quote(address))
+        if specimen.run is None:
+            content = modelfile.to_bytes(specimen.model)
+            site[address] = File(lambda content=content: content)
+        else:
+            state = specimen.name + ".run.json"
+            site |= {address: _weights(specimen.run), state: _state(specimen.run)}
+            entry |= {"follow": quote(state), "golden": None}  # its weights change
+        entries.append(entry)
+    text = manifest.to_json(entries).encode()
+    site[MANIFEST] = File(lambda: text)
+    return site
+
+
+def _weights(run: Follower) -> File:
+    return File(lambda: modelfile.to_bytes(run.model()), lambda: run.snapshot().version)
+
+
+def _state(run: Follower) -> File:
+    def read() -> bytes:
+        now = run.snapshot()
+        state = {"version": now.version, "epoch": now.epoch, "epochs": run.recipe.epochs, "loss": now.loss}
+        return json.dumps(state).encode()
+
+    return File(read, lambda: run.snapshot().version)
+
+
+def content_type(path: str) -> str:
+    """The type that a browser is told."""
+    suffix = PurePosixPath(path).suffix.lower()
+    kind = TYPES.get(suffix) or mimetypes.guess_type(path)[0] or "application/octet-stream"
+    return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind

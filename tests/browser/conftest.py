@@ -1,0 +1,91 @@
+"""A real headless Chromium, and the viewer's modules in it."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import shutil
+
+import pytest
+
+from petri.viewer import ROOT
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SITE = "http://petri.test"
+LAB = """<!doctype html>
+<title>lab</title>
+<script type="module">
+import * as spec from "./lib/spec.js";
+import * as modelfile from "./lib/modelfile.js";
+import * as shader from "./lib/shader.js";
+import * as pack from "./lib/pack.js";
+import * as fire from "./lib/fire.js";
+import * as dish from "./lib/dish.js";
+import * as verify from "./lib/verify.js";
+
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
+window.lab = {
+    ...spec, ...modelfile, ...shader, ...pack, ...fire, ...dish, ...verify, bytes,
+    model: (text) => modelfile.parseModel(bytes(text)),
+    floats: (text) => new Float32Array(bytes(text)),
+    text(array) {
+        const codes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+        let letters = "";
+        for (let i = 0; i < codes.length; i += 4096) {
+            letters += String.fromCharCode(...codes.subarray(i, i + 4096));
+        }
+        return btoa(letters);
+    },
+    open: (model, options) => dish.openDish(document.createElement("canvas"), model, options),
+};
+</script>
+"""
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One Chromium for all tests; where there is none they are skipped, but never in CI."""
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI must run the browser tests: install chromium")
+        pytest.skip("needs Chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def lab(browser):
+    """A page with the library on `window.lab`; its site has the viewer's files and nothing else."""
+    page = browser.new_page()
+    page.route("**/*", _serve)
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(f"{SITE}/lab.html")
+    page.wait_for_function("window.lab")
+    yield page
+    page.close()
+    assert not errors, errors
+
+
+def _serve(route):
+    path = ROOT / route.request.url.removeprefix(SITE + "/").partition("?")[0]
+    if path.name == "lab.html":
+        route.fulfill(body=LAB, content_type="text/html")
+    elif path.is_file():
+        route.fulfill(body=path.read_bytes(), content_type=mimetypes.guess_type(path.name)[0])
+    else:
+        route.abort()

@@ -1,0 +1,578 @@
+"""The viewer's library, part by part, against Python's."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import itertools
+import json
+
+import numpy as np
+import pytest
+import torch
+from test_modelfile import FOREIGN, METADATA, SPEC, TENSORS, TRAINING, header
+
+from petri import modelfile
+from petri.errors import BadRequest
+from petri.modelfile import Model
+from petri.nca import Automaton, Spec
+from petri.nca.fire import fire_words, fires, sample_seeds
+from petri.nca.spec import PADDINGS, PERCEPTIONS
+from petri.shaders import glsl
+from petri.shaders.golden import golden
+from petri.shaders.pack import layout, pack
+
+ENGINES = ("webgl", "wasm")
+
+
+def text(array):
+    return base64.b64encode(np.ascontiguousarray(array)).decode()
+
+
+def floats(text):
+    return np.frombuffer(base64.b64decode(text), np.float32)
+
+
+def content(automaton, **training):
+    return base64.b64encode(
+        modelfile.to_bytes(Model(automaton=automaton, target="m", training=training))
+    ).decode()
+
+
+def every_kind(rule):
+    """Specs of all kinds with this rule."""
+    others = ({}, {"channels": 5, "clamp": None}, {"channels": 37, "clamp": 12.5})
+    rates = (None,) if rule.get("gated") else (None, 1.0, 0.1, 1e-7)
+    for perception, padding, living, other, rate in itertools.product(
+        PERCEPTIONS, PADDINGS, (False, True), others, rates
+    ):
+        fields = {"perception": perception, "padding": padding, "living": living, "fire_rate": rate}
+        yield Spec(hidden=32, **fields, **other, **rule)
+
+
+def test_python_and_the_page_write_the_same_glsl(lab, rule):
+    specs = list(every_kind(rule))
+    texts = lab.evaluate(
+        "(specs) => specs.map((fields) => { const spec = lab.checkSpec(fields);"
+        " return [lab.describeSpec(spec), lab.stepShader(spec), spec.living ? lab.lifeShader(spec) : '']; })",
+        [json.loads(spec.to_json()) for spec in specs],
+    )
+    names = {}
+    for spec, (description, step, life) in zip(specs, texts, strict=True):
+        assert description == spec.describe()
+        assert step == glsl.step_shader(spec)
+        assert life == (glsl.life_shader(spec) if spec.living else "")
+        names.setdefault(glsl.name(spec), set()).add((step, life))
+        assert step.isascii() and "{{" not in step and "//#" not in step and step.endswith("}\n")
+    assert all(len(same) == 1 for same in names.values())
+    assert len(names) == len(set.union(*names.values())), "two names for one shader"
+
+
+def test_python_and_the_page_pack_the_same_texture(lab, rule, random_automaton):
+    for spec in every_kind(rule):
+        if spec.living or spec.padding == "wrap" or spec.fire_rate not in (None, 0.5):
+            continue  # nothing that has to do with weights
+        automaton = random_automaton(spec)
+        packed = lab.evaluate(
+            "(m) => { const { data, width, height } = lab.packWeights(lab.model(m));"
+            " return [lab.text(data), width, height]; }",
+            content(automaton),
+        )
+        texels = pack(automaton)
+        assert packed == [text(texels), texels.shape[1], texels.shape[0]], spec
+
+
+@pytest.mark.parametrize("perception", ["sobel", "learned+dilated"])
+def test_a_column_of_the_first_layer_reads_its_feature(lab, perception, random_automaton):
+    """One weight at a time: hidden unit 0 passes one feature on to channel 0, and all cells fire."""
+    spec = Spec(channels=6, perception=perception, hidden=16, layers=2, fire_rate=1, clamp=None)
+    automaton = random_automaton(spec)
+    for values in (*automaton.rule.weights, *automaton.rule.biases):
+        values.data.zero_()
+    automaton.rule.weights[1].data[0, 0] = 1
+    state = torch.rand(1, spec.channels, 5, 7, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        features = automaton.perception(state)[0].clamp(min=0).numpy()
+    assert len({row.tobytes() for row in features}) > spec.features / 3  # they can be told apart
+    results = lab.evaluate(
+        """async ([content, state, features, engines]) => {
+            const results = [];
+            for (const engine of engines) {
+                const model = lab.model(content);
+                const dish = await lab.open(model, { width: 7, height: 5, engine });
+                for (let column = 0; column < features; column++) {
+                    model.weights["rule.weights.0"].fill(0)[column] = 1;
+                    dish.load(model);
+                    dish.write(lab.floats(state));
+                    dish.step();
+                    results.push(lab.text(dish.read().subarray(0, 35)));
+                }
+                dish.close();
+            }
+            return results;
+        }""",
+        [content(automaton), text(state.numpy()), spec.features, ENGINES],
+    )
+    for at, result in enumerate(results):
+        column = at % spec.features
+        found = floats(result).reshape(5, 7) - state[0, 0].numpy()
+        assert np.abs(found - features[column]).max() < 1e-6, (
+            f"{ENGINES[at // spec.features]}: column {column}"
+        )
+
+
+def test_the_permutation_puts_each_column_where_its_lane_is():
+    spec = Spec(channels=6, perception="dilated", hidden=16, layers=2)
+    automaton = Automaton(spec)
+    for column in range(spec.features):
+        automaton.rule.weights[0].data.zero_()
+        automaton.rule.biases[0].data.zero_()
+        automaton.rule.weights[0].data[3, column] = 1
+        channel, number = divmod(column, 6)
+        row, texel, lane = np.argwhere(pack(automaton)).tolist()[0]
+        assert (row, texel, lane) == (3, (channel // 4) * 6 + number, channel % 4)
+        assert np.count_nonzero(pack(automaton)) == 1
+    assert layout(spec).features == 12
+
+
+SEEDS = (0, 1, 12345, 2**31, 2**32 - 1)
+STEPS = (0, 1, 255, 2**31 + 1)
+
+
+def test_the_same_cells_fire_bit_for_bit(lab):
+    """A model that adds one to each cell that fires: 16,384 cells, many seeds and steps."""
+    side, results = 128, []
+    for rate, logit in ((0.5, None), (0.3, None), (1.0, None), (None, 0.4), (None, 40.0)):
+        spec = Spec(channels=4, perception="sobel", hidden=16, layers=2, gated=rate is None, fire_rate=rate)
+        automaton = Automaton(spec)
+        for values in automaton.parameters():
+            values.data.zero_()
+        automaton.rule.biases[1].data.fill_(1)
+        if logit is not None:
+            automaton.rule.biases[1].data[4] = logit
+        # The chance as a float, nudged off the words: sigmoids differ in their last bits.
+        chance = rate if rate is not None else torch.tensor(logit).sigmoid()
+        asked = [content(automaton), side, SEEDS, STEPS, ENGINES]
+        results = lab.evaluate(
+            """async ([content, side, seeds, steps, engines]) => {
+                const results = [];
+                for (const engine of engines) {
+                    const dish = await lab.open(lab.model(content), { width: side, height: side, engine });
+                    for (const seed of seeds) {
+                        dish.reset({ seed });
+                        for (const step of steps) {
+                            dish.write(new Float32Array(4 * side * side), { stepNumber: step });
+                            dish.step();
+                            results.push(lab.text(Uint8Array.from(dish.read().subarray(0, side * side))));
+                        }
+                    }
+                    dish.close();
+                }
+                return results;
+            }""",
+            asked,
+        )
+        found = iter(results)
+        for engine, seed, step in itertools.product(ENGINES, SEEDS, STEPS):
+            mask = np.frombuffer(base64.b64decode(next(found)), np.uint8).reshape(side, side)
+            words = fire_words(sample_seeds(seed, 1), step, side, side)
+            expected = fires(words, chance)[0, 0].numpy()
+            clear = np.ones_like(expected)
+            if logit is not None:
+                clear = ((words / 2**32 - float(chance)).abs() > 1e-6)[0, 0].numpy()
+            assert (mask == expected)[clear].all(), f"{engine}, rate {rate}, seed {seed}, step {step}"
+            assert clear.sum() > 0.999 * side * side and (mask.any() and (mask.all() == (float(chance) == 1)))
+        assert next(found, None) is None
+
+
+def test_the_page_hashes_the_same_words(lab):
+    words = lab.evaluate(
+        "([seeds, steps]) => seeds.flatMap((seed) => steps.map((step) => {"
+        " const words = new Uint32Array(17 * 23);"
+        " for (let i = 0; i < 17 * 23; i++) words[i] = lab.fireWord(i % 23, Math.floor(i / 23), seed, step);"
+        " return lab.text(words); }))",
+        [SEEDS, STEPS],
+    )
+    for (seed, step), found in zip(itertools.product(SEEDS, STEPS), words, strict=True):
+        expected = fire_words(sample_seeds(seed, 1), step, 17, 23)[0, 0].numpy()
+        assert (np.frombuffer(base64.b64decode(found), np.uint32).reshape(17, 23) == expected).all()
+
+
+# ---- model files
+
+PARSE = """(content) => {
+    try {
+        const { name, spec, weights, res, steps, training } = lab.model(content);
+        const texts = Object.entries(weights).map(([key, values]) => [key, lab.text(values)]);
+        return { name, spec, res, steps, training, weights: Object.fromEntries(texts) };
+    } catch (error) {
+        return error.message;
+    }
+}"""
+
+
+@pytest.fixture
+def file(tmp_path, random_automaton):
+    path = tmp_path / "spiral.safetensors"
+    modelfile.write(path, Model(automaton=random_automaton(SPEC), target="größer <b>", training=TRAINING))
+    return path
+
+
+def parse(lab, path):
+    return lab.evaluate(PARSE, base64.b64encode(path.read_bytes()).decode())
+
+
+def test_the_page_reads_what_python_writes(lab, file):
+    found, model = parse(lab, file), modelfile.read(file)
+    assert (found["name"], found["training"]) == (model.target, TRAINING)
+    assert (found["res"], found["steps"]) == (72, 100)
+    fields = json.loads(model.automaton.spec.to_json())
+    assert {name: found["spec"][name] for name in fields} == fields
+    assert found["weights"] == {
+        name: text(values.detach().numpy()) for name, values in modelfile.weights(model.automaton).items()
+    }
+
+
+def test_the_page_knows_the_grid_and_the_steps_of_a_recipe(lab, file, random_automaton):
+    training = {"recipe": {"phases": [{"res": 40, "steps": [30, 60]}]}}
+    modelfile.write(file, Model(automaton=random_automaton(SPEC), target="t", training=training))
+    found, model = parse(lab, file), modelfile.read(file)
+    assert (found["res"], found["steps"]) == (model.res, model.steps) == (40, 60)
+
+
+def refused_by_both(lab, path, words):
+    with pytest.raises(BadRequest):
+        modelfile.read(path)
+    message = parse(lab, path)
+    assert isinstance(message, str) and "\n" not in message and len(message) < 300, message
+    for word in words:
+        assert word in message, message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"), METADATA, ids=[f"{name}={str(value)[:9]}" for name, value, _ in METADATA]
+)
+def test_the_page_refuses_a_wrong_field(lab, file, name, value, message):
+    from safetensors.torch import load_file, save
+
+    metadata = header(file.read_bytes())["__metadata__"] | {name: value}
+    file.write_bytes(save(load_file(file), {key: text for key, text in metadata.items() if text is not None}))
+    refused_by_both(lab, file, [name if name != "format" else "format = petri"] if value is None else [])
+    assert message.split(",")[0].split(":")[0].replace("'", '"')[:20] in parse(lab, file).replace("'", '"')
+
+
+@pytest.mark.parametrize("name", TENSORS)
+def test_the_page_refuses_a_wrong_tensor(lab, file, name):
+    from safetensors.torch import load_file, save
+
+    tensors, metadata = load_file(file), header(file.read_bytes())["__metadata__"]
+    values = tensors.pop(name)
+    for wrong in (None, values.half(), values[1:].contiguous(), values[None], values / 0):
+        file.write_bytes(save(tensors if wrong is None else tensors | {name: wrong}, metadata))
+        refused_by_both(lab, file, [name])
+
+
+@pytest.mark.parametrize("foreign", FOREIGN.values(), ids=FOREIGN)
+def test_the_page_refuses_what_is_no_model_file(lab, file, foreign):
+    file.write_bytes(foreign(file.read_bytes()))
+    refused_by_both(lab, file, ["not a model file"])
+
+
+def test_the_page_refuses_tensors_that_share_bytes(lab, file):
+    content = file.read_bytes()
+    fields = header(content)
+    fields["rule.biases.0"]["data_offsets"] = [0, 64]
+    changed = json.dumps(fields).encode()
+    size = int.from_bytes(content[:8], "little")
+    file.write_bytes(len(changed).to_bytes(8, "little") + changed + content[8 + size :])
+    refused_by_both(lab, file, ["not a model file"])
+
+
+# ---- the dish
+
+
+def test_golden_values_are_what_both_engines_find(lab, random_automaton):
+    for fields in ({"layers": 2, "gated": True, "living": True}, {"residual": True}):
+        automaton = random_automaton(Spec(hidden=16, **fields), change=0.15)
+        values = golden(automaton)
+        for engine in ENGINES:
+            asked = [content(automaton), values, engine]
+            found = lab.evaluate(
+                "([m, golden, engine]) => lab.verify(lab.model(m), golden, { engine })", asked
+            )
+            assert found["same"] and found["largest"] < 1e-5, found
+            assert [each["step"] for each in found["differences"]] == [1, 8, 32]
+            automaton.rule.biases[-1].data[5] += 0.01
+            asked[0] = content(automaton)
+            wrong = lab.evaluate(
+                "([m, golden, engine]) => lab.verify(lab.model(m), golden, { engine })", asked
+            )
+            automaton.rule.biases[-1].data[5] -= 0.01
+            assert not wrong["same"] and wrong["largest"] > 1e-3, wrong
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_drawing_and_editing(lab, random_automaton, engine):
+    spec = Spec(channels=6, hidden=16, layers=2, living=True)
+    model = content(random_automaton(spec))
+    found = lab.evaluate(
+        """async ([content, engine]) => {
+            const model = lab.model(content), canvas = document.createElement("canvas");
+            [canvas.width, canvas.height] = [14, 10];
+            const dish = await lab.openDish(canvas, model, { width: 7, height: 5, engine });
+            const pixels = () => [...canvas.getContext("2d").getImageData(0, 0, 14, 10).data];
+            const found = { seeded: lab.text(dish.read()) };
+            dish.paint(5.5, 0.5, 0.6, [1, 0.5, 0]);
+            found.painted = lab.text(dish.read());
+            dish.draw({ background: [0, 0, 1] });
+            found.colours = pixels();
+            dish.draw({ channel: 4 });
+            found.greys = pixels();
+            dish.plant(1.2, 3.9);
+            found.planted = lab.text(dish.read());
+            dish.erase(3.5, 2.5, 1);
+            found.erased = lab.text(dish.read());
+            dish.step(3);
+            dish.resize(9, 4);
+            found.resized = [dish.width, dish.height, dish.stepNumber, dish.read().length];
+            dish.close();
+            return found;
+        }""",
+        [model, engine],
+    )
+    state = np.zeros((6, 5, 7), np.float32)
+    state[3:, 2, 3] = 1
+    same = lambda name: np.array_equal(floats(found[name]).reshape(state.shape), state)  # noqa: E731
+    assert same("seeded")
+    state[:4, 0, 5] = 1, 0.5, 0, 1
+    assert same("painted")
+    pixels = np.array(found["colours"], np.uint8).reshape(10, 14, 4)
+    assert (pixels[::2, ::2] == pixels[1::2, 1::2]).all(), "a cell is two pixels wide and high"
+    expected = np.full((5, 7, 4), (0, 0, 255, 255), np.uint8)
+    expected[2, 3], expected[0, 5] = (0, 0, 0, 255), (255, 128, 0, 255)
+    assert np.abs(pixels[::2, ::2].astype(int) - expected).max() <= 1
+    greys = np.array(found["greys"], np.uint8).reshape(10, 14, 4)[::2, ::2, 0].astype(int)
+    assert greys[2, 3] == 255 and abs(greys[0, 0] - 128) <= 1
+    state[3:, 3, 1] = 1
+    assert same("planted")
+    state[:, 2, 3] = state[:, 1, 3] = state[:, 3, 3] = state[:, 2, 2] = state[:, 2, 4] = 0
+    assert same("erased")
+    assert found["resized"] == [9, 4, 0, 6 * 36]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_new_checkpoint_keeps_the_state(lab, random_automaton, engine):
+    first, second = (Spec(hidden=16, layers=2, living=living) for living in (False, True))
+    other = Spec(channels=8, hidden=32, perception="learned")
+    models = [content(random_automaton(spec, seed=1)) for spec in (first, second, other)]
+    kept, loaded, begun, steps = lab.evaluate(
+        """async ([contents, engine]) => {
+            const [first, second, other] = contents.map(lab.model);
+            const dish = await lab.open(first, { width: 9, height: 6, engine });
+            dish.step(5);
+            const kept = lab.text(dish.read());
+            dish.load(second);
+            const loaded = lab.text(dish.read());
+            dish.step(2);
+            const steps = [dish.stepNumber];
+            dish.load(other);
+            const begun = lab.text(dish.read());
+            steps.push(dish.stepNumber);
+            dish.step(1);
+            dish.close();
+            return [kept, loaded, begun, steps];
+        }""",
+        [models, engine],
+    )
+    assert kept == loaded and floats(kept).any()
+    assert np.array_equal(floats(begun).reshape(8, 6, 9), Automaton(other).seed_state(6, 9)[0].numpy())
+    assert steps == [7, 0]
+
+
+def test_a_lost_context_comes_back(lab, random_automaton):
+    spec = Spec(channels=5, hidden=16, layers=2)
+    model = content(random_automaton(spec, change=0.1))
+    found = lab.evaluate(
+        """async (content) => {
+            const model = lab.model(content), options = { width: 6, height: 5, engine: "webgl" };
+            const [dish, twin] = [await lab.open(model, options), await lab.open(model, options)];
+            const told = [];
+            dish.onlost = () => told.push("lost");
+            const back = new Promise((done) => { dish.onrestored = () => done(told.push("back")); });
+            dish.step(250);
+            dish.step(10);  // its state is copied at 256
+            dish.read();  // waits until the GPU has done all
+            await new Promise((done) => setTimeout(done, 100));
+            dish.step(0);
+            const lose = dish.gl.getExtension("WEBGL_lose_context");
+            lose.loseContext();
+            await new Promise((done) => setTimeout(done, 50));
+            dish.step(7);
+            dish.draw();
+            const [during, kept] = [dish.stepNumber, lab.text(dish.read())];
+            lose.restoreContext();
+            await back;
+            const after = [dish.stepNumber, lab.text(dish.read())];
+            dish.step(9);
+            twin.step(256);
+            const same = lab.text(twin.read());
+            twin.step(9);
+            const ends = [lab.text(dish.read()), lab.text(twin.read())];
+            const result = { told, during, kept, after, same, ends };
+            dish.close();
+            twin.close();
+            return result;
+        }""",
+        model,
+    )
+    assert found["told"] == ["lost", "back"] and found["during"] == 260
+    assert found["after"] == [256, found["same"]] and found["kept"] == found["same"]
+    assert found["ends"][0] == found["ends"][1]
+
+
+def test_half_floats_where_others_cannot_be_drawn_to(lab, random_automaton):
+    automaton = random_automaton(Spec(hidden=16, layers=2), change=0.1)
+    said, state = lab.evaluate(
+        """async (content) => {
+            const complete = WebGL2RenderingContext.prototype.checkFramebufferStatus;
+            let asked = 0;
+            WebGL2RenderingContext.prototype.checkFramebufferStatus = function (target) {
+                return asked++ ? complete.call(this, target) : 0;  // the first format is not complete
+            };
+            try {
+                const dish = await lab.open(lab.model(content), { width: 8, height: 8, engine: "webgl" });
+                dish.step(4);
+                const result = [dish.describe(), lab.text(dish.read())];
+                dish.close();
+                return result;
+            } finally {
+                WebGL2RenderingContext.prototype.checkFramebufferStatus = complete;
+            }
+        }""",
+        content(automaton),
+    )
+    assert said == "WebGL2, 16-bit float state"
+    expected = automaton.rollout(automaton.seed_state(8), 4, engine="torch").detach().numpy().ravel()
+    assert 1e-7 < np.abs(floats(state) - expected).max() < 1e-2
+
+
+OBSTACLES = {  # what the browser lacks, what is asked for, and what the page says
+    "no WebGL2": ("context", "webgl", "this browser has no WebGL2"),
+    "no float targets": ("status", "webgl", "this GPU cannot draw to float textures"),
+    "a grid too large": (
+        "limit",
+        "webgl",
+        "the grid of 300 × 300 is too large for this GPU: it takes at most 256",
+    ),
+    "no WebAssembly": ("wasm", "wasm", "this browser has no WebAssembly SIMD"),
+}
+
+
+@pytest.mark.parametrize(("what", "engine", "message"), OBSTACLES.values(), ids=OBSTACLES)
+def test_what_cannot_be_had_is_said_in_one_line(lab, random_automaton, what, engine, message):
+    model = content(random_automaton(Spec(hidden=16, layers=2)))
+    said = lab.evaluate(
+        """async ([content, what, engine]) => {
+            const model = lab.model(content), gl = WebGL2RenderingContext.prototype;
+            const { getContext } = HTMLCanvasElement.prototype, { checkFramebufferStatus, getParameter } = gl;
+            const { WebAssembly } = window;
+            if (what === "status") gl.checkFramebufferStatus = () => 0;
+            else if (what === "wasm") window.WebAssembly = undefined;
+            else if (what === "limit") gl.getParameter = function (name) {
+                return name === this.MAX_TEXTURE_SIZE ? 256 : getParameter.call(this, name);
+            };
+            else HTMLCanvasElement.prototype.getContext = function (kind, ...more) {
+                return kind === "webgl2" ? null : getContext.call(this, kind, ...more);
+            };
+            try {
+                await lab.open(model, { width: 300, height: 300, engine });
+                return "";
+            } catch (error) {
+                return error.message;
+            } finally {
+                HTMLCanvasElement.prototype.getContext = getContext;
+                Object.assign(gl, { checkFramebufferStatus, getParameter });
+                window.WebAssembly = WebAssembly;
+            }
+        }""",
+        [model, what, engine],
+    )
+    assert said == message
+
+
+def test_a_shader_that_the_gpu_refuses_leaves_the_dish_to_the_processor(lab, random_automaton):
+    """As on a GPU that is real but too small for the model."""
+    model = content(random_automaton(Spec(hidden=16, layers=2)))
+    found = lab.evaluate(
+        """async (content) => {
+            const model = lab.model(content), gl = WebGL2RenderingContext.prototype;
+            const { getParameter, getProgramParameter, getShaderInfoLog } = gl;
+            const options = { width: 8, height: 8 };
+            Object.assign(gl, {
+                getParameter(name) { return name > 0x9000 ? "A real GPU" : getParameter.call(this, name); },
+                getProgramParameter: () => false,
+                getShaderInfoLog: () => "too many",
+            });
+            try {
+                const asked = lab.open(model, { ...options, engine: "webgl" });
+                const said = await asked.catch((error) => error.message);
+                const fresh = await import("/lib/dish.js?fresh");  // it asks once what the GPU is
+                const dish = await fresh.openDish(document.createElement("canvas"), model, options);
+                return [said, dish.engine, dish.describe()];
+            } finally {
+                Object.assign(gl, { getParameter, getProgramParameter, getShaderInfoLog });
+            }
+        }""",
+        model,
+    )
+    assert found == ["this GPU cannot run the model: too many", "wasm", "WebAssembly SIMD, on the processor"]
+
+
+def test_values_out_of_range_are_refused(lab, random_automaton):
+    model = content(random_automaton(Spec(hidden=16, layers=2)))
+    for options, message in (
+        ({"engine": "gpu"}, "engine must be one of auto, webgl, wasm"),
+        ({"width": 0}, "the grid's sides must be whole numbers in 1..4096, got 0 × 0"),
+        ({"width": 8, "height": 5000}, "got 8 × 5000"),
+        ({"seed": -1}, "seed must be in 0..4294967295, got -1"),
+    ):
+        said = lab.evaluate(
+            "([m, options]) => lab.open(lab.model(m), options).then(() => '', (error) => error.message)",
+            [model, options],
+        )
+        assert message in said
+
+
+def test_every_field_of_a_spec_is_checked_as_in_python(lab):
+    good = json.loads(Spec().to_json())
+    gated = json.loads(Spec(gated=True).to_json())
+    wrong = [
+        *({"channels": value} for value in (3, 65, 4.5, "16", None, True)),
+        *({"hidden": value} for value in (8, 24, 528, None)),
+        *({"layers": value} for value in (1, 4, "2")),
+        *({name: value} for name in ("residual", "gated", "living") for value in (1, "true", None)),
+        *({"fire_rate": value} for value in (0, -0.5, 1.01, "0.5", True)),
+        *({"clamp": value} for value in (0.5, 2e6, "1", True)),
+        *({"seed": value} for value in ([0.5], [0.5, 0.5, 0.5], [0.5, 1.5], "ab", None, [True, 0])),
+        {"perception": "Sobel"}, {"perception": None}, {"padding": "mirror"}, {"more": 1},
+        {"residual": True, "layers": 2}, {"gated": True},
+    ]  # fmt: skip
+    asked = [good | fields for fields in wrong] + [{k: v for k, v in good.items() if k != n} for n in good]
+    for fields in asked:
+        with pytest.raises(BadRequest):
+            Spec.from_fields(fields)
+    messages = lab.evaluate(
+        "(all) => all.map((fields) => { try { lab.checkSpec(fields); return ''; }"
+        " catch (error) { return error.message; } })",
+        [*asked, good, gated],
+    )
+    assert [bool(message) for message in messages] == [True] * len(asked) + [False, False], messages
+
+
+def test_the_seed_lies_where_python_puts_it(lab):
+    spec = json.loads(dataclasses.replace(Spec(), seed=(1.0, 0.3)).to_json())
+    for height, width in ((17, 23), (1, 1), (64, 512)):
+        found = lab.evaluate(f"(spec) => lab.seedCell(lab.checkSpec(spec), {height}, {width})", spec)
+        from petri.nca import seed_cell
+
+        assert tuple(found) == seed_cell(Spec.from_fields(spec), height, width)

@@ -1,0 +1,650 @@
+"""The page in a real browser: every control is used as a visitor would, and what it shows is looked at."""
+
+import base64
+import io
+import json
+import re
+import threading
+import time
+
+import av
+import numpy as np
+import pytest
+import torch
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+
+from petri import modelfile, models
+from petri.growth.recipe import Phase, Recipe
+from petri.modelfile import Model
+from petri.nca import Automaton, Spec
+from petri.published import read_distill
+from petri.runs import Run
+from petri.viewing.server import Server
+from petri.viewing.site import build
+from petri.viewing.specimens import gather
+
+EVIL = "<img src=x onerror=window.hacked=1>"
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+GREEN = (0, 255, 0)
+STILL = "play=no&ink=00ff00"
+
+
+def serve(places):
+    server = Server(build(gather([str(place) for place in places])[0]), 0)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    return server
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Three models: one that does not heal, one that does, and one with an evil name."""
+    folder = tmp_path_factory.mktemp("models")
+    modelfile.write(folder / "butterfly.safetensors", read_distill("tests/data/distill/ex3_butterfly.json"))
+    automaton = Automaton(Spec(channels=6, hidden=16, layers=2, perception="sobel"))
+    modelfile.write(folder / "evil.safetensors", Model(automaton=automaton, target=EVIL))
+    server = serve([models.find("circle"), folder / "butterfly.safetensors", folder / "evil.safetensors"])
+    yield server.url
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def visit(browser, site):
+    """Open the page with a hash; at the end nothing may have gone wrong in any console."""
+    contexts, problems = [], []
+
+    def open_page(settings="", *, url=site, script=None, **options):
+        context = browser.new_context(**{"viewport": DESKTOP, **options})
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        context.set_default_timeout(60_000)  # a busy machine is no fault
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        if script:
+            page.add_init_script(script)
+        page.goto(f"{url}#{settings}")
+        wait(page, f"Boolean({said('name')} || {said('error')})")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not problems
+
+
+def wait(page, expression, arg=None):
+    """Wait until an expression is true; Playwright's own way needs what the page's policy forbids."""
+    end = time.monotonic() + 60
+    while not page.evaluate(expression, arg):
+        assert time.monotonic() < end, f"never true: {expression} {arg or ''}; {messages(page)}"
+        page.wait_for_timeout(20)
+
+
+def said(part):
+    """What a part of the page says, in the page's own language."""
+    return f"document.querySelector('#{part}').textContent"
+
+
+def messages(page):
+    return page.locator(".message").all_text_contents()
+
+
+def text(page, name):
+    return page.locator(f"#{name}").text_content()
+
+
+def step(page):
+    return int(text(page, "step").replace(",", ""))
+
+
+def wait_for_step(page, number):
+    wait(page, "least => +document.querySelector('#step').textContent.replace(/,/g, '') >= least", number)
+
+
+def cells(page):
+    """What the dish shows, uint8 `[height, width, 3]`, a pixel a cell."""
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    address = page.evaluate("document.querySelector('#dish').toDataURL()")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))).convert("RGB"))
+
+
+def green(page):
+    return (cells(page) == GREEN).all(axis=2)
+
+
+def at(page, x, y):
+    """A place in the window, by its fractions of the dish."""
+    box = page.locator("#dish").bounding_box()
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+def choose(page, words):
+    page.get_by_text(words, exact=True).click()
+
+
+def test_a_pattern_grows_and_lives_on(visit):
+    page = visit("model=butterfly&speed=500")
+    wait_for_step(page, 100)
+    shown = cells(page).astype(int)
+    assert page.locator("#dish").get_attribute("width") == "72"
+    # The butterfly's brown and orange; beyond it the dish.
+    assert (shown[:, :, 0] - shown[:, :, 2] > 60).sum() > 300
+    assert (shown[:5] == shown[0, 0]).all()
+    assert text(page, "heals") == "Trained to heal: erase a part and watch it grow back."
+    assert "sobel · 128 hidden · 2 layers · living mask" in text(page, "facts")
+    assert "CC BY 4.0" in text(page, "facts")
+    assert re.fullmatch(r"WebAssembly.*|WebGL2.*", text(page, "engine"))
+    wait(page, "+document.querySelector('#rate').textContent > 0")
+
+
+def test_play_pause_step_and_reset(visit):
+    page = visit(STILL)
+    assert (step(page), text(page, "play")) == (0, "Play")
+    for number in (1, 2):
+        page.click("#single")
+        wait_for_step(page, number)
+    assert step(page) == 2
+    page.click("#play")
+    wait_for_step(page, 5)
+    page.click("#play")
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+    stopped = step(page)
+    page.wait_for_timeout(150)
+    assert step(page) == stopped
+    page.click("#reset")
+    wait(page, "document.querySelector('#step').textContent === '0'")
+
+
+def test_a_specimen_is_picked_by_click_and_by_arrow_key(visit):
+    page = visit(STILL)
+    assert text(page, "name") == "circle"
+    assert text(page, "heals") == "Not trained to heal: what you erase may not come back."
+    page.locator("#picker label").nth(1).click()
+    wait(page, "document.querySelector('#name').textContent === 'butterfly'")
+    assert page.locator("input[name=model]:checked").get_attribute("value") == "butterfly"
+    assert "heals" in page.locator("#picker label").nth(1).text_content()
+    assert "heals" not in page.locator("#picker label").nth(0).text_content()
+    page.keyboard.press("ArrowLeft")
+    wait(page, "document.querySelector('#name').textContent === 'circle'")
+
+
+def test_names_are_text_whatever_they_look_like(visit):
+    page = visit("model=evil&" + STILL)
+    assert text(page, "name") == EVIL
+    assert page.locator("#picker label").nth(2).locator("span").text_content() == EVIL
+    assert page.locator("#picker img").count() == 3 and page.locator("#name img").count() == 0
+    assert page.evaluate("window.hacked") is None
+
+
+def test_drawing_erasing_and_seeding_with_the_mouse(visit):
+    page = visit(STILL)
+    empty = cells(page)
+    choose(page, "Draw")
+    page.mouse.click(*at(page, 0.25, 0.5))
+    disc = green(page)
+    rows, columns = np.nonzero(disc)
+    # 64 cells across, medium: 6 %, so a disc of radius 3.84 around column 16 and row 32, between cells.
+    assert disc.sum() == pytest.approx(np.pi * 3.84**2, rel=0.15)
+    assert (columns.min(), columns.max(), rows.min(), rows.max()) == (12, 19, 28, 35)
+    page.mouse.move(*at(page, 0.25, 0.2))
+    page.mouse.down()
+    page.mouse.move(*at(page, 0.75, 0.2))
+    page.mouse.up()
+    assert green(page)[12, 16:48].all()  # a fast hand leaves no gaps
+    choose(page, "Erase")
+    page.mouse.click(*at(page, 0.25, 0.5))
+    assert not green(page)[28:36].any() and green(page)[12, 16:48].all()
+    choose(page, "Draw")
+    page.mouse.click(*at(page, 0.5, 0.2), button="right")  # the second button erases
+    assert not green(page)[12, 31:33].any()
+    page.click("#reset")
+    assert (cells(page) == empty).all()
+    choose(page, "Seed")
+    page.mouse.click(*at(page, 0.1, 0.9))
+    page.select_option("#channel", label="Alpha")
+    shown = cells(page)[:, :, 0]
+    assert sorted(map(tuple, np.argwhere(shown == shown.max()))) == [(32, 32), (57, 6)]
+    assert len(np.unique(shown)) == 2
+
+
+def test_three_brush_sizes(visit):
+    page = visit("tool=draw&" + STILL)
+    counts = []
+    for size in ("small", "medium", "large"):
+        page.locator(f"input[value={size}] + span").click()
+        page.click("#reset")
+        page.mouse.click(*at(page, 0.5, 0.5))
+        counts.append(int(green(page).sum()))
+    assert counts[0] >= 9 and counts[1] > 3 * counts[0] and counts[2] > 3 * counts[1]
+
+
+def test_touch_with_two_fingers(visit):
+    page = visit("tool=draw&brush=small&" + STILL, **PHONE)
+    page.touchscreen.tap(*at(page, 0.5, 0.5))
+    assert green(page)[32, 32]
+    session = page.context.new_cdp_session(page)
+    fingers = [dict(zip("xy", at(page, x, 0.25), strict=True)) for x in (0.25, 0.75)]
+    session.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": fingers})
+    moved = [dict(zip("xy", at(page, x, 0.1), strict=True)) for x in (0.25, 0.75)]
+    session.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": moved})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    drawn = green(page)
+    assert drawn[7:16, 16].all() and drawn[7:16, 48].all() and not drawn[16, 20:44].any()
+
+
+def test_the_other_end_of_a_pen_erases(visit):
+    page = visit("tool=draw&" + STILL)
+    page.mouse.click(*at(page, 0.5, 0.5))
+    assert green(page).any()
+    page.evaluate(
+        """([x, y]) => {
+            const canvas = document.querySelector('#dish');
+            canvas.setPointerCapture = () => {};  // the browser knows of no such pen
+            const eraser = { pointerId: 9, pointerType: 'pen', button: 5, buttons: 32 };
+            canvas.dispatchEvent(new PointerEvent('pointerdown', { ...eraser, clientX: x, clientY: y }));
+        }""",
+        list(at(page, 0.5, 0.5)),
+    )
+    assert not green(page).any()
+
+
+def test_the_grid_the_channels_and_the_fire_seed(visit):
+    page = visit(STILL)
+    offered = page.locator("#size option").all_text_contents()
+    assert offered[0] == "As trained, 64" and (offered[1], offered[-1]) == ("64 × 64", "512 × 512")
+    page.select_option("#size", "128")
+    assert cells(page).shape == (128, 128, 3)
+    assert page.locator("#channel option").all_text_contents()[-1] == "Hidden 12"
+    page.select_option("#channel", label="Hidden 12")
+    shown = cells(page)[:, :, 0]
+    assert shown[64, 64] > 200 and (shown == shown[64, 64]).sum() == 1
+
+    def grown(seed):
+        page.fill("#seed", str(seed))
+        page.keyboard.press("Tab")
+        for _ in range(3):
+            page.click("#single")
+        return cells(page)
+
+    first, second, again = grown(1), grown(2), grown(1)
+    assert (first == again).all() and (first != second).any()
+    page.fill("#seed", "-4")
+    page.keyboard.press("Tab")
+    assert page.input_value("#seed") == "0"
+
+
+def test_every_key_does_what_the_list_says(visit):
+    page = visit(STILL)
+    choosers, checked = [], {}
+    page.on("filechooser", lambda chooser: choosers.append(chooser))  # from here on, or it comes too late
+
+    def press(key, expression, wanted):
+        page.keyboard.press(key)
+        wait(page, f"({expression}) === {json.dumps(wanted)}")
+        checked[key.lower()] = True
+
+    tool, brush = (
+        f"document.querySelector('input[name={name}]:checked').value" for name in ("tool", "brush")
+    )
+    name, play = (f"document.querySelector('#{part}').textContent" for part in ("name", "play"))
+    press(" ", play, "Pause")
+    press(" ", play, "Play")
+    press("r", "document.querySelector('#step').textContent", "0")
+    press(".", "document.querySelector('#step').textContent", "1")
+    press("n", name, "butterfly")
+    press("b", name, "circle")
+    press("b", name, EVIL)
+    press("n", name, "circle")
+    press("d", tool, "draw")
+    press("s", tool, "seed")
+    press("e", tool, "erase")
+    for key, size in (("1", "small"), ("2", "medium"), ("3", "large")):
+        press(key, brush, size)
+    speed = "document.querySelector('#speed').value"
+    press("+", speed, "1.65")
+    press("=", speed, "1.8")
+    press("-", speed, "1.65")
+    press("]", "document.querySelector('#size').value", "64")
+    press("[", "document.querySelector('#size').value", "")
+    press("c", "document.querySelector('#channel').value", "0")
+    press("x", "document.querySelector('#channel').value", "")
+    theme = "document.documentElement.dataset.theme"
+    press("t", theme, "dark")
+    press("t", theme, "light")
+    press("l", "document.querySelector('#message').textContent", "The link is copied.")
+    for key in ("h", "?"):
+        press(key, "document.querySelector('#help').open", True)
+        page.keyboard.press("d")  # not while the list is open
+        page.keyboard.press("Escape")
+        assert page.locator("input[name=tool]:checked").get_attribute("value") == "erase"
+    page.keyboard.press("o")
+    end = time.monotonic() + 60
+    while not choosers:
+        assert time.monotonic() < end, "no file was asked for"
+        page.wait_for_timeout(20)
+    with page.expect_download():
+        page.keyboard.press("p")
+    page.keyboard.press("v")
+    wait(page, "document.querySelector('#record').textContent.startsWith('Stop')")
+    with page.expect_download():
+        page.keyboard.press("v")
+    page.keyboard.press("g")
+    wait(page, "document.querySelector('#message').textContent.startsWith('The same as in PyTorch')")
+    listed = {key.lower() for key in page.locator("#key-list kbd").all_text_contents()}
+    assert listed - {"space", "arrows", "enter"} == set(checked) - {" "} | set("opvg")
+
+
+def test_the_dish_can_be_drawn_on_by_keyboard(visit):
+    page = visit("tool=draw&brush=small&" + STILL)
+    page.focus("#dish")
+    page.keyboard.press("ArrowLeft")
+    for _ in range(8):
+        page.keyboard.press("Shift+ArrowUp")  # a cell at a time
+    page.keyboard.press("Enter")
+    rows, columns = np.nonzero(green(page))
+    assert (rows.mean(), columns.mean()) == (pytest.approx(23.5, abs=0.6), pytest.approx(30.5, abs=0.6))
+
+
+def test_keys_are_left_alone_where_somebody_types(visit):
+    page = visit(STILL)
+    page.focus("#seed")
+    page.keyboard.type("e1")
+    page.keyboard.press("d")
+    assert page.locator("input[name=tool]:checked").get_attribute("value") == "erase"
+    page.locator("#keys").click()
+    page.get_by_text("Single keys are shortcuts").click()
+    page.get_by_role("button", name="Close").click()
+    page.keyboard.press("d")
+    assert page.locator("input[name=tool]:checked").get_attribute("value") == "erase"
+
+
+def test_a_link_carries_the_view(visit):
+    page = visit(STILL)
+    page.locator("#picker label").nth(1).click()
+    wait(page, "document.querySelector('#name').textContent === 'butterfly'")
+    page.select_option("#size", "96")
+    page.fill("#seed", "4294967295")
+    page.select_option("#channel", label="Hidden 3")
+    choose(page, "Draw")
+    page.locator("input[value=large] + span").click()
+    page.locator("#speed").evaluate(
+        "(slider) => { slider.value = 2; slider.dispatchEvent(new Event('input')); }"
+    )
+    page.click("#link")
+    wait(page, "document.querySelector('#message').textContent === 'The link is copied.'")
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert link == page.url  # the address is always the link
+    other = visit(link.split("#")[1])
+    assert text(other, "name") == "butterfly" and cells(other).shape == (96, 96, 3)
+    for part, value in (
+        ("seed", "4294967295"),
+        ("size", "96"),
+        ("channel", "6"),
+        ("speed", "2"),
+        ("ink", "#00ff00"),
+    ):
+        assert other.input_value(f"#{part}") == value
+    assert text(other, "speed-said") == "100 steps/s" and text(other, "play") == "Play"
+    for name, value in (("tool", "draw"), ("brush", "large")):
+        assert other.locator(f"input[name={name}]:checked").get_attribute("value") == value
+    assert other.url == link
+
+
+def test_a_link_that_asks_for_nonsense_is_not_followed_blindly(visit):
+    page = visit("model=butterfly&size=100000&seed=-1&speed=0&channel=1e1&tool=axe&other=1&play=no")
+    assert text(page, "error") == "The link has no valid size, seed, speed, channel, tool."
+    assert text(page, "name") == "butterfly" and cells(page).shape == (72, 72, 3)
+    page = visit(f"model={EVIL}&play=no")
+    assert text(page, "error") == f"The link asks for {EVIL}, which is not here."
+    assert text(page, "name") == "circle" and page.evaluate("window.hacked") is None
+    # The address may also change while the page is open.
+    page.evaluate("location.hash = 'model=butterfly&size=64&play=no'")
+    wait(page, "document.querySelector('#name').textContent === 'butterfly'")
+    assert cells(page).shape == (64, 64, 3) and text(page, "error") == ""
+
+
+def test_the_picture_is_what_the_dish_shows(visit):
+    page = visit("tool=draw&" + STILL)
+    page.mouse.click(*at(page, 0.3, 0.6))
+    shown = cells(page)
+    with page.expect_download() as saved:
+        page.click("#picture")
+    assert saved.value.suggested_filename == "circle-0.png"
+    picture = Image.open(saved.value.path())
+    assert picture.format == "PNG" and picture.size == (512, 512)
+    assert (np.asarray(picture.convert("RGB")) == shown.repeat(8, axis=0).repeat(8, axis=1)).all()
+
+
+@pytest.mark.parametrize(("speed", "rate", "every"), [(120, 30, 4), (10, 10, 1)])
+def test_a_recording_has_a_fixed_rate(visit, speed, rate, every):
+    page = visit(f"speed={speed}&{STILL}")
+    page.click("#record")
+    wait_for_step(page, 6 * every)
+    page.click("#play")
+    with page.expect_download() as saved:
+        page.click("#record")
+    assert saved.value.suggested_filename == "circle.webm"
+    with av.open(str(saved.value.path())) as video:
+        stream = video.streams.video[0]
+        assert stream.codec_context.name in ("vp8", "vp9") and (stream.width, stream.height) == (512, 512)
+        frames = list(video.decode(stream))
+        assert video.duration == pytest.approx(len(frames) / rate * 1e6, abs=2000)
+    # Every frame is as many steps after the one before, and as long, whatever the machine did meanwhile.
+    assert len(frames) == 1 + step(page) // every
+    assert [frame.time for frame in frames] == pytest.approx(
+        [n / rate for n in range(len(frames))], abs=0.001
+    )
+    last = frames[-1].to_ndarray(format="rgb24").astype(int)
+    assert np.abs(last - cells(page).repeat(8, axis=0).repeat(8, axis=1)).mean() < 6
+
+
+def drop(page, *files):
+    """Drop files, as (name, content), on the page."""
+    page.evaluate(
+        """(files) => {
+            const data = new DataTransfer();
+            for (const [name, content] of files)
+                data.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], name));
+            for (const type of ['dragover', 'drop'])
+                document.body.dispatchEvent(
+                    new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true }));
+        }""",
+        [[name, base64.b64encode(content).decode()] for name, content in files],
+    )
+
+
+def test_a_model_that_is_dropped_runs(visit):
+    page = visit("play=no&speed=1000")
+    drop(page, ("lizard.safetensors", modelfile.to_bytes(read_distill("tests/data/distill/ex1_lizard.json"))))
+    wait(page, "document.querySelector('#name').textContent === 'lizard'")
+    assert text(page, "heals").startswith("Trained to grow, not to last")
+    assert page.locator("#verify").is_disabled()  # a file brings no golden values
+    page.click("#play")
+    wait_for_step(page, 100)
+    shown = cells(page).astype(int)
+    assert (shown[:, :, 1] - shown[:, :, 0] > 60).sum() > 200  # it is green
+    wait(page, "document.querySelectorAll('#picker img')[3].src.startsWith('data:image/png')")
+    assert "model=" not in page.url
+    page.click("#link")
+    assert "only on this device" in text(page, "message")
+
+
+def test_a_file_that_is_no_model_is_one_line_and_loses_nothing(visit, random_automaton):
+    page = visit(STILL)
+    good = modelfile.to_bytes(read_distill("tests/data/distill/ex1_lizard.json"))
+    for name, content, said in (
+        ("cat.png", b"\x89PNG\r\n\x1a\n" + bytes(64), "cat.png: not a model file: no safetensors header"),
+        ("empty.safetensors", b"", "empty.safetensors is not a model: it is empty, or a folder"),
+        ("cut.safetensors", good[:-4], "cut.safetensors: not a model file: "),
+        (f"{EVIL}.safetensors", b"{}", f"{EVIL}.safetensors: not a model file: too short"),
+    ):
+        drop(page, (name, content))
+        wait(page, "(said) => document.querySelector('#error').textContent.startsWith(said)", said)
+    assert text(page, "name") == "circle" and page.locator("#picker label").count() == 3
+    page.click("#single")
+    wait_for_step(page, 1)
+    # A good one among bad ones is taken, by the button too.
+    page.set_input_files(
+        "#file",
+        [
+            {"name": "cut.safetensors", "mimeType": "", "buffer": good[:-4]},
+            {"name": "circle.safetensors", "mimeType": "", "buffer": good},
+        ],
+    )
+    wait(page, "document.querySelector('#name').textContent === 'lizard'")
+    assert text(page, "error").startswith("cut.safetensors: not a model file")
+    assert page.locator("input[name=model]:checked").get_attribute("value") == "circle-2"
+    page.evaluate(
+        """() => document.body.dispatchEvent(new DragEvent('drop',
+            { dataTransfer: new DataTransfer(), bubbles: true, cancelable: true }))"""
+    )
+    assert text(page, "error").startswith("What was dropped is no file")
+    assert page.evaluate("window.hacked") is None
+
+
+KEEP_CONTEXTS = """
+window.contexts = [];
+for (const kind of [HTMLCanvasElement, OffscreenCanvas]) {
+  const get = kind.prototype.getContext;
+  kind.prototype.getContext = function (name, ...rest) {
+    const context = get.call(this, name, ...rest);
+    if (name === 'webgl2' && context) window.contexts.push(context);
+    return context;
+  };
+}
+"""
+
+
+def test_lost_graphics_come_back(visit):
+    page = visit(f"engine=webgl&size=32&{STILL}", script=KEEP_CONTEXTS)
+    assert text(page, "engine").startswith("WebGL2")
+    for number in (1, 2):
+        page.click("#single")
+        wait_for_step(page, number)
+    page.evaluate(
+        "window.lose = contexts.find((gl) => !gl.isContextLost()).getExtension('WEBGL_lose_context')"
+    )
+    page.evaluate("window.lose.loseContext()")
+    wait(page, "document.querySelector('#error').textContent.startsWith('The graphics were lost')")
+    page.evaluate("window.lose.restoreContext()")
+    wait(page, "document.querySelector('#message').textContent === 'The graphics are back.'")
+    assert text(page, "error") == ""
+    before = step(page)
+    page.click("#single")
+    wait_for_step(page, before + 1)
+    assert cells(page).any()
+
+
+def test_without_webgl_and_webassembly_the_page_says_so(visit):
+    nothing = """
+        for (const kind of [HTMLCanvasElement, OffscreenCanvas]) {
+            const get = kind.prototype.getContext;
+            kind.prototype.getContext = function (name, ...rest) {
+                return name === 'webgl2' ? null : get.call(this, name, ...rest);
+            };
+        }
+        delete window.WebAssembly;
+    """
+    page = visit(script=nothing)
+    wait(page, "document.querySelector('#error').textContent")
+    said = text(page, "error")
+    assert "WebGL2" in said and "WebAssembly" in said and "\n" not in said
+    for button in ("play", "single", "reset", "picture", "record", "verify"):
+        assert page.locator(f"#{button}").is_disabled()
+    page.keyboard.press("p")  # nothing to act on, and nothing breaks
+
+
+def test_less_motion_is_respected(visit):
+    page = visit("model=butterfly", reduced_motion="reduce")
+    assert text(page, "play") == "Play"
+    assert text(page, "message").startswith("Paused, because your system asks for less motion.")
+    wait_for_step(page, 100)  # grown, without the growing
+    assert step(page) == 100
+    assert (cells(page)[36] != cells(page)[0, 0]).any()
+    page.click("#play")
+    wait_for_step(page, 102)
+
+
+def test_on_a_phone_the_dish_fills_the_width_and_the_controls_lie_below(visit):
+    page = visit(STILL, **PHONE)
+    dish = page.locator("#dish").bounding_box()
+    assert (dish["x"], dish["width"], dish["height"]) == (0, 390, 390)
+    controls = page.locator("#controls").bounding_box()
+    assert controls["y"] > dish["y"] + dish["height"] and controls["y"] + controls["height"] == 844
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    for part in ("play", "single", "reset"):
+        assert page.locator(f"#{part}").bounding_box()["height"] >= 44  # a fingertip
+    page.tap("#play")
+    wait_for_step(page, 2)
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_axe_finds_nothing_serious(visit, scheme):
+    for options in ({}, PHONE):
+        page = visit("model=butterfly&tool=draw&play=no", color_scheme=scheme, **options)
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (int(re.search(r"\d+", background)[0]) < 64) == (scheme == "dark")
+        looks = [
+            "",
+            "document.querySelector('#error').textContent = 'What went wrong.'",
+            "document.querySelector('#help').showModal()",
+        ]
+        for look in looks if not options else looks[:1]:
+            page.evaluate(look or "1")
+            found = Axe().run(page).response["violations"]
+            assert not [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")], found
+
+
+def test_verify_reports_the_largest_difference(visit):
+    page = visit(STILL)
+    page.click("#verify")
+    wait(page, "document.querySelector('#message').textContent.startsWith('The same')")
+    largest = float(re.search(r"is (\d\.\de[-+]\d+)", text(page, "message"))[1])
+    assert largest < 1e-4
+    assert page.locator("#verify").is_enabled()
+
+
+def test_a_run_is_followed_without_losing_the_state(visit, tmp_path):
+    spec = Spec(channels=6, hidden=16, layers=2, perception="sobel")
+    phase = Phase(res=32, epochs=40, batch=2, steps=(4, 8))
+    recipe = Recipe(target="dot", name="dot", spec=spec, phases=(phase,))
+    run = Run.create(tmp_path, "dot", recipe, room=0)
+
+    def save(epoch, colour):
+        automaton = Automaton(spec)
+        for values in automaton.parameters():
+            values.data.zero_()
+        automaton.rule.biases[-1].data[:3] = torch.tensor(
+            colour
+        )  # every cell that fires takes on this colour
+        run.rows = [(number + 1, 0.125) + (0.0,) * 6 for number in range(epoch)]
+        tensors = {f"weights.{name}": value.detach() for name, value in automaton.named_parameters()}
+        run.write_checkpoint(tensors, epoch, 1.5)
+
+    server = serve([run.folder])
+    try:
+        page = visit("tool=draw&" + STILL, url=server.url)
+        wait(page, "document.querySelector('#facts').textContent.includes('waiting for the first')")
+        page.mouse.click(*at(page, 0.5, 0.5))
+        assert green(page)[16, 16]
+        page.click("#single")
+        save(3, (1.0, 0.0, 0.0))
+        wait(page, "document.querySelector('#facts').textContent.includes('Epoch3 of 40')")
+        assert "Loss now0.125" in text(page, "facts")
+        assert step(page) == 1 and green(page)[16, 16]  # the state goes on
+        page.click("#single")
+        wait_for_step(page, 2)
+        red = cells(page)[:, :, 0] == 255
+        assert 0.3 < red.mean() < 0.7  # with the new weights: the half that fired
+        save(4, (0.0, 0.0, 1.0))
+        wait(page, "document.querySelector('#facts').textContent.includes('Epoch4 of 40')")
+        page.click("#single")
+        wait_for_step(page, 3)
+        assert (cells(page)[:, :, 2] == 255).any()
+    finally:
+        server.shutdown()
+        server.server_close()
+        run.close()

@@ -1,0 +1,237 @@
+// One automaton that lives on a canvas.
+
+import { Gpu, probeGpu } from "./gpu.js";
+import { seedState } from "./spec.js";
+import { Wasm } from "./wasm.js";
+
+const KEEP_EVERY = 256; // steps after which the state is copied, in case the GPU is lost
+let probed = null;
+
+/**
+ * Open a dish: an automaton at its first step, its seed on an empty grid.
+ *
+ * The picture goes to the canvas by its 2D context, so the canvas can be of any size (cells are drawn without
+ * smoothing), be saved as PNG or recorded at any time, and outlives a GPU that is lost.
+ *
+ * @param {HTMLCanvasElement} canvas
+ * @param {object} model from `parseModel`
+ * @param {object} options
+ * @param {number} options.width of the grid, in cells; the model's own size if left out
+ * @param {number} options.height the same as the width if left out
+ * @param {number} options.seed decides which cells fire, 0..2³²−1
+ * @param {string} options.engine `webgl`, `wasm`, or `auto`: WebGL2 on a real GPU, else WebAssembly
+ * @returns {Promise<Dish>}
+ * @throws {Error} one line: what cannot be had here, or is out of range
+ */
+export async function openDish(canvas, model, { width = model.res, height = width, seed = 0, engine = "auto" } = {}) {
+  if (!["auto", "webgl", "wasm"].includes(engine)) {
+    throw new Error(`engine must be one of auto, webgl, wasm, got ${JSON.stringify(engine)}`);
+  }
+  checkSize(width, height);
+  checkSeed(seed);
+  return new Dish(canvas, model, seed, await chooseEngine(engine, model, width, height));
+}
+
+async function chooseEngine(engine, model, width, height) {
+  if (engine === "webgl") return new Gpu(model, width, height);
+  if (engine === "wasm") return Wasm.open(model, width, height);
+  probed ??= probeGpu();
+  let obstacle = probed.reason ?? "";
+  if (!obstacle && !probed.software) {
+    try {
+      return new Gpu(model, width, height);
+    } catch (error) {
+      obstacle = error.message;
+    }
+  }
+  try {
+    return await Wasm.open(model, width, height);
+  } catch (error) {
+    if (obstacle) throw new Error(`${obstacle}; and ${error.message}`);
+    return new Gpu(model, width, height); // slow, but it runs
+  }
+}
+
+export class Dish {
+  /** Called when the GPU's context is lost, and when it is back with the state of at most 256 steps before. */
+  onlost = null;
+  onrestored = null;
+
+  #engine;
+  #context;
+  #kept; // { state, stepNumber }: what is restored after a loss
+  #lost = false;
+
+  /** Use `openDish`. */
+  constructor(canvas, model, seed, engine) {
+    this.canvas = canvas;
+    this.#context = canvas.getContext("2d", { alpha: false });
+    if (!this.#context) throw new Error("the canvas has a context of another kind: give a new one");
+    this.#engine = engine;
+    this.model = model;
+    this.seed = seed;
+    this.stepNumber = 0;
+    engine.image.addEventListener("webglcontextlost", this.#onLost);
+    engine.image.addEventListener("webglcontextrestored", this.#onRestored);
+    this.reset();
+  }
+
+  /** `webgl` or `wasm`. */
+  get engine() {
+    return this.#engine.name;
+  }
+
+  /** Such as `WebGL2, 32-bit float state`. */
+  describe() {
+    return this.#engine.describe();
+  }
+
+  get spec() {
+    return this.model.spec;
+  }
+
+  get width() {
+    return this.#engine.width;
+  }
+
+  get height() {
+    return this.#engine.height;
+  }
+
+  /** The WebGL2 context, or null where the processor computes. */
+  get gl() {
+    return this.#engine.gl ?? null;
+  }
+
+  /** Take steps; none while the GPU is lost. */
+  step(count = 1) {
+    for (let i = 0; i < count && !this.#gone(); i++) {
+      this.#engine.step(this.seed, this.stepNumber >>> 0);
+      this.stepNumber++;
+      if (this.gl && this.stepNumber % KEEP_EVERY === 0) this.#engine.beginCopy(this.stepNumber);
+    }
+    const copied = this.gl && !this.#gone() ? this.#engine.endCopy() : null;
+    if (copied) this.#kept = { state: copied.state, stepNumber: copied.note };
+  }
+
+  /**
+   * Draw the state onto the canvas, as large as the canvas is.
+   * @param {object} options
+   * @param {?number} options.channel shown in greys (0 is mid-grey), or null for the colours
+   * @param {number[]} options.background RGB in 0..1, under the colours of models with a living mask
+   */
+  draw({ channel = null, background = [1, 1, 1] } = {}) {
+    if (this.#gone()) return; // the canvas shows what it showed
+    this.#engine.look({ channel, background });
+    this.#context.imageSmoothingEnabled = false;
+    this.#context.drawImage(this.#engine.image, 0, 0, this.canvas.width, this.canvas.height);
+  }
+
+  /** Begin again from the seed. */
+  reset({ seed = this.seed } = {}) {
+    checkSeed(seed);
+    this.seed = seed;
+    this.#begin(seedState(this.spec, this.height, this.width), 0);
+  }
+
+  /** Begin again from the seed on a grid of another size. */
+  resize(width, height = width) {
+    checkSize(width, height);
+    if (!this.#gone()) this.#engine.resize(width, height);
+    else Object.assign(this.#engine, { width, height });
+    this.reset();
+  }
+
+  /** Take another model: the state goes on living if the channels agree, else growth begins again. */
+  load(model) {
+    const agree = model.spec.channels === this.spec.channels;
+    if (!this.#gone()) this.#engine.load(model);
+    this.model = model;
+    if (!agree) this.reset();
+  }
+
+  /** Empty the cells around a point, all in cells from the top left corner. */
+  erase(x, y, radius) {
+    this.#disc(x, y, radius, Array(this.spec.groups).fill([0, 0, 0, 0]));
+  }
+
+  /** Put a seed into the cell at a point. */
+  plant(x, y) {
+    const lanes = (group) => [0, 1, 2, 3].map((lane) => (4 * group + lane < this.spec.channels ? 1 : 0));
+    const values = Array.from({ length: this.spec.groups }, (_, group) => (group ? lanes(group) : [0, 0, 0, 1]));
+    this.#disc(Math.floor(x) + 0.5, Math.floor(y) + 0.5, 0.25, values);
+  }
+
+  /** Colour the cells around a point, opaque; what is hidden in them stays. */
+  paint(x, y, radius, [red, green, blue]) {
+    this.#disc(x, y, radius, [[red, green, blue, 1]]);
+  }
+
+  #disc(x, y, radius, values) {
+    if (!this.#gone()) this.#engine.disc(x, y, radius, values);
+  }
+
+  /** The state, float32 `[channel, height, width]`. */
+  read() {
+    return this.#gone() ? this.#kept.state.slice() : this.#engine.read();
+  }
+
+  /**
+   * Set the state.
+   * @param {Float32Array} state `[channel, height, width]`
+   * @param {object} options
+   * @param {number} options.stepNumber which step comes next
+   */
+  write(state, { stepNumber = this.stepNumber } = {}) {
+    const length = this.spec.channels * this.height * this.width;
+    if (state.length !== length) throw new Error(`a state must have ${length} values, got ${state.length}`);
+    this.#begin(Float32Array.from(state), stepNumber);
+  }
+
+  #begin(state, stepNumber) {
+    this.stepNumber = stepNumber;
+    this.#kept = { state, stepNumber };
+    if (this.#gone()) return;
+    if (this.gl) this.#engine.dropCopy(); // of what was before
+    this.#engine.write(state);
+  }
+
+  #gone() {
+    return this.#lost || (this.gl?.isContextLost() ?? false);
+  }
+
+  #onLost = (event) => {
+    event.preventDefault(); // without this it would never come back
+    this.#lost = true;
+    this.onlost?.();
+  };
+
+  #onRestored = () => {
+    this.#engine.rebuild(this.model, this.width, this.height);
+    this.#lost = false;
+    this.#begin(this.#kept.state, this.#kept.stepNumber);
+    this.onrestored?.();
+  };
+
+  /** Give back what the dish holds; it cannot be used again. */
+  close() {
+    this.#lost = true;
+    this.#engine.image.removeEventListener("webglcontextlost", this.#onLost);
+    this.#engine.image.removeEventListener("webglcontextrestored", this.#onRestored);
+    this.#engine.close();
+  }
+}
+
+function checkSize(width, height) {
+  for (const side of [width, height]) {
+    if (!Number.isInteger(side) || side < 1 || side > 4096) {
+      throw new Error(`the grid's sides must be whole numbers in 1..4096, got ${width} × ${height}`);
+    }
+  }
+}
+
+function checkSeed(seed) {
+  if (!Number.isInteger(seed) || seed < 0 || seed > 4294967295) {
+    throw new Error(`seed must be in 0..4294967295, got ${seed}`);
+  }
+}

@@ -1,0 +1,381 @@
+// The step on the GPU: state in one float texture array of ceil(channels / 4) RGBA layers, double-buffered; one fused
+// pass a step (more than 16 channels take one for every four layers), and a second one only for the living mask.
+
+import { TARGETS, lifeShader, stepShader } from "./shader.js";
+import { fromLayers, packWeights, toLayers } from "./pack.js";
+
+const COVER = `#version 300 es
+// One triangle that covers the screen.
+void main() {
+    gl_Position = vec4(4.0 * float(gl_VertexID & 1) - 1.0, 2.0 * float(gl_VertexID & 2) - 1.0, 0.0, 1.0);
+}
+`;
+
+const DISC = `#version 300 es
+precision highp float;
+uniform vec3 disc;    // centre and radius, in cells
+uniform vec4 value;   // of four channels
+out vec4 next;
+void main() {
+    if (distance(gl_FragCoord.xy, disc.xy) > disc.z) discard;
+    next = value;
+}
+`;
+
+const LOOK = `#version 300 es
+precision highp float;
+precision highp int;
+precision highp sampler2DArray;
+uniform sampler2DArray state;
+uniform vec3 background;   // under colours that are premultiplied by alpha
+uniform int channel;       // shown in greys; -1 for the colours
+uniform bool premultiplied;
+out vec4 colour;
+void main() {
+    ivec2 size = textureSize(state, 0).xy;
+    ivec2 at = ivec2(int(gl_FragCoord.x), size.y - 1 - int(gl_FragCoord.y));   // row 0 is the top
+    vec4 cell = texelFetch(state, ivec3(at, max(channel, 0) / 4), 0);
+    vec3 rgb = cell.rgb;
+    if (channel >= 0) rgb = vec3(0.5 + 0.5 * cell[channel % 4]);
+    else if (premultiplied) rgb += (1.0 - clamp(cell.a, 0.0, 1.0)) * background;
+    colour = vec4(clamp(rgb, 0.0, 1.0), 1.0);
+}
+`;
+
+/** What WebGL2 offers here: `{ reason }` why it cannot be used, or `{ software }`: whether the processor draws. */
+export function probeGpu() {
+  const gl = document.createElement("canvas").getContext("webgl2");
+  if (!gl) return { reason: "this browser has no WebGL2" };
+  try {
+    if (!stateFormat(gl)) return { reason: "this GPU cannot draw to float textures" };
+    const info = gl.getExtension("WEBGL_debug_renderer_info");
+    const renderer = String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
+    return { renderer, software: /swiftshader|llvmpipe|softpipe|software|basic render/i.test(renderer) };
+  } finally {
+    gl.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+}
+
+/** The best float format that can be drawn to: RGBA32F, else RGBA16F, else null. */
+function stateFormat(gl) {
+  gl.getExtension("EXT_color_buffer_float");
+  gl.getExtension("EXT_color_buffer_half_float");
+  for (const format of [gl.RGBA32F, gl.RGBA16F]) {
+    const texture = gl.createTexture();
+    gl.bindTexture(gl.TEXTURE_2D_ARRAY, texture);
+    gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, format, 4, 4, 2);
+    const framebuffer = gl.createFramebuffer();
+    gl.bindFramebuffer(gl.FRAMEBUFFER, framebuffer);
+    for (const layer of [0, 1]) {
+      gl.framebufferTextureLayer(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0 + layer, texture, 0, layer);
+    }
+    const complete = gl.checkFramebufferStatus(gl.FRAMEBUFFER) === gl.FRAMEBUFFER_COMPLETE;
+    gl.deleteFramebuffer(framebuffer);
+    gl.deleteTexture(texture);
+    if (complete) return format;
+  }
+  return null;
+}
+
+export class Gpu {
+  /**
+   * @param {object} model from `parseModel`
+   * @param {number} width of the grid, in cells
+   * @param {number} height of the grid, in cells
+   * @throws {Error} one line: no WebGL2, no float targets, or the model or the grid is too large for this GPU
+   */
+  constructor(model, width, height) {
+    this.name = "webgl";
+    this.image = document.createElement("canvas"); // what `look` draws, a pixel a cell
+    this.gl = this.image.getContext("webgl2", {
+      alpha: false, antialias: false, depth: false, stencil: false, powerPreference: "high-performance",
+    });
+    if (!this.gl) throw new Error("this browser has no WebGL2");
+    try {
+      this.#build(model, width, height);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  describe() {
+    return `WebGL2, ${this.format === this.gl.RGBA32F ? "32" : "16"}-bit float state`;
+  }
+
+  #build(model, width, height) {
+    const { gl } = this;
+    this.format = stateFormat(gl);
+    if (!this.format) throw new Error("this GPU cannot draw to float textures");
+    this.single = gl.createFramebuffer();
+    this.discProgram = this.#program(DISC);
+    this.lookProgram = this.#program(LOOK);
+    this.#setModel(model);
+    this.#setSize(width, height);
+  }
+
+  /** Make everything again after the context came back. */
+  rebuild(model, width, height) {
+    this.buffers = this.pending = null;
+    this.stepProgram = this.lifeProgram = this.weights = null;
+    this.#build(model, width, height);
+  }
+
+  /** Take another model; the state stays if it has as many channels. */
+  load(model) {
+    const groups = this.spec.groups;
+    const living = this.spec.living;
+    this.#setModel(model);
+    if (groups !== this.spec.groups || living !== this.spec.living) {
+      const kept = groups === this.spec.groups ? this.#readLayers() : null;
+      this.#setSize(this.width, this.height);
+      if (kept) this.#writeLayers(kept);
+    }
+  }
+
+  #setModel(model) {
+    const { gl } = this;
+    const packed = packWeights(model);
+    this.#fits("weights", packed.width, packed.height, gl.MAX_TEXTURE_SIZE);
+    const stepProgram = this.#program(stepShader(model.spec));
+    const lifeProgram = model.spec.living ? this.#program(lifeShader(model.spec)) : null;
+    for (const program of [this.stepProgram, this.lifeProgram]) if (program) gl.deleteProgram(program.handle);
+    if (this.weights) gl.deleteTexture(this.weights);
+    this.spec = model.spec;
+    this.stepProgram = stepProgram;
+    this.lifeProgram = lifeProgram;
+    this.weights = gl.createTexture();
+    gl.bindTexture(gl.TEXTURE_2D, this.weights);
+    gl.texStorage2D(gl.TEXTURE_2D, 1, gl.RGBA32F, packed.width, packed.height);
+    gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, packed.width, packed.height, gl.RGBA, gl.FLOAT, packed.data);
+    for (const name of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) {
+      gl.texParameteri(gl.TEXTURE_2D, name, gl.NEAREST);
+    }
+  }
+
+  resize(width, height) {
+    this.#setSize(width, height);
+  }
+
+  #setSize(width, height) {
+    const { gl } = this;
+    this.#fits("grid", width, height, gl.MAX_TEXTURE_SIZE);
+    this.#fits("state", this.spec.groups, 1, gl.MAX_ARRAY_TEXTURE_LAYERS);
+    for (const buffer of this.buffers ?? []) {
+      gl.deleteTexture(buffer.texture);
+      for (const pass of buffer.passes) gl.deleteFramebuffer(pass);
+    }
+    this.dropCopy();
+    this.width = this.image.width = width;
+    this.height = this.image.height = height;
+    // The living mask reads the state before the step and the one after it, so it writes to a third one.
+    this.buffers = Array.from({ length: this.spec.living ? 3 : 2 }, () => this.#buffer());
+    // A missing memory shows only here.
+    const error = gl.getError();
+    if (error !== gl.NO_ERROR && error !== gl.CONTEXT_LOST_WEBGL) {
+      throw new Error(`this GPU has no room for a grid of ${width} × ${height} cells`);
+    }
+  }
+
+  #fits(what, width, height, limit) {
+    const most = this.gl.getParameter(limit);
+    if (width > most || height > most) {
+      throw new Error(`the ${what} of ${width} × ${height} is too large for this GPU: it takes at most ${most}`);
+    }
+  }
+
+  #buffer() {
+    const { gl } = this;
+    const texture = gl.createTexture();
+    gl.bindTexture(gl.TEXTURE_2D_ARRAY, texture);
+    gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, this.format, this.width, this.height, this.spec.groups);
+    for (const name of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) {
+      gl.texParameteri(gl.TEXTURE_2D_ARRAY, name, gl.NEAREST);
+    }
+    const passes = [];
+    for (let first = 0; first < this.spec.groups; first += TARGETS) {
+      const framebuffer = gl.createFramebuffer();
+      gl.bindFramebuffer(gl.FRAMEBUFFER, framebuffer);
+      const targets = [];
+      for (let k = 0; k < TARGETS && first + k < this.spec.groups; k++) {
+        targets.push(gl.COLOR_ATTACHMENT0 + k);
+        gl.framebufferTextureLayer(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0 + k, texture, 0, first + k);
+      }
+      gl.drawBuffers(targets);
+      passes.push(framebuffer);
+    }
+    return { texture, passes };
+  }
+
+  #program(fragment) {
+    const { gl } = this;
+    const handle = gl.createProgram();
+    for (const [kind, source] of [[gl.VERTEX_SHADER, COVER], [gl.FRAGMENT_SHADER, fragment]]) {
+      const shader = gl.createShader(kind);
+      gl.shaderSource(shader, source);
+      gl.compileShader(shader);
+      gl.attachShader(handle, shader);
+      gl.deleteShader(shader);
+    }
+    gl.linkProgram(handle);
+    if (!gl.getProgramParameter(handle, gl.LINK_STATUS) && !gl.isContextLost()) {
+      const logs = gl.getAttachedShaders(handle).map((shader) => gl.getShaderInfoLog(shader));
+      const log = [...logs, gl.getProgramInfoLog(handle)].find((text) => text) ?? "";
+      throw new Error(`this GPU cannot run the model: ${log.replaceAll("\0", "").trim().split("\n")[0]}`);
+    }
+    const places = new Map();
+    const at = (name) => {
+      if (!places.has(name)) places.set(name, gl.getUniformLocation(handle, name));
+      return places.get(name);
+    };
+    return { handle, at };
+  }
+
+  /** Take one step. */
+  step(seed, stepNumber) {
+    const { gl } = this;
+    const [now, next, spare] = this.buffers;
+    const { handle, at } = this.stepProgram;
+    gl.viewport(0, 0, this.width, this.height);
+    gl.useProgram(handle);
+    gl.activeTexture(gl.TEXTURE1);
+    gl.bindTexture(gl.TEXTURE_2D, this.weights);
+    gl.activeTexture(gl.TEXTURE0);
+    gl.bindTexture(gl.TEXTURE_2D_ARRAY, now.texture);
+    gl.uniform1i(at("state"), 0);
+    gl.uniform1i(at("weights"), 1);
+    gl.uniform1ui(at("seed"), seed);
+    gl.uniform1ui(at("stepNumber"), stepNumber);
+    this.#pass(next, at);
+    if (!spare) {
+      this.buffers = [next, now];
+      return;
+    }
+    const life = this.lifeProgram;
+    gl.useProgram(life.handle);
+    gl.activeTexture(gl.TEXTURE1);
+    gl.bindTexture(gl.TEXTURE_2D_ARRAY, next.texture);
+    gl.activeTexture(gl.TEXTURE0);
+    gl.uniform1i(life.at("before"), 0);
+    gl.uniform1i(life.at("after"), 1);
+    this.#pass(spare, life.at);
+    gl.activeTexture(gl.TEXTURE1);
+    gl.bindTexture(gl.TEXTURE_2D_ARRAY, null);
+    gl.activeTexture(gl.TEXTURE0);
+    this.buffers = [spare, next, now];
+  }
+
+  #pass(target, at) {
+    const { gl } = this;
+    target.passes.forEach((framebuffer, index) => {
+      gl.bindFramebuffer(gl.FRAMEBUFFER, framebuffer);
+      if (target.passes.length > 1) gl.uniform1i(at("firstGroup"), index * TARGETS);
+      gl.drawArrays(gl.TRIANGLES, 0, 3);
+    });
+  }
+
+  /** Give all cells whose centre lies in a circle these values: four a layer, `null` for a layer that stays. */
+  disc(x, y, radius, values) {
+    const { gl } = this;
+    const { handle, at } = this.discProgram;
+    gl.viewport(0, 0, this.width, this.height);
+    gl.useProgram(handle);
+    gl.uniform3f(at("disc"), x, y, radius);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.single);
+    values.forEach((value, group) => {
+      if (!value) return;
+      gl.uniform4f(at("value"), ...value);
+      this.#attach(group);
+      gl.drawArrays(gl.TRIANGLES, 0, 3);
+    });
+  }
+
+  /** Draw the state onto `image`. */
+  look({ channel, background }) {
+    const { gl } = this;
+    const { handle, at } = this.lookProgram;
+    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    gl.viewport(0, 0, this.width, this.height);
+    gl.useProgram(handle);
+    gl.bindTexture(gl.TEXTURE_2D_ARRAY, this.buffers[0].texture);
+    gl.uniform1i(at("state"), 0);
+    gl.uniform1i(at("channel"), channel ?? -1);
+    gl.uniform1i(at("premultiplied"), this.spec.living ? 1 : 0);
+    gl.uniform3f(at("background"), ...background);
+    gl.drawArrays(gl.TRIANGLES, 0, 3);
+  }
+
+  #attach(group) {
+    const { gl } = this;
+    gl.framebufferTextureLayer(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0, this.buffers[0].texture, 0, group);
+  }
+
+  read() {
+    return fromLayers(this.spec, this.#readLayers(), this.width, this.height);
+  }
+
+  write(state) {
+    this.#writeLayers(toLayers(this.spec, state, this.width, this.height));
+  }
+
+  #readLayers() {
+    const { gl } = this;
+    const size = 4 * this.width * this.height;
+    const layers = new Float32Array(this.spec.groups * size);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.single);
+    for (let group = 0; group < this.spec.groups; group++) {
+      this.#attach(group);
+      gl.readPixels(0, 0, this.width, this.height, gl.RGBA, gl.FLOAT, layers, group * size);
+    }
+    return layers;
+  }
+
+  #writeLayers(layers) {
+    const { gl } = this;
+    gl.bindTexture(gl.TEXTURE_2D_ARRAY, this.buffers[0].texture);
+    gl.texSubImage3D(
+      gl.TEXTURE_2D_ARRAY, 0, 0, 0, 0, this.width, this.height, this.spec.groups, gl.RGBA, gl.FLOAT, layers,
+    );
+  }
+
+  /** Begin to copy the state to the processor's memory, without waiting for it. */
+  beginCopy(note) {
+    const { gl } = this;
+    if (this.pending) return;
+    const size = 16 * this.width * this.height;
+    const buffer = gl.createBuffer();
+    gl.bindBuffer(gl.PIXEL_PACK_BUFFER, buffer);
+    gl.bufferData(gl.PIXEL_PACK_BUFFER, this.spec.groups * size, gl.STREAM_READ);
+    gl.bindFramebuffer(gl.FRAMEBUFFER, this.single);
+    for (let group = 0; group < this.spec.groups; group++) {
+      this.#attach(group);
+      gl.readPixels(0, 0, this.width, this.height, gl.RGBA, gl.FLOAT, group * size);
+    }
+    gl.bindBuffer(gl.PIXEL_PACK_BUFFER, null);
+    this.pending = { buffer, note, sync: gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0) };
+  }
+
+  /** What `beginCopy` asked for, once it is there: `{ note, state }`, else null. */
+  endCopy() {
+    const { gl, pending } = this;
+    if (!pending || gl.getSyncParameter(pending.sync, gl.SYNC_STATUS) !== gl.SIGNALED) return null;
+    const layers = new Float32Array(this.spec.groups * 4 * this.width * this.height);
+    gl.bindBuffer(gl.PIXEL_PACK_BUFFER, pending.buffer);
+    gl.getBufferSubData(gl.PIXEL_PACK_BUFFER, 0, layers);
+    gl.bindBuffer(gl.PIXEL_PACK_BUFFER, null);
+    gl.deleteBuffer(pending.buffer);
+    gl.deleteSync(pending.sync);
+    this.pending = null;
+    return { note: pending.note, state: fromLayers(this.spec, layers, this.width, this.height) };
+  }
+
+  /** Forget what `beginCopy` asked for. */
+  dropCopy() {
+    if (this.pending) this.gl.deleteBuffer(this.pending.buffer);
+    this.pending = null;
+  }
+
+  close() {
+    this.gl.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+}

@@ -1,0 +1,47 @@
+// Golden values: what PyTorch computed, against what this machine computes.
+
+import { openDish } from "./dish.js";
+
+export const TOLERANCE = 1e-4; // of |difference| / (1 + |golden value|)
+
+/**
+ * Grow a model here, and compare cells of it with the values that PyTorch found.
+ * @param {object} model from `parseModel`
+ * @param {object} golden from the manifest: `width`, `height`, `seed`, `steps` (when to compare), `cells` (row and
+ *   column of each), `values` (base64 of float32 `[step, cell, channel]`)
+ * @param {object} options
+ * @param {string} options.engine as for `openDish`
+ * @returns {Promise<{engine: string, differences: {step: number, largest: number}[], largest: number, same: boolean}>}
+ *   engine: in words; same: no difference is above `TOLERANCE`
+ */
+export async function verify(model, golden, { engine = "auto" } = {}) {
+  const { width, height, seed, steps, cells } = golden;
+  const bytes = Uint8Array.from(atob(golden.values), (letter) => letter.charCodeAt(0));
+  const expected = new Float32Array(bytes.buffer);
+  const { channels } = model.spec;
+  if (expected.length !== steps.length * cells.length * channels) {
+    throw new Error("the golden values are not of this model");
+  }
+  const dish = await openDish(document.createElement("canvas"), model, { width, height, seed, engine });
+  try {
+    let at = 0;
+    const differences = steps.map((step) => {
+      dish.step(step - dish.stepNumber);
+      const state = dish.read();
+      let largest = 0;
+      for (const [row, column] of cells) {
+        for (let channel = 0; channel < channels; channel++) {
+          const value = expected[at++];
+          const found = state[(channel * height + row) * width + column];
+          const difference = Math.abs(found - value) / (1 + Math.abs(value));
+          largest = difference <= largest ? largest : difference; // keeps what is no number
+        }
+      }
+      return { step, largest };
+    });
+    const largest = differences.reduce((most, each) => (each.largest <= most ? most : each.largest), 0);
+    return { engine: dish.describe(), differences, largest, same: largest <= TOLERANCE };
+  } finally {
+    dish.close();
+  }
+}

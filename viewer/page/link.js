@@ -1,0 +1,56 @@
+// The part of the address after #: which model, how large, which seed, and the settings.
+
+import { speedAt } from "./pace.js";
+
+const TOOLS = ["erase", "draw", "seed"];
+const BRUSHES = ["small", "medium", "large"];
+const ENGINES = ["webgl", "wasm"];
+const SMALLEST = 16;
+const LARGEST = 512;
+
+const whole = (low, high) => (text) => {
+  const value = Number(text);
+  return /^\d{1,10}$/.test(text) && value >= low && value <= high ? value : undefined;
+};
+const oneOf = (words) => (text) => (words.includes(text) ? text : undefined);
+const colour = (text) => (/^[0-9a-f]{6}$/.test(text) ? `#${text}` : undefined);
+
+const READ = {
+  model: (text) => text,
+  size: whole(SMALLEST, LARGEST),
+  seed: whole(0, 2 ** 32 - 1),
+  speed: whole(1, speedAt(3)),
+  channel: whole(0, 63),
+  tool: oneOf(TOOLS),
+  brush: oneOf(BRUSHES),
+  ink: colour,
+  play: oneOf(["no"]),
+  engine: oneOf(ENGINES),
+};
+
+/**
+ * Read a link's settings.
+ * @param {string} hash with or without its #.
+ * @returns {{settings: object, refused: string[]}} the values that are valid, and the names of those that are not.
+ */
+export function readLink(hash) {
+  const settings = {};
+  const refused = [];
+  for (const [name, text] of new URLSearchParams(hash.replace(/^#/, ""))) {
+    if (!Object.hasOwn(READ, name)) continue; // of another petri, or somebody's tracking
+    const value = READ[name](text);
+    if (value === undefined) refused.push(name);
+    else settings[name] = value;
+  }
+  return { settings, refused };
+}
+
+/** Write settings as a hash; those that are null or undefined are left out. */
+export function writeLink(settings) {
+  const words = new URLSearchParams();
+  for (const name of Object.keys(READ)) {
+    const value = settings[name];
+    if (value !== null && value !== undefined) words.set(name, String(value).replace(/^#/, ""));
+  }
+  return `#${words}`;
+}

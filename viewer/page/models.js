@@ -1,0 +1,59 @@
+// The models that the page offers: from the page itself if they are inlined in it, else from manifest.json.
+
+import { describeSpec } from "../lib/spec.js";
+import { parseModel } from "../lib/modelfile.js";
+import { heals } from "./training.js";
+
+const INLINE = "petri-models";
+const LARGEST = 64 << 20; // bytes; the largest Spec that there can be has half a million parameters
+
+/**
+ * List the models.
+ * @returns {Promise<object[]>} entries as README.md describes them.
+ */
+export async function listModels() {
+  const inline = document.getElementById(INLINE);
+  const manifest = inline ? JSON.parse(inline.textContent) : await (await get("manifest.json")).json();
+  return manifest.models;
+}
+
+/** Read an entry's model; throws an Error of one line. */
+export async function loadModel(entry) {
+  return parseModel(await (await get(entry.file)).arrayBuffer());
+}
+
+/**
+ * Make an entry for a file that the visitor brought.
+ * @param {File} file
+ * @param {string[]} taken names that others have.
+ * @throws {Error} one line: not a model.
+ */
+export async function entryOf(file, taken) {
+  if (!file.size) throw new Error(`${file.name} is not a model: it is empty, or a folder`);
+  if (file.size > LARGEST) throw new Error(`${file.name} is too large for a model: ${Math.round(file.size / 1e6)} MB`);
+  let model;
+  try {
+    model = parseModel(await file.arrayBuffer());
+  } catch (error) {
+    throw new Error(`${file.name}: ${error.message}`);
+  }
+  const stem = file.name.replace(/\.safetensors$/i, "");
+  let name = stem;
+  for (let number = 2; taken.includes(name); number += 1) name = `${stem}-${number}`;
+  const { name: title, spec, res, steps, training } = model;
+  const description = describeSpec(spec);
+  const address = URL.createObjectURL(file);
+  return { name, title, file: address, spec, description, res, steps, training, heals: heals(training), own: true };
+}
+
+async function get(address) {
+  const shown = address.length > 60 ? "the model" : address;
+  let answer;
+  try {
+    answer = await fetch(address);
+  } catch {
+    throw new Error(`${shown} cannot be loaded: is the server still there?`);
+  }
+  if (!answer.ok) throw new Error(`${shown} cannot be loaded: ${answer.status} ${answer.statusText}`);
+  return answer;
+}

@@ -1,0 +1,74 @@
+// When steps are taken: as many a second as asked for, never so many that the page stops answering.
+
+const SLOW = 34; // milliseconds between frames; two frames of a common display
+const MOST = 1000; // steps a frame
+
+export class Pace {
+  /**
+   * @param {object} handlers `step(count)` takes steps, `draw()` shows the state, `measured(rate)` is told twice
+   *   a second how many steps a second are taken. `step` may take fewer and then returns how many.
+   */
+  constructor({ step, draw, measured }) {
+    Object.assign(this, { step, draw, measured });
+    this.speed = 30; // steps a second, asked for
+    this.playing = false;
+    this.waiting = false; // for the next frame
+    this.cap = 8; // steps a frame, by what the last ones took
+    this.last = null;
+    this.owed = 0;
+    this.window = { since: 0, steps: 0 };
+  }
+
+  play() {
+    if (this.playing) return;
+    this.playing = true;
+    this.last = null;
+    this.owed = 1; // the first step comes at once
+    this.window = { since: performance.now(), steps: 0 };
+    this.request();
+  }
+
+  pause() {
+    this.playing = false;
+    this.measured(0);
+  }
+
+  /** Ask for the state to be drawn in the next frame. */
+  request() {
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame((now) => this.frame(now));
+  }
+
+  frame(now) {
+    this.waiting = false;
+    if (this.playing) this.advance(now);
+    this.draw();
+    if (this.playing) this.request();
+  }
+
+  advance(now) {
+    const passed = this.last === null ? 0 : Math.max(0, now - this.last);
+    this.last = now;
+    this.cap = passed > SLOW ? Math.max(1, Math.floor(this.cap * 0.7)) : Math.min(MOST, this.cap * 1.1 + 1);
+    this.owed += (Math.min(passed, 250) / 1000) * this.speed;
+    const count = Math.floor(Math.min(this.owed, this.cap));
+    if (count > 0) {
+      const taken = this.step(count) ?? count;
+      this.owed = Math.min(this.owed - taken, Math.max(1, this.speed / 30)); // what could not be done is let go
+      this.window.steps += taken;
+    }
+    const span = performance.now() - this.window.since;
+    if (span >= 500) {
+      this.measured((1000 * this.window.steps) / span);
+      this.window = { since: performance.now(), steps: 0 };
+    }
+  }
+}
+
+/** Steps a second at a place of the slider, 0..3: logarithmic, round numbers. */
+export function speedAt(place) {
+  const exact = 10 ** place;
+  const unit = exact < 20 ? 1 : exact < 200 ? 5 : 50;
+  return Math.max(1, Math.round(exact / unit) * unit);
+}

@@ -1,0 +1,192 @@
+// <petri-dish src="spiral.safetensors">: a pattern alive on any page.
+//
+// Attributes: src (a model file), size (cells along a side; as trained if left out), seed (decides which cells
+// fire), speed (steps a second, 30), tool (erase, seed or none: what a pointer does), paused, label.
+// Methods: play(), pause(), reset(). Events: "ready", "error" (its detail is one line).
+
+import { openDish } from "./lib/dish.js";
+import { parseModel } from "./lib/modelfile.js";
+import { Brush } from "./page/brush.js";
+import { backgroundOf } from "./page/colour.js";
+import { Pace } from "./page/pace.js";
+
+const STYLE = `
+  :host { display: inline-block; position: relative; width: 256px; background: Canvas; color: CanvasText; }
+  :host([hidden]) { display: none; }
+  canvas { display: block; width: 100%; aspect-ratio: 1; background: inherit; image-rendering: pixelated; }
+  :host([tool="none"]) canvas { touch-action: auto; cursor: default; }
+  canvas { touch-action: none; cursor: crosshair; }
+  .brush { position: absolute; translate: -50% -50%; border: 1px solid #fff; border-radius: 50%;
+    mix-blend-mode: difference; pointer-events: none; box-sizing: border-box; }
+  [hidden] { display: none; }
+  button { position: absolute; left: 50%; bottom: 8px; translate: -50% 0; font: 13px/1 system-ui, sans-serif; padding: 8px 10px;
+    border: 1px solid; border-radius: 4px; background: Canvas; color: CanvasText; opacity: 0; cursor: pointer; }
+  :host(:hover) button, :host(:focus-within) button, :host([paused]) button { opacity: 1; }
+  @media (hover: none) { button { opacity: 1; } }
+  p { margin: 0; padding: 1em; font: 14px/1.4 system-ui, sans-serif; }
+`;
+
+let turns = 0;
+
+export class PetriDish extends HTMLElement {
+  static observedAttributes = ["src", "size", "seed", "speed", "tool", "paused", "label"];
+
+  #canvas;
+  #button;
+  #error;
+  #brush;
+  #dish = null;
+  #turn = 0; // only the last source counts
+  #seen = true; // in the window
+  #watch;
+  #pace = new Pace({ step: (count) => this.#dish?.step(count), draw: () => this.#draw(), measured: () => {} });
+
+  constructor() {
+    super();
+    const root = this.attachShadow({ mode: "open" });
+    root.innerHTML = `<style>${STYLE}</style><canvas tabindex="0" role="application"></canvas>
+      <div class="brush" hidden></div><button type="button">Pause</button><p role="alert" hidden></p>`;
+    [this.#canvas, this.#button, this.#error] = ["canvas", "button", "p"].map((name) => root.querySelector(name));
+    this.#brush = new Brush(this.#canvas, root.querySelector(".brush"), (...use) => this.#use(...use));
+    this.#button.addEventListener("click", () => (this.hasAttribute("paused") ? this.play() : this.pause()));
+    this.#watch = new IntersectionObserver(([entry]) => {
+      this.#seen = entry.isIntersecting; // nobody sees it: let it rest
+      this.#update();
+    });
+  }
+
+  connectedCallback() {
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.pause();
+    this.#watch.observe(this);
+    this.#configure();
+    this.#load();
+  }
+
+  disconnectedCallback() {
+    this.#turn = 0;
+    this.#watch.disconnect();
+    this.#pace.pause();
+    this.#dish?.close();
+    this.#dish = null;
+  }
+
+  attributeChangedCallback(name, before, now) {
+    if (!this.#turn || before === now) return; // it has not begun yet
+    this.#configure();
+    if (name === "src") this.#load();
+    else if (name === "size" || name === "seed") this.reset();
+  }
+
+  play() {
+    this.removeAttribute("paused");
+  }
+
+  pause() {
+    this.setAttribute("paused", "");
+  }
+
+  /** Begin again from the seed. */
+  reset() {
+    if (!this.#dish) return;
+    this.#dish.resize(this.#side(this.#dish.model));
+    this.#dish.reset({ seed: this.#seed() });
+    this.#fit();
+  }
+
+  async #load() {
+    const turn = (this.#turn = ++turns);
+    this.#say("");
+    try {
+      const source = this.getAttribute("src");
+      if (!source) throw new Error("petri-dish needs a model: src=\"model.safetensors\"");
+      const answer = await fetch(source).catch(() => null);
+      if (!answer?.ok) throw new Error(`the model cannot be loaded${answer ? `: ${answer.status}` : ""}`);
+      const model = parseModel(await answer.arrayBuffer());
+      if (turn !== this.#turn) return;
+      if (this.#dish) {
+        this.#dish.load(model);
+        this.reset();
+      } else {
+        const dish = await openDish(this.#canvas, model, { width: this.#side(model), seed: this.#seed() });
+        if (turn !== this.#turn) {
+          dish.close();
+          return;
+        }
+        this.#dish = dish;
+        dish.onrestored = () => this.#pace.request();
+        this.#fit();
+      }
+      if (!this.hasAttribute("label")) this.#canvas.setAttribute("aria-label", `Dish with ${model.name}`);
+      if (this.hasAttribute("paused")) await this.#growStill(turn);
+      this.#update();
+      this.dispatchEvent(new Event("ready"));
+    } catch (error) {
+      if (turn !== this.#turn) return;
+      this.#say(error.message);
+      this.dispatchEvent(new CustomEvent("error", { detail: error.message }));
+    }
+  }
+
+  /** Grow to the end at once: what stands still is to show something. */
+  async #growStill(turn) {
+    while (turn === this.#turn && this.#dish.stepNumber < this.#dish.model.steps) {
+      this.#dish.step(4);
+      await new Promise((resolve) => setTimeout(resolve)); // the page goes on answering
+    }
+  }
+
+  #configure() {
+    this.#pace.speed = this.#number("speed", 1, 1000) ?? 30;
+    this.#brush.tool = this.getAttribute("tool") ?? "erase";
+    if (this.hasAttribute("label")) this.#canvas.setAttribute("aria-label", this.getAttribute("label"));
+    this.#update();
+  }
+
+  #update() {
+    const paused = this.hasAttribute("paused");
+    this.#button.textContent = paused ? "Play" : "Pause";
+    if (!paused && this.#seen && this.#dish) this.#pace.play();
+    else this.#pace.pause();
+    this.#pace.request();
+  }
+
+  #fit() {
+    const { width, height } = this.#dish;
+    [this.#canvas.width, this.#canvas.height] = [width, height];
+    this.#brush.setCells(width, height);
+    this.#pace.request();
+  }
+
+  #draw() {
+    this.#dish?.draw({ background: backgroundOf(this) });
+  }
+
+  #use(tool, x, y, radius) {
+    if (tool === "seed") this.#dish?.plant(x, y);
+    else if (tool === "erase") this.#dish?.erase(x, y, radius);
+    this.#pace.request();
+  }
+
+  #say(text) {
+    this.#error.textContent = text;
+    this.#error.hidden = !text;
+    this.#canvas.hidden = this.#button.hidden = Boolean(text);
+  }
+
+  #side(model) {
+    return this.#number("size", 8, 1024) ?? model.res;
+  }
+
+  #seed() {
+    return this.#number("seed", 0, 2 ** 32 - 1) ?? 0;
+  }
+
+  /** An attribute that is a whole number in a range; null if it is none. */
+  #number(name, low, high) {
+    const text = this.getAttribute(name) ?? "";
+    const value = Number(text);
+    return /^\d{1,10}$/.test(text) && value >= low && value <= high ? value : null;
+  }
+}
+
+if (!customElements.get("petri-dish")) customElements.define("petri-dish", PetriDish);
