@@ -1,140 +1,47 @@
-"""A run's folder: its recipe, metrics, checkpoint and results."""
+"""The folder of a run that trains an automaton: its metrics and its checkpoint."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from petri import checks
 from petri.errors import BadRequest
-from petri.files import is_unfinished, replacing, write_whole
+from petri.files import replacing, write_whole
+from petri.folder import RunFolder
 from petri.growth.recipe import Recipe
 
 COLUMNS = ("epoch", "loss", "pattern", "stability", "overflow", "learning_rate", "steps", "seconds")
 CHECKPOINT, SCHEMA = "checkpoint.safetensors", "2"
-LOCK = ".lock"
 Row = tuple[float, ...]  # the values of COLUMNS
 ROWS = "rows"  # the metrics' name in a checkpoint
 
 
-class Run:
-    """A folder that one process at a time works in.
+class Run(RunFolder):
+    """The folder of a run that trains an automaton.
 
     Attributes:
         recipe: how it trains.
         rows: metrics of each epoch so far, in the order of `COLUMNS`.
     """
 
+    recipes = Recipe
+
     def __init__(self, folder: Path, recipe: Recipe) -> None:
-        self.folder = folder
-        self.recipe = recipe
+        super().__init__(folder, recipe)
         self.rows: list[Row] = []
-        self._lock = FileLock(folder / LOCK)
 
     @classmethod
     def create(cls, parent: Path, name: str | None, recipe: Recipe, *, room: int) -> Run:
-        """Make a new folder for a run.
-
-        Args:
-            parent: folder that holds runs.
-            name: of the folder; made from the target and the resolution if None, with a number if taken.
-            recipe: written into it at once.
-            room: bytes that the run will need.
-
-        Raises:
-            BadRequest: the name is taken or unusable, the disk is too full or cannot be written.
-        """
-        if name is not None:
-            checks.printable("name", name, 100)
-            if not name.strip(". ") or set(name) & set('/\\:*?"<>|'):
-                raise BadRequest(f"name must be that of a folder, without slashes and the like, got {name!r}")
-        folder = parent / (name or slug(recipe))
-        number = 1
-        try:
-            parent.mkdir(parents=True, exist_ok=True)
-            free = shutil.disk_usage(parent).free
-            if free < room:
-                raise BadRequest(
-                    f"a run of this size needs {megabytes(room)} in {parent}, {megabytes(free)} are free"
-                )
-            while True:
-                try:
-                    folder.mkdir()
-                    break
-                except FileExistsError:
-                    if name is not None:
-                        raise BadRequest(
-                            f"{folder} is there already: choose another --name, or --resume {folder}"
-                        ) from None
-                    number += 1
-                    folder = parent / f"{slug(recipe)}-{number}"
-            run = cls(folder, recipe)
-            run._acquire()
-            try:
-                write_whole(run.path("recipe.toml"), recipe.to_toml())
-            except OSError:
-                run.discard()
-                raise
-        except OSError as error:
-            raise BadRequest(f"cannot write to {folder}: {error.strerror or error}") from None
-        return run
-
-    @classmethod
-    def open(cls, folder: Path, *, lock: bool = True) -> Run:
-        """Open a run's folder to go on with it.
-
-        Args:
-            folder: of the run.
-            lock: keep other processes out until it is closed.
-
-        Raises:
-            BadRequest: not a run, its recipe cannot be read, or another process works in it.
-        """
-        path = folder / "recipe.toml"
-        if not path.is_file():
-            raise BadRequest(f"{folder} is not a run: it has no recipe.toml")
-        try:
-            recipe = Recipe.from_toml(path.read_text(encoding="utf-8"))
-        except (BadRequest, UnicodeDecodeError) as error:
-            raise BadRequest(f"{path}: {error}") from None
-        run = cls(folder, recipe)
-        if lock:
-            run._acquire()
-        return run
-
-    def _acquire(self) -> None:
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise BadRequest(f"{self.folder} is in use by another process") from None
-        except OSError as error:
-            raise BadRequest(f"cannot write to {self.folder}: {error.strerror or error}") from None
-        for path in self.folder.iterdir():
-            if is_unfinished(path):  # of a process that was killed while it wrote
-                path.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """Let other processes have the folder."""
-        self._lock.release()
-
-    def discard(self) -> None:
-        """Remove the folder: the run could not begin."""
-        self.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def path(self, name: str) -> Path:
-        """A file of this run."""
-        return self.folder / name
+        """Make a new folder, called after the target and the resolution if no name is given; see `make`."""
+        return cls.make(parent, name, recipe, default=slug(recipe), room=room)
 
     def write_checkpoint(self, tensors: dict[str, Tensor], epoch: int, seconds: float) -> None:
         """Save what training needs to go on, then the metrics, each whole or not at all.
@@ -212,8 +119,3 @@ def slug(recipe: Recipe) -> str:
     letters = [c if c.isalnum() or c in "-_" else f"-{ord(c):x}" if ord(c) > 127 else "-" for c in name]
     words = re.sub("-+", "-", "".join(letters)).strip("-").lower()[:60]
     return f"{words or 'run'}-{recipe.res}"
-
-
-def megabytes(count: int) -> str:
-    """A number of bytes for people."""
-    return f"{count / 1e6:,.0f} MB"

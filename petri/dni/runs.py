@@ -4,111 +4,53 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
 from dataclasses import astuple
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from petri import checks
 from petri.dni.agreement import Agreement
 from petri.dni.recipe import Recipe
 from petri.dni.trainer import Epoch, Look
 from petri.errors import BadRequest
-from petri.files import is_unfinished, write_whole
+from petri.files import write_whole
+from petri.folder import RunFolder
 
 EPOCHS = ("seed", "network", "epoch", "beta", "loss", "accuracy", "step_ms")  # columns of metrics.csv
 LOOKS = (
     "seed", "step", "beta", "layer", "cosine", "explained_variance", "mse", "mse_of_zero", "length",
 )  # of graders.csv  # fmt: skip
-LOCK = ".lock"
 NEEDED = 50_000_000  # bytes
 
 
-class Run:
-    """A folder that one process at a time works in.
+class Run(RunFolder):
+    """The folder of an experiment.
 
     Attributes:
         epochs: of each finished seed and each network, `baseline` and `dni`, all epochs.
         looks: of each finished seed, how well its graders predicted.
     """
 
+    recipes = Recipe
+
     def __init__(self, folder: Path, recipe: Recipe) -> None:
-        self.folder, self.recipe = folder, recipe
+        super().__init__(folder, recipe)
         self.epochs: dict[int, dict[str, list[Epoch]]] = {}
         self.looks: dict[int, list[Look]] = {}
-        self._lock = FileLock(folder / LOCK)
 
     @classmethod
     def create(cls, parent: Path, name: str | None, recipe: Recipe) -> Run:
-        """Make a new folder, `dni-DATA` with a number if that is taken, or of the given name.
-
-        Raises:
-            BadRequest: the name is taken or unusable, or the disk is full or cannot be written.
-        """
-        if name is not None:
-            checks.printable("name", name, 100)
-            if not name.strip(". ") or set(name) & set('/\\:*?"<>|'):
-                raise BadRequest(f"name must be that of a folder, without slashes and the like, got {name!r}")
-        folder = parent / (name or f"dni-{recipe.data}")
-        number = 1
-        try:
-            parent.mkdir(parents=True, exist_ok=True)
-            if (free := shutil.disk_usage(parent).free) < NEEDED:
-                raise BadRequest(f"a run needs {NEEDED:,} bytes in {parent}, {free:,} are free")
-            while True:
-                try:
-                    folder.mkdir()
-                    break
-                except FileExistsError:
-                    if name is not None:
-                        raise BadRequest(f"{folder} is there already: choose another --name") from None
-                    number += 1
-                    folder = parent / f"dni-{recipe.data}-{number}"
-            run = cls(folder, recipe)
-            run._acquire()
-            write_whole(run.path("recipe.toml"), recipe.to_toml())
-        except OSError as error:
-            raise BadRequest(f"cannot write to {folder}: {error.strerror or error}") from None
-        return run
+        """Make a new folder, called after the data set if no name is given; see `make`."""
+        return cls.make(parent, name, recipe, default=f"dni-{recipe.data}", room=NEEDED)
 
     @classmethod
-    def open(cls, folder: Path) -> Run:
+    def open(cls, folder: Path, *, lock: bool = True) -> Run:
         """Open a run's folder to go on with it; the seeds that it has finished are read.
 
         Raises:
             BadRequest: not such a run, damaged, or another process works in it.
         """
-        path = folder / "recipe.toml"
-        if not path.is_file():
-            raise BadRequest(f"{folder} is not a run: it has no recipe.toml")
-        try:
-            recipe = Recipe.from_toml(path.read_text(encoding="utf-8"))
-        except (BadRequest, UnicodeDecodeError) as error:
-            raise BadRequest(f"{path}: {error}") from None
-        run = cls(folder, recipe)
-        run._acquire()
+        run = super().open(folder, lock=lock)
         run._read()
         return run
-
-    def _acquire(self) -> None:
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise BadRequest(f"{self.folder} is in use by another process") from None
-        except OSError as error:
-            raise BadRequest(f"cannot write to {self.folder}: {error.strerror or error}") from None
-        for path in self.folder.iterdir():
-            if is_unfinished(path):  # of a process that was killed while it wrote
-                path.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """Let other processes have the folder."""
-        self._lock.release()
-
-    def path(self, name: str) -> Path:
-        """A file of this run."""
-        return self.folder / name
 
     @property
     def unfinished(self) -> list[int]:
