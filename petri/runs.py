@@ -15,8 +15,8 @@ from torch import Tensor
 
 from petri.errors import BadRequest
 from petri.files import replacing, write_whole
-from petri.folder import RunFolder
 from petri.growth.recipe import Recipe
+from petri.runfolder import RunFolder
 
 COLUMNS = ("epoch", "loss", "pattern", "stability", "overflow", "learning_rate", "steps", "seconds")
 CHECKPOINT, SCHEMA = "checkpoint.safetensors", "2"

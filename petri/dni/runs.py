@@ -12,7 +12,7 @@ from petri.dni.recipe import Recipe
 from petri.dni.trainer import Epoch, Look
 from petri.errors import BadRequest
 from petri.files import write_whole
-from petri.folder import RunFolder
+from petri.runfolder import RunFolder
 
 EPOCHS = ("seed", "network", "epoch", "beta", "loss", "accuracy", "step_ms")  # columns of metrics.csv
 LOOKS = (
