@@ -15,6 +15,7 @@ from multiprocessing import get_context
 import torch
 
 from petri import memory, targets
+from petri.engine import native_status
 from petri.growth.ablation import KEEP_ALL
 from petri.growth.grow import draw_targets
 from petri.growth.presets import make_recipe
@@ -34,8 +35,10 @@ def measure(engine: str, way: str, res: int, steps: int, repetitions: int) -> tu
     file = {"phases": [{"res": res, "epochs": 100, "batch": 2, "steps": [steps, steps]}]}
     recipe = make_recipe(targets.load("spiral", res), "spiral", res=res, file=file, settings=settings)
     precision = "auto" if engine == "native" else "float32"
-    trainer = Trainer(recipe, draw_targets(recipe), torch.device("cpu"), engine=engine, precision=precision)
+    native_status()  # what compiling and trying the native step takes is no part of training
+    memory.forget_peak()
     idle, seconds = memory.peak(), []
+    trainer = Trainer(recipe, draw_targets(recipe), torch.device("cpu"), engine=engine, precision=precision)
     for _ in range(repetitions):
         begun = time.monotonic()
         trainer.train_epoch()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -166,22 +167,40 @@ def _start(
 
     chosen, ranks, more = _prepare(device, engine, tensorboard)
     how = {"engine": engine, "ranks": ranks}
-    if not ranks.leads:
-        _follow(growing.make_trainer(recipe, chosen, **how))
-        return
-    run, trainer = growing.start(recipe, out, name, chosen, **how)
-    _watch(run, trainer, 0.0, notes + more, tensorboard)
+    with _together(ranks, chosen):
+        if ranks.leads:
+            run, trainer = growing.start(recipe, out, name, chosen, **how)
+        else:
+            trainer = growing.make_trainer(recipe, chosen, **how)
+    if ranks.leads:
+        _watch(run, trainer, 0.0, notes + more, tensorboard)
+    else:
+        _follow(trainer)
+
+
+@contextmanager
+def _together(ranks: Ranks, device: torch.device) -> Iterator[None]:
+    """Begin only if all processes can: one that cannot says why, if it leads, and the others end too."""
+    ready = False
+    try:
+        yield
+        ready = True
+    finally:
+        others_fail = ranks.any(not ready, device) and ready
+    if others_fail:
+        raise BadRequest("another process could not begin")
 
 
 def _resume(folder: Path, device: str, engine: str, tensorboard: bool) -> None:
     from petri.growth import grow as growing
 
     chosen, ranks, notes = _prepare(device, engine, tensorboard)
-    run, trainer, seconds = growing.resume(folder, chosen, lock=ranks.leads, engine=engine, ranks=ranks)
-    if not ranks.leads:
+    with _together(ranks, chosen):
+        run, trainer, seconds = growing.resume(folder, chosen, lock=ranks.leads, engine=engine, ranks=ranks)
+    if ranks.leads:
+        _watch(run, trainer, seconds, (f"resumed at epoch {trainer.epoch}", *notes), tensorboard)
+    else:
         _follow(trainer)
-        return
-    _watch(run, trainer, seconds, (f"resumed at epoch {trainer.epoch}", *notes), tensorboard)
 
 
 def _follow(trainer: Trainer) -> None:
@@ -286,7 +305,7 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], t
             if tensorboard:
                 from petri.growth.tensorboard import recorder
 
-                record = stack.enter_context(recorder(run.path("tensorboard")))
+                record = stack.enter_context(recorder(run.path("tensorboard"), trainer.epoch))
             stack.enter_context(interruptible(display))
             stack.enter_context(display)
             result = growing.train(
@@ -317,8 +336,9 @@ def _conclude(recipe: Recipe, result: Result) -> None:
     rows = [
         ("loss from the seed", said),
         (f"after {loss.steps} steps", f"{loss.pattern:.4f} mean squared error"),
-        (f"after {loss.steps + loss.hold} steps", f"{loss.stability:.4f}"),
     ]
+    if loss.hold:
+        rows.append((f"after {loss.steps + loss.hold} steps", f"{loss.stability:.4f}"))
     out.print(grid(*rows))
     out.print(f"\n[bold]{folder}/[/]")
     said_of = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -76,6 +77,8 @@ def main() -> None:
 def _report(error: Exception, code: int, debug: bool, kind: str = "") -> int:
     if debug:
         raise error
+    if os.environ.get("RANK", "0") != "0":
+        return code  # of several processes one speaks
     from petri.console import err
 
     message = error.format_message() if isinstance(error, UsageError) else str(error)

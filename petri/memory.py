@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from petri.errors import BadRequest
 from petri.growth.recipe import Phase, Recipe
+
+if TYPE_CHECKING:
+    import torch
+
+    from petri.growth.ranks import Ranks
 
 
 def installed() -> int | None:
@@ -34,9 +41,23 @@ def peak() -> int:
     return most if sys.platform == "darwin" else most * 1024
 
 
-def wanted(recipe: Recipe) -> int:
-    """Bytes that training on the CPU will hold at its peak, roughly: those of its hungriest phase."""
-    return max(_wanted(recipe, phase) for phase in recipe.phases) + 500_000_000
+def forget_peak() -> None:
+    """Let `peak` count from here on, where the system can."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def wanted(recipe: Recipe, device: torch.device, *, engine: str = "auto", ranks: Ranks | None = None) -> int:
+    """Bytes that training will hold at its peak, roughly: those of its hungriest phase.
+
+    Args:
+        recipe, device, engine, ranks: as for `Trainer`; of several processes on this machine all are counted.
+    """
+    from petri.engine import native_status
+
+    native = device.type == "cpu" and engine in ("auto", "native") and native_status()[0]
+    size = ranks.size if ranks else 1
+    return size * (500_000_000 + max(_wanted(recipe, phase, native, size) for phase in recipe.phases))
 
 
 def pool_bytes(recipe: Recipe) -> int:
@@ -44,38 +65,39 @@ def pool_bytes(recipe: Recipe) -> int:
     return max(recipe.pool_size(phase) * recipe.spec.channels * phase.res**2 * 4 for phase in recipe.phases)
 
 
-def _wanted(recipe: Recipe, phase: Phase) -> int:
+def _wanted(recipe: Recipe, phase: Phase, native: bool, size: int) -> int:
     """Of a phase: the pool, its copy while a checkpoint is written, and what the backward pass keeps.
 
     That is the states at the ends of segments and, within one segment, every state; PyTorch alone also
     keeps there what the rule computed.
     """
-    from petri.engine import KEPT_BYTES, SEGMENT, native_status
+    from petri.engine import KEPT_BYTES, SEGMENT
 
     spec = recipe.spec
     entry = spec.channels * phase.res**2 * 4
-    states = phase.batch * entry
-    steps = (recipe.truncate or phase.steps[1]) + recipe.hold
-    native = native_status()[0]
-    segment = recipe.checkpoint or (max(SEGMENT, KEPT_BYTES // states) if native else SEGMENT)
-    segment = min(segment, steps)
-    kept = (segment + steps // segment) * states
+    batch = max(1, phase.batch // size)
+    rolls = [min(steps, recipe.truncate or steps) for steps in (phase.steps[1], recipe.hold)]
+    segment = recipe.checkpoint or (max(SEGMENT, KEPT_BYTES // (batch * entry)) if native else SEGMENT)
+    whole = sum(roll for roll in rolls if roll <= segment)  # kept as they are
+    again = [roll for roll in rolls if roll > segment]  # of these only ends, and one segment at a time
+    within = whole + (segment if again else 0)
+    kept = (within + sum(roll // segment for roll in again)) * batch * entry
     if not native:
         numbers = spec.features + 2 * spec.hidden * (spec.layers - 1) + 4 * spec.channels
-        kept += segment * phase.batch * phase.res**2 * numbers * 4
+        kept += within * batch * phase.res**2 * numbers * 4
     if recipe.loss.perceptual:
-        kept += phase.batch * phase.res**2 * 3_000  # features of VGG16 and their gradients
-    return 2 * recipe.pool_size(phase) * entry + 2 * kept
+        kept += batch * phase.res**2 * 3_000  # features of VGG16 and their gradients
+    return 2 * recipe.pool_size(phase) * entry + kept
 
 
-def check(recipe: Recipe) -> None:
-    """Refuse a recipe that this machine cannot hold.
+def check(recipe: Recipe, device: torch.device, *, engine: str = "auto", ranks: Ranks | None = None) -> None:
+    """Refuse a recipe that this machine cannot hold; of a GPU's memory nothing is known.
 
     Raises:
         BadRequest: it wants more memory than there is.
     """
-    there, needed = installed(), wanted(recipe)
-    if there is not None and needed > there:
+    there, needed = installed(), wanted(recipe, device, engine=engine, ranks=ranks)
+    if device.type == "cpu" and there is not None and needed > there:
         last = recipe.phases[-1]
         raise BadRequest(
             f"training {last.batch} × {last.res}×{last.res} cells wants about {needed / 1e9:.0f} GB "

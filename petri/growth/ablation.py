@@ -6,10 +6,12 @@ import copy
 import json
 import math
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -103,16 +105,18 @@ def variants(recipe: Recipe, parts: Sequence[str]) -> dict[str, Recipe]:
         place = fields
         for table in tables:
             place = place[table]
-        has = len(recipe.phases) > 1 if part == "curriculum" else place[name] not in (off, 0)
-        if part == "checkpointing":
-            has = recipe.checkpoint != KEEP_ALL
         if part == "curriculum":
+            has = len(recipe.phases) > 1
             place[name] = _phases(recipe, off if has else on)
         else:
+            has = place[name] not in (off, 0)
             place[name] = off if has else on
         if part == "gate":
             fields["spec"]["fire_rate"] = "none"
-        made[f"{'without' if has else 'with'} {part}"] = Recipe.from_fields(fields)
+        try:
+            made[f"{'without' if has else 'with'} {part}"] = Recipe.from_fields(fields)
+        except BadRequest as error:
+            raise BadRequest(f"{part} cannot be tried here: {error}") from None
     return made
 
 
@@ -154,6 +158,15 @@ def ablate(
     made = variants(recipe, parts)
     asked = {"recipe": recipe.to_fields(), "engine": engine}
     trials = _read(record, asked)
+
+    def write() -> None:
+        whole = {**asked, "trials": [asdict(done) for done in trials]}
+        write_whole(record, json.dumps(whole, indent=1))
+
+    try:
+        write()  # it can be written, so no training will be in vain
+    except OSError as error:
+        raise BadRequest(f"cannot write {record}: {error.strerror or error}") from None
     wanted = [(name, recipe.seed + number) for number in range(seeds) for name in made]
     for name, seed in wanted:
         trial = next((done for done in trials if (done.variant, done.seed) == (name, seed)), None)
@@ -161,7 +174,7 @@ def ablate(
             fields = {**made[name].to_fields(), "seed": seed}
             trial = Trial(name, seed, **_apart(fields, engine))
             trials.append(trial)
-            write_whole(record, json.dumps({**asked, "trials": [asdict(done) for done in trials]}, indent=1))
+            write()
         tell(trial, wanted.index((name, seed)) + 1, len(wanted))
     return [
         _outcome(name, [t for t in trials if t.variant == name and (name, t.seed) in wanted]) for name in made
@@ -191,24 +204,50 @@ def _read(record: Path, asked: dict[str, Any]) -> list[Trial]:
 
 
 def _apart(fields: dict[str, Any], engine: str) -> dict[str, Any]:
-    """Train in a process of its own, so that its memory can be told."""
-    with get_context("spawn").Pool(1) as pool:
-        return pool.apply(_train, (fields, engine))
+    """Train in a process of its own, so that its memory can be told.
+
+    Raises:
+        RunFailed: the process was killed.
+    """
+    context = get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_answer, args=(there, fields, engine), daemon=True)
+    process.start()
+    there.close()
+    try:
+        return here.recv()
+    except EOFError:
+        raise RunFailed(
+            "a training process was killed, perhaps for want of memory; the same command goes on"
+        ) from None
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _answer(there: Connection, fields: dict[str, Any], engine: str) -> None:
+    there.send(_train(fields, engine))
 
 
 def _train(fields: dict[str, Any], engine: str) -> dict[str, Any]:
     import torch
 
+    from petri.engine import native_status
     from petri.evaluation.report import report_loss
     from petri.growth.grow import draw_targets
     from petri.growth.trainer import Trainer
 
     recipe = Recipe.from_fields(fields)
-    trainer = Trainer(recipe, draw_targets(recipe), torch.device("cpu"), engine=engine)
+    native_status()  # what compiling and trying the native step takes is no part of training
+    memory.forget_peak()
     idle, begun = memory.peak(), time.monotonic()
+    trainer = Trainer(recipe, draw_targets(recipe), torch.device("cpu"), engine=engine)
+    starter = parent_process()
     failed = False
     try:
         while trainer.epoch < recipe.epochs:
+            if starter and not starter.is_alive():
+                sys.exit(1)  # nobody waits for the answer
             trainer.train_epoch()
     except RunFailed:
         failed = True

@@ -23,7 +23,6 @@ from petri.growth.recipe import Recipe
 from petri.growth.trainer import Epoch, Return, Trainer
 from petri.progress import Observer, Progress
 from petri.runs import CHECKPOINT, Row, Run
-from petri.targets import Target
 
 REPORT_EVERY = 1.0  # seconds between looks at the device
 SAVE_EVERY = 60.0  # seconds between checkpoints
@@ -52,9 +51,9 @@ class Result:
     finished: bool  # all epochs of the recipe
 
 
-def seen_channels(target: Target) -> Tensor:
-    """What the automaton is to show, `[3 or 4, res, res]`: alpha counts where the target is transparent."""
-    return torch.from_numpy(target.pixels[: 4 if target.transparent else 3].copy())
+def seen_channels(recipe: Recipe) -> int:
+    """How many channels are compared with the target: alpha counts only where there is a living mask."""
+    return 4 if recipe.spec.living else 3
 
 
 def draw_targets(recipe: Recipe) -> list[Tensor]:
@@ -63,9 +62,11 @@ def draw_targets(recipe: Recipe) -> list[Tensor]:
     Raises:
         BadRequest: it cannot be drawn at one of them.
     """
-    drawn = {phase.res: seen_channels(targets.load(recipe.target, phase.res)) for phase in recipe.phases}
-    seen = 4 if recipe.spec.living else 3
-    return [drawn[phase.res][:seen] for phase in recipe.phases]
+    seen = seen_channels(recipe)
+    return [
+        torch.from_numpy(targets.load(recipe.target, phase.res).pixels[:seen].copy())
+        for phase in recipe.phases
+    ]
 
 
 def start(
@@ -100,7 +101,7 @@ def start(
 
 def make_trainer(recipe: Recipe, device: torch.device, **how: Any) -> Trainer:
     """The trainer of a new run, if this machine can hold it."""
-    memory.check(recipe)
+    memory.check(recipe, device, **how)
     return Trainer(recipe, draw_targets(recipe), device, **how)
 
 
@@ -118,8 +119,8 @@ def resume(
     run = Run.open(folder, lock=lock)
     try:
         recipe = run.recipe
-        memory.check(recipe)
-        seen = 4 if recipe.spec.living else 3
+        memory.check(recipe, device, **how)
+        seen = seen_channels(recipe)
         blank = [torch.zeros(seen, phase.res, phase.res) for phase in recipe.phases]
         trainer = Trainer(recipe, blank, device, **how)
         saved = run.read_checkpoint(trainer.tensors_at)
@@ -210,48 +211,50 @@ def _train_epochs(
     begun = reported = saved = time.monotonic()
     pace = Pace(recipe, trainer.epoch)
     unread: list[Epoch] = []
+
+    def read() -> None:
+        """Wait for the device, keep the metrics of the epochs since the last time, and tell of them."""
+        nonlocal reported
+        if not unread:
+            return
+        losses = torch.stack([torch.stack([e.loss, e.pattern, e.stability, e.overflow]) for e in unread])
+        values = losses.tolist()
+        now = time.monotonic()
+        for epoch, parts in zip(unread, values, strict=True):
+            row = (epoch.number, *parts, epoch.learning_rate, epoch.steps, before + now - begun)
+            run.rows.append(row)
+            record(row)
+        pace.add(unread, now - reported)
+        observer.progress(
+            Progress(
+                epoch=unread[-1].number,
+                epochs=recipe.epochs,
+                phase=f"{trainer.number + 1} of {len(recipe.phases)}, {trainer.phase.res}²",
+                loss=sum(value[0] for value in values) / len(values),
+                seconds=before + now - begun,
+                seconds_left=pace.left(unread[-1].number),
+                steps_per_second=sum(epoch.steps + recipe.hold for epoch in unread) / (now - reported),
+                picture=images.picture(unread[-1].grown, recipe.spec),
+            )
+        )
+        unread.clear()
+        reported = now
+
     stopping = False
     while trainer.epoch < recipe.epochs and not stopping:
         outcome = trainer.train_epoch()
         stopping = trainer.ranks.any(stop(), trainer.device)
         if isinstance(outcome, Return):
-            observer.note(f"{outcome.reason}: back to epoch {outcome.epoch:,}, with half the learning rate")
-            unread.clear()
+            read()  # some of them may be from before the state it went back to
             del run.rows[outcome.epoch :]
-            pace = Pace(recipe, trainer.epoch)
-            if not stopping:
-                continue
+            observer.note(f"{outcome.reason}: back to epoch {outcome.epoch:,}, with half the learning rate")
         else:
             unread.append(outcome)
         last = stopping or trainer.epoch == recipe.epochs
         if not last and time.monotonic() - reported < REPORT_EVERY:
             continue
+        read()
         now = time.monotonic()
-        if unread:
-            losses = torch.stack([torch.stack([e.loss, e.pattern, e.stability, e.overflow]) for e in unread])
-            values = losses.tolist()  # waits for the device, so the clock is right from here on
-            now = time.monotonic()
-            for epoch, parts in zip(unread, values, strict=True):
-                row = (epoch.number, *parts, epoch.learning_rate, epoch.steps, before + now - begun)
-                run.rows.append(row)
-                record(row)
-            pace.add(unread, now - reported)
-            mean = sum(value[0] for value in values) / len(values)
-            picture = images.picture(unread[-1].grown, recipe.spec)
-            observer.progress(
-                Progress(
-                    epoch=trainer.epoch,
-                    epochs=recipe.epochs,
-                    phase=f"{trainer.number + 1} of {len(recipe.phases)}, {trainer.phase.res}²",
-                    loss=mean,
-                    seconds=before + now - begun,
-                    seconds_left=pace.left(trainer.epoch),
-                    steps_per_second=sum(epoch.steps + recipe.hold for epoch in unread) / (now - reported),
-                    picture=picture,
-                )
-            )
-            unread.clear()
-        reported = now
         if last or now - saved >= SAVE_EVERY:
             try:
                 run.write_checkpoint(trainer.tensors(), trainer.epoch, before + now - begun)

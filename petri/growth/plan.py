@@ -11,11 +11,10 @@ from torch import Tensor
 
 from petri import memory
 from petri.devices import synchronise
-from petri.growth.pace import cell_steps
 from petri.growth.recipe import Phase, Recipe
 from petri.growth.trainer import Trainer
 
-STEPS = 8  # of a measured epoch, before those to hold
+SHORT, MORE = 8, 16  # steps of a measured epoch, before those to hold, and how many more the second has
 
 
 @dataclass(frozen=True)
@@ -48,24 +47,38 @@ def plan(recipe: Recipe, targets: list[Tensor], device: torch.device, *, engine:
     """
     measured = []
     for phase, target in zip(recipe.phases, targets, strict=True):
-        # The pool is the least that works: filling it is no part of an epoch.
-        short = dataclasses.replace(phase, steps=(STEPS, STEPS), epochs=1000)
-        optimiser = dataclasses.replace(recipe.optimiser, warm_up=0.0)
-        pool = dataclasses.replace(recipe.pool, size=phase.batch)
-        brief = dataclasses.replace(recipe, phases=(short,), optimiser=optimiser, pool=pool)
-        trainer = Trainer(brief, [target], device, engine=engine)
-        _nudge(trainer)
+        # Two lengths: an epoch has a part that does not depend on its steps.
+        short = max(SHORT, recipe.truncate)
+        one, other = (
+            _seconds(recipe, phase, steps, target, device, engine) for steps in (short, short + MORE)
+        )
+        step = max(0.0, (other - one) / MORE)
+        each = one + step * (sum(phase.steps) / 2 - short)
+        measured.append(PhasePlan(phase, phase.epochs * max(each, one * 0.1)))
+    return Plan(recipe, tuple(measured), memory.wanted(recipe, device, engine=engine))
+
+
+def _seconds(
+    recipe: Recipe, phase: Phase, steps: int, target: Tensor, device: torch.device, engine: str
+) -> float:
+    """Of an epoch of a phase with so many steps to grow."""
+    # The pool is the least that works: filling it is no part of an epoch.
+    brief = dataclasses.replace(
+        recipe,
+        phases=(dataclasses.replace(phase, steps=(steps, steps), epochs=1000),),
+        optimiser=dataclasses.replace(recipe.optimiser, warm_up=0.0),
+        pool=dataclasses.replace(recipe.pool, size=phase.batch),
+    )
+    trainer = Trainer(brief, [target], device, engine=engine)
+    _nudge(trainer)
+    trainer.train_epoch()
+    begun = time.monotonic()
+    count = 0
+    while count < 2 or (count < 20 and time.monotonic() - begun < 0.4):
         trainer.train_epoch()
-        begun = time.monotonic()
-        count = 0
-        while count < 1 or (count < 20 and time.monotonic() - begun < 0.5):
-            trainer.train_epoch()
-            count += 1
-        synchronise(device)
-        each = (time.monotonic() - begun) / count
-        scale = cell_steps(recipe, phase) / cell_steps(brief, short)
-        measured.append(PhasePlan(phase, phase.epochs * each * scale))
-    return Plan(recipe, tuple(measured), memory.wanted(recipe))
+        count += 1
+    synchronise(device)
+    return (time.monotonic() - begun) / count
 
 
 def _nudge(trainer: Trainer) -> None:

@@ -129,6 +129,8 @@ def make_recipe(
     _merge(fields, {**file, "target": asked, "name": target.name})
     for setting in settings:
         _set(fields, setting)
+    if not isinstance(fields["spec"], dict):
+        raise BadRequest(f"the recipe's spec must be a table, got {fields['spec']!r}")
     chosen = architecture or {}
     if chosen.get("layers") == 2 and "residual" not in chosen:
         fields["spec"]["residual"] = False  # the table's, which needs three layers; the user's own is refused
@@ -173,6 +175,8 @@ def _set(fields: dict[str, Any], setting: str) -> None:
     except BadRequest:
         value = text.strip()  # a word without quotes
     *tables, last = path.strip().split(".")
+    if path.strip() in ("target", "name"):
+        raise BadRequest(f"--set {path}: the target is the command's own argument")
     places: list[Any] = [fields]
     for name in tables:
         places = [inner for place in places for inner in _inside(place, name, path)]
@@ -199,8 +203,8 @@ def _shared_out(fields: dict[str, Any], recipe: Recipe, epochs: int) -> Recipe:
     for entry in recipe.phases:
         done += entry.epochs
         ends.append(round(epochs * done / recipe.epochs))
-    ends = [max(end, number) for number, end in enumerate(ends, 1)]  # at least one each
-    ends[-1] = epochs
+    count = len(ends)  # at least one each
+    ends = [min(max(end, number), epochs - count + number) for number, end in enumerate(ends, 1)]
     for table, begin, end in zip(fields["phases"], [0, *ends], ends, strict=False):
         table["epochs"] = end - begin
     return Recipe.from_fields(fields)

@@ -81,6 +81,8 @@ def join(device: torch.device) -> tuple[Ranks, torch.device]:
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return Ranks(), device
+    if "RANK" not in os.environ:
+        raise BadRequest(f"WORLD_SIZE is {size}, but RANK is not set: start several processes by torchrun")
     if device.type == "mps":
         raise BadRequest("several processes can train on the CPU or on CUDA, not on MPS")
     if device.type == "cuda":

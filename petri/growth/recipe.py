@@ -76,7 +76,7 @@ class PoolUse:
 
     size: int = 256  # states kept, as far as 400 MB hold them
     priority: float = 0.0  # 0 draws evenly; else softmax of this many times loss / mean loss
-    damage: int = 0  # so many of a batch, those that look best, lose a circle or a half before they grow on
+    damage: int = 0  # so many of a batch, the best, lose a circle or a half before they grow on
 
     def __post_init__(self) -> None:
         checks.whole("pool.size", self.size, 1, 1_000_000)
@@ -137,11 +137,8 @@ class Recipe:
                     f"phase {number} draws {phase.batch} states from a pool of {self.pool.size}: "
                     "lower its batch or raise pool.size"
                 )
-            if self.pool.damage >= phase.batch:
-                raise BadRequest(
-                    f"pool.damage must be less than phase {number}'s batch of {phase.batch}, "
-                    f"as one starts from the seed, got {self.pool.damage}"
-                )
+        if self.pool.damage and max(phase.batch for phase in self.phases) == 1:
+            raise BadRequest("pool.damage needs a batch of at least 2, as one of it starts from the seed")
         checks.whole("hold", self.hold, 0, 100_000)
         if self.loss.stability and not self.hold:
             raise BadRequest("loss.stability is of the steps to hold: set it to 0, or hold to at least 1")

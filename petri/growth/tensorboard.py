@@ -11,8 +11,12 @@ from petri.runs import COLUMNS, Row
 
 
 @contextmanager
-def recorder(folder: Path) -> Iterator[Callable[[Row], None]]:
+def recorder(folder: Path, epoch: int) -> Iterator[Callable[[Row], None]]:
     """Write an event file into a folder; gives a function that adds an epoch's row of metrics to it.
+
+    Args:
+        folder: made if it is not there.
+        epoch: number of epochs done; what the folder says of later ones is void.
 
     Raises:
         BadRequest: TensorBoard is not installed.
@@ -20,7 +24,7 @@ def recorder(folder: Path) -> Iterator[Callable[[Row], None]]:
     check()
     from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(folder) as writer:
+    with SummaryWriter(folder, purge_step=epoch + 1) as writer:
 
         def record(row: Row) -> None:
             for name, value in zip(COLUMNS[1:], row[1:], strict=True):

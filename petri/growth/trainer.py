@@ -138,8 +138,9 @@ class Trainer:
         fire_seed = int(torch.randint(2**32, (), generator=self.chance))
         indices, states = self.pool.draw(phase.batch, self.draws)
         if recipe.pool.damage:
-            best = states[-recipe.pool.damage :]  # the batch is sorted by loss
-            states[-recipe.pool.damage :] = random_damage(best, self.chance)
+            count = min(recipe.pool.damage, phase.batch - 1)  # one grows from the seed
+            best = states[phase.batch - count :]  # the batch is sorted by loss
+            states[phase.batch - count :] = random_damage(best, self.chance)
 
         mine = self.ranks.share(phase.batch)
         grown = self._roll(states[mine], steps, 0, fire_seed, mine.start)
@@ -208,7 +209,7 @@ class Trainer:
             return "the loss was no longer finite"
         if not all(weight.grad.isfinite().all() for weight in self.weights.values()):
             return "a gradient was no longer finite"
-        if held.abs().max() > EXPLODED:
+        if not held.abs().max() <= EXPLODED:
             return f"state values passed {EXPLODED:,.0f}"
         return ""
 
@@ -234,8 +235,8 @@ class Trainer:
         if self.returns > RETURNS:
             raise RunFailed(
                 f"{reason} in epoch {self.epoch + 1:,}, again after {RETURNS} returns to an earlier state, "
-                "each with half the learning rate: lower optimiser.learning_rate, or bound the state "
-                "(spec.clamp)"
+                "each with half the learning rate; begin anew with --recipe RUN/recipe.toml and "
+                "--set optimiser.learning_rate=…, or bound the state by spec.clamp"
             )
         for name, tensor in self._learned().items():
             tensor.copy_(self.good[name])
@@ -277,7 +278,10 @@ class Trainer:
 
     def restore(self, tensors: dict[str, Tensor], epoch: int) -> None:
         """Go back to where `tensors` were taken, after `epoch` epochs."""
-        for name, place in self.tensors_at(epoch).items():
+        for number, target in enumerate(self.targets, 1):
+            target.copy_(tensors[f"target.{number}"])
+        self._enter(self.recipe.phase_after(max(0, epoch - 1)))  # what it compares with is now the target
+        for name, place in self.tensors().items():
             if name == "chance" or (name == "draws" and place.shape == tensors[name].shape):
                 getattr(self, name).set_state(tensors[name])
             elif name == "draws":  # of another kind of device: its numbers cannot be had here

@@ -1,13 +1,18 @@
 import json
+import os
 
 import pytest
 
-from petri.errors import BadRequest
+from petri.errors import BadRequest, RunFailed
 from petri.growth import ablation
 from petri.growth.ablation import PARTS, STABILIZERS, Outcome, Trial, ablate, variants
 from petri.growth.presets import make_recipe
 from petri.growth.recipe import Recipe
 from petri.targets import load
+
+
+def os_exit(*_):
+    os._exit(9)
 
 
 def recipe(**options):
@@ -19,7 +24,7 @@ def test_each_variant_differs_from_the_recipe_in_one_part():
     made = variants(base, tuple(PARTS))
     assert made.pop("as it is") == base and len(made) == len(PARTS)
     names = {
-        "without checkpointing": "checkpoint", "without multi-scale": "loss", "with perceptual": "loss",
+        "with checkpointing": "checkpoint", "without multi-scale": "loss", "with perceptual": "loss",
         "with curriculum": "phases", "without priority": "pool", "with truncation": "truncate",
         "with gate": "spec", "with damage": "pool", "without average": "optimiser",
         "without warm-up": "optimiser", "without stability": "loss", "without overflow": "loss",
@@ -73,6 +78,22 @@ def test_trials_are_recorded_and_not_done_again(tmp_path, monkeypatch):
     record.write_text("{}")
     with pytest.raises(BadRequest, match="is not a record"):
         ablate(recipe(), ["truncation"], **options)
+
+
+def test_a_training_process_that_is_killed_is_told_of(monkeypatch, tmp_path):
+    monkeypatch.setattr(ablation, "_answer", os_exit)
+    with pytest.raises(RunFailed, match="was killed, perhaps for want of memory"):
+        ablate(recipe(epochs=2), [], seeds=1, engine="auto", record=tmp_path / "r.json")
+
+
+def test_a_record_that_cannot_be_written_is_refused_before_any_training(tmp_path):
+    with pytest.raises(BadRequest, match="cannot write"):
+        ablate(recipe(), [], seeds=1, engine="auto", record=tmp_path / "nowhere" / "r.json")
+
+
+def test_a_part_that_a_recipe_cannot_have_is_named():
+    with pytest.raises(BadRequest, match=r"curriculum cannot be tried here: phases.1: res must be"):
+        variants(make_recipe(load("circle", 16), "circle", res=16), ["curriculum"])
 
 
 def test_a_trial_trains_in_a_process_of_its_own_and_tells_loss_time_and_memory(tmp_path):

@@ -132,7 +132,7 @@ def test_tensorboard_gets_every_epoch(tmp_path):
     from petri.growth.tensorboard import recorder
 
     run, trainer = grow.start(tiny(), tmp_path, None, CPU)
-    with recorder(run.path("tensorboard")) as record:
+    with recorder(run.path("tensorboard"), 0) as record:
         grow.train(run, trainer, Watcher(), record=record)
     events = EventAccumulator(str(run.path("tensorboard")))
     events.Reload()

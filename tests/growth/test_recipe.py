@@ -1,6 +1,7 @@
 import dataclasses
 
 import pytest
+import torch
 
 from petri import engine, memory
 from petri.errors import BadRequest
@@ -10,6 +11,7 @@ from petri.growth.recipe import LossTerms, Optimisation, Phase, PoolUse, Recipe,
 from petri.nca import Spec
 from petri.targets import PATTERNS, load
 
+CPU = torch.device("cpu")
 PHASE = Phase(res=16, epochs=10, batch=2, steps=(4, 8))
 
 
@@ -76,7 +78,11 @@ def test_what_is_no_recipe_is_refused_by_name(before, after, said):
         (Recipe, {"seed": 2**32}, "seed must be"),
         (Recipe, {"phases": ()}, "at least one phase"),
         (Recipe, {"pool": PoolUse(size=1)}, "phase 1 draws 2 states from a pool of 1"),
-        (Recipe, {"pool": PoolUse(damage=2)}, "pool.damage must be less than phase 1's batch of 2"),
+        (
+            Recipe,
+            {"pool": PoolUse(damage=2), "phases": (dataclasses.replace(PHASE, batch=1),)},
+            "pool.damage needs a batch of at least 2",
+        ),
         (Recipe, {"hold": 0}, "loss.stability is of the steps to hold"),
         (Recipe, {"phases": (dataclasses.replace(PHASE, res=32), PHASE)}, "phases must not shrink"),
     ],
@@ -166,10 +172,26 @@ def test_a_file_of_another_target_leaves_this_ones_mask_and_seed():
     assert emoji.spec.hidden == 32 and made("circle", file=file).spec.seed == (0.1, 0.1)
 
 
+@pytest.mark.parametrize(
+    "settings", [[], ["phases.1.epochs=1000", "phases.2.epochs=1"], ["phases.1.epochs=1"]]
+)
 @pytest.mark.parametrize("epochs", [2, 3, 7, 100, 12345])
-def test_epochs_are_shared_out_over_the_phases(epochs):
-    told = made(epochs=epochs)
+def test_epochs_are_shared_out_over_the_phases(epochs, settings):
+    told = made(epochs=epochs, settings=settings)
     assert told.epochs == epochs and all(phase.epochs >= 1 for phase in told.phases)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"settings": ["target=spiral"]}, "the target is the command's own argument"),
+        ({"settings": ["spec=3"], "architecture": {"hidden": 16}}, "spec must be a table, got 3"),
+        ({"file": {"spec": "x"}}, "spec must be a table, got 'x'"),
+    ],
+)
+def test_what_cannot_be_set_is_refused(options, said):
+    with pytest.raises(BadRequest, match=said):
+        made(**options)
 
 
 def test_every_preset_is_described():
@@ -189,9 +211,14 @@ def test_phases_are_found_by_the_epoch():
 def test_a_recipe_that_memory_cannot_hold_is_refused(monkeypatch):
     monkeypatch.setattr(memory, "installed", lambda: 8 * 10**9)
     big = Phase(res=256, epochs=1, batch=2, steps=(192, 384))
-    memory.check(recipe(phases=(big,)))
+    memory.check(recipe(phases=(big,)), CPU)
     with pytest.raises(BadRequest, match=r"wants about .* GB of memory, this machine has 8: lower --res"):
-        memory.check(recipe(phases=(dataclasses.replace(big, res=2048, batch=8, steps=(768, 1536)),)))
-    monkeypatch.setattr(engine, "native_status", lambda: (False, "no compiler"))
+        memory.check(recipe(phases=(dataclasses.replace(big, res=2048, batch=8, steps=(768, 1536)),)), CPU)
+    plain = recipe(phases=(big,), checkpoint=1000)
+    memory.check(plain, CPU)
     with pytest.raises(BadRequest, match="of memory"):  # PyTorch alone keeps more
-        memory.check(recipe(phases=(dataclasses.replace(big, batch=8),)))
+        memory.check(plain, CPU, engine="torch")
+    memory.check(plain, torch.device("cuda"), engine="torch")  # whose memory nobody knows
+    monkeypatch.setattr(engine, "native_status", lambda: (False, "no compiler"))
+    with pytest.raises(BadRequest, match="of memory"):
+        memory.check(plain, CPU)
