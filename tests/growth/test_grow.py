@@ -37,7 +37,11 @@ def spoil(trainer):
     trainer.weights["rule.weights.0"].data[0, 0] = float("nan")
 
 
-def test_a_run_that_diverges_goes_back_says_so_and_ends_well(tmp_path):
+@pytest.mark.parametrize("report_every", [0.0, 1e9])
+def test_a_run_that_diverges_goes_back_says_so_and_ends_well(tmp_path, monkeypatch, report_every):
+    monkeypatch.setattr(
+        grow, "REPORT_EVERY", report_every
+    )  # metrics read at once, or none before it goes back
     run, trainer = grow.start(tiny(), tmp_path, None, CPU)
     watcher, spoiled = Watcher(), []
 
@@ -53,6 +57,7 @@ def test_a_run_that_diverges_goes_back_says_so_and_ends_well(tmp_path):
     assert result.finished and result.loss.loss == result.loss.loss
     epochs = [int(line.split(",")[0]) for line in run.path("metrics.csv").read_text().splitlines()[1:]]
     assert epochs == list(range(1, 61))
+    assert run.read_checkpoint(trainer.tensors_at)[1] == 60 and len(run.rows) == 60
     assert len(modelfile.read(run.path("model.safetensors")).training["recipe"]["phases"]) == 1
 
 
