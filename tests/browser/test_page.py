@@ -469,7 +469,7 @@ def test_a_model_that_is_dropped_runs(visit):
     wait(page, "document.querySelectorAll('#picker img')[3].src.startsWith('data:image/png')")
     assert "model=" not in page.url
     page.click("#link")
-    assert "only on this device" in text(page, "message")
+    wait(page, "document.querySelector('#message').textContent.includes('only on this device')")
 
 
 def test_a_file_that_is_no_model_is_one_line_and_loses_nothing(visit, random_automaton):
