@@ -16,6 +16,8 @@ import { Stage } from "./page/stage.js";
 import { remember, remembered, themeButton } from "./page/theme.js";
 import { count } from "./page/training.js";
 
+const LARGEST = 512; // cells along a side, if a model was trained on more and nobody asks for them
+
 const LETTERS = "petri-single-keys";
 
 const part = (id) => document.getElementById(id);
@@ -69,7 +71,7 @@ async function choose(chosen) {
 /** Begin again from the seed, at the size and with the fire seed that are chosen. */
 async function restart() {
   await endRecording();
-  const side = Number(part("size").value) || stage.model.res;
+  const side = Number(part("size").value) || Math.min(stage.model.res, LARGEST);
   stage.restart(side, seed());
   brush.setCells(side, side);
   part("engine").textContent = stage.dish.describe();

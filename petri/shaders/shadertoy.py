@@ -13,7 +13,8 @@ from petri.shaders.glsl import resolve, template, values
 from petri.shaders.pack import layout, pack
 
 MOST = 4096  # entries of a constant array that every driver takes
-LARGEST = 160  # cells along a side: two tiles fit in the 360 rows of Shadertoy's player
+LARGEST = 160  # cells along a side
+ROWS = 360  # of Shadertoy's player, which the tiles share
 BUFFERS = "ABCD"
 ERASER = 0.08  # radius, as a share of the side
 
@@ -36,13 +37,14 @@ def shadertoy(model: Model, *, name: str) -> str:
         )
     known = values(spec, shadertoy=True)
     places = layout(spec)
-    size = min(model.res, LARGEST)
+    tiles = math.ceil(math.sqrt(places.groups))
+    size = min(model.res, LARGEST, ROWS // tiles)
     row, column = seed_cell(spec, size, size)
     lanes = [float(channel < spec.channels) for channel in range(4 * places.groups)][-4:]
     known |= {
         "name": " ".join(name.split()),
         "size": size,
-        "tiles": math.ceil(math.sqrt(places.groups)),
+        "tiles": tiles,
         "row": row,
         "column": column,
         "lanes": ", ".join(map(str, lanes)),

@@ -68,13 +68,17 @@ class _Handler(BaseHTTPRequestHandler):
         host = self.headers.get("Host", "").rsplit(":", 1)[0]
         if host not in (HOST, "localhost"):
             return self._say(HTTPStatus.FORBIDDEN)
-        path = unquote(urlsplit(self.path).path).removeprefix("/") or "index.html"
+        try:
+            path = unquote(urlsplit(self.path).path).removeprefix("/") or "index.html"
+        except ValueError:
+            return self._say(HTTPStatus.BAD_REQUEST)
         file = self.server.site.get(path)
         if file is None:
             return self._say(HTTPStatus.NOT_FOUND)
         try:
+            version = file.version() if file.version else None  # first: newer content may have an older tag
             content = file.read()
-            version = file.version() if file.version else hashlib.sha256(content).hexdigest()[:16]
+            version = version or hashlib.sha256(content).hexdigest()[:16]
         except (OSError, BadRequest) as error:
             return self._say(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
         tag = f'"{version}"'

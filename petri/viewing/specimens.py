@@ -40,7 +40,12 @@ def gather(places: list[str]) -> tuple[list[Specimen], list[str]]:
     problems: list[str] = []
     taken: set[str] = set()
     for place in places or models.names():
-        for source in _sources(place):
+        try:
+            sources = list(_sources(place))
+        except BadRequest as error:
+            problems.append(str(error))
+            continue
+        for source in sources:
             try:
                 if isinstance(source, Follower):
                     model, run, stem = source.model(), source, source.folder.resolve().name

@@ -5,6 +5,7 @@ import { fromLayers, layout, packWeights, toLayers } from "./pack.js";
 import base64 from "./step.wasm.js";
 
 const PAGE = 65536; // bytes
+const MOST = 2 ** 32 - PAGE; // bytes that the step can address
 let compiled = null;
 
 function compile() {
@@ -60,12 +61,13 @@ export class Wasm {
     const begins = [];
     let end = this.code.__heap_base.value;
     for (const size of sizes) {
-      end = (end + 15) & ~15;
+      end = 16 * Math.ceil(end / 16);
       begins.push(end);
       end += size;
     }
     const missing = Math.ceil((end - this.memory.buffer.byteLength) / PAGE);
     try {
+      if (end > MOST) throw new RangeError("beyond what 32 bits can address");
       if (missing > 0) this.memory.grow(missing);
     } catch {
       throw new Error(`there is no memory for a grid of ${width} × ${height} cells`);

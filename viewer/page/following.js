@@ -32,5 +32,11 @@ async function lookAt(entry, changed) {
   const state = await answer.json();
   const before = entry.run;
   entry.run = state;
-  if (state.version !== before?.version) await changed(entry, before !== undefined);
+  if (state.version === before?.version) return;
+  try {
+    await changed(entry, before !== undefined);
+  } catch (error) {
+    entry.run = before; // so that it is tried again
+    throw error;
+  }
 }
