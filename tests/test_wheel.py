@@ -60,5 +60,18 @@ def test_it_works_from_a_folder_with_confusing_names(wheel, tmp_path):
     for petri in ([bin_folder / "petri"], [bin_folder / "python", "-m", "petri"]):
         assert "checkerboard" in run(*petri, "targets", cwd=home)
         run(*petri, "play", "circle", "--size", 16, "--steps", 2, "--out", "a.png", cwd=home)
-        run(*petri, "grow", "emoji:🦎", "--res", 16, "--hidden", 16, "--epochs", 1, "--batch", 1, cwd=home)
+        run(
+            *petri,
+            "grow",
+            "emoji:🦎",
+            "--res",
+            16,
+            "--hidden",
+            16,
+            "--epochs",
+            1,
+            "--set",
+            "phases.batch=1",
+            cwd=home,
+        )
     assert sorted(path.name for path in (home / "runs").iterdir()) == ["emoji-1f98e-16", "emoji-1f98e-16-2"]
