@@ -52,7 +52,8 @@ def view(
         if problems:
             raise typer.Exit(1)
         return
-    with Server(build(specimens), port) as server:
+    with Server(port) as server:  # a port in use is told before pictures are grown
+        server.site = build(specimens)
         out.print(f"[bold]{server.url}[/] · {_what(specimens)} · Ctrl-C ends it", soft_wrap=True)
         if not no_open:
             import webbrowser

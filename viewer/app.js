@@ -72,7 +72,13 @@ async function choose(chosen) {
 async function restart() {
   await endRecording();
   const side = Number(part("size").value) || Math.min(stage.model.res, LARGEST);
-  stage.restart(side, seed());
+  try {
+    stage.restart(side, seed());
+  } catch (error) {
+    complain(error.message); // what was there stays
+    part("size").value = stage.dish.width === stage.model.res ? "" : stage.dish.width;
+    return;
+  }
   brush.setCells(side, side);
   part("engine").textContent = stage.dish.describe();
   keepLink();
@@ -217,7 +223,8 @@ async function takeLink() {
   const found = settings.model === undefined ? picker.entries[0] : picker.find(settings.model);
   await choose(found ?? picker.entries[0]);
   if (!found) complain(`The link asks for ${settings.model}, which is not here.`);
-  else if (refused.length) complain(`The link has no valid ${refused.join(", ")}.`);
+  else if (stage.channel !== (settings.channel ?? null)) refused.push("channel");
+  if (found && refused.length) complain(`The link has no valid ${refused.join(", ")}.`);
   if (entry) setPlaying(!calm.matches && settings.play !== "no");
 }
 
@@ -280,7 +287,7 @@ async function takeCheckpoint(followed, newer) {
   if (newer) {
     const model = await loadModel(followed);
     if (entry !== followed) return;
-    await stage.put(model);
+    await stage.put(model, linked.engine);
   }
   if (entry === followed) label(entry);
 }
@@ -294,7 +301,7 @@ async function begin() {
   await takeLink();
   if (!entry) return;
   if (models.some((listed) => listed.follow)) {
-    follow(() => entry, takeCheckpoint, () => complain("The run cannot be followed any more: nobody answers."));
+    follow(() => entry, takeCheckpoint, (reason) => complain(`The run cannot be followed now: ${reason}.`));
   }
   if (calm.matches) say("Paused, because your system asks for less motion. Press Play to see the cells at work.");
 }

@@ -91,6 +91,7 @@ export class PetriDish extends HTMLElement {
     this.#dish.resize(this.#side(this.#dish.model));
     this.#dish.reset({ seed: this.#seed() });
     this.#fit();
+    if (this.hasAttribute("paused")) this.#growStill();
   }
 
   async #load() {
@@ -113,11 +114,14 @@ export class PetriDish extends HTMLElement {
           return;
         }
         this.#dish = dish;
-        dish.onrestored = () => this.#pace.request();
+        dish.onrestored = () => {
+          if (this.hasAttribute("paused")) this.#growStill();
+          this.#pace.request();
+        };
         this.#fit();
       }
       if (!this.hasAttribute("label")) this.#canvas.setAttribute("aria-label", `Dish with ${model.name}`);
-      if (this.hasAttribute("paused")) await this.#growStill(turn);
+      if (this.hasAttribute("paused")) await this.#growStill();
       this.#update();
       this.dispatchEvent(new Event("ready"));
     } catch (error) {
@@ -128,11 +132,13 @@ export class PetriDish extends HTMLElement {
   }
 
   /** Grow to the end at once: what stands still is to show something. */
-  async #growStill(turn) {
-    while (turn === this.#turn && this.#dish.stepNumber < this.#dish.model.steps) {
-      this.#dish.step(4);
-      await new Promise((resolve) => setTimeout(resolve)); // the page goes on answering
-    }
+  async #growStill() {
+    const dish = this.#dish;
+    const { model } = dish;
+    await dish.grow(model.steps, () => {
+      return dish === this.#dish && model === dish.model && this.hasAttribute("paused");
+    });
+    this.#pace.request();
   }
 
   #configure() {

@@ -18,7 +18,7 @@ from petri.version import __version__
 
 FORMAT, SCHEMA = "petri-manifest", "1"
 THUMBNAIL = 96  # pixels along a side
-LARGEST = 256  # cells along a side that a thumbnail is grown on
+LARGEST, LONGEST = 256, 512  # cells along a side that a thumbnail is grown on, and steps
 
 
 def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def heals(model: Model) -> bool | None:
 def thumbnail(model: Model) -> str:
     """The grown pattern as a small WebP, in a data URI; transparent where a figure is."""
     automaton = model.automaton
-    state = automaton.rollout(automaton.seed_state(min(model.res, LARGEST)), model.steps)
+    state = automaton.rollout(automaton.seed_state(min(model.res, LARGEST)), min(model.steps, LONGEST))
     image = Image.fromarray(picture(state[0], automaton.spec))
     if automaton.spec.living:  # the page lays it on its own colour, dark or light
         alpha = state[0, 3:4].clamp(0, 1)

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from petri.errors import BadRequest
 from petri.files import write_whole
 from petri.viewing.site import MANIFEST, Site
+from petri.viewing.specimens import ENDING
 
 
 def export(site: Site, folder: Path) -> None:
@@ -43,7 +44,8 @@ def _earlier(folder: Path) -> list[str]:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if manifest["format"] == "petri-manifest" and (folder / "index.html").is_file():
             # Names alone: a manifest that somebody else wrote may not point out of the folder.
-            return [Path(unquote(entry["file"])).name for entry in manifest["models"]]
+            names = [Path(unquote(entry["file"])).name for entry in manifest["models"]]
+            return [name for name in names if name.endswith(ENDING)]
     except (OSError, ValueError, KeyError, TypeError):
         pass
     raise BadRequest(f"{folder} is not empty and no earlier export: choose another folder")

@@ -25,8 +25,10 @@ class Server(ThreadingHTTPServer):
     """Serves a site on 127.0.0.1.
 
     Args:
-        site: what can be asked for.
         port: 0 for any that is free.
+
+    Attributes:
+        site: what can be asked for; nothing at first.
 
     Raises:
         BadRequest: the port is in use, or not for everybody.
@@ -35,8 +37,8 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = os.name != "nt"  # there it would let two servers share a port
 
-    def __init__(self, site: Site, port: int) -> None:
-        self.site = site
+    def __init__(self, port: int) -> None:
+        self.site: Site = {}
         try:
             super().__init__((HOST, port), _Handler)
         except OSError as error:

@@ -109,7 +109,7 @@ def test_it_grows_heeds_its_attributes_and_can_be_touched(visit):
     page.mouse.up()
     assert greenness(page) < 0.8 * before
     page.evaluate("document.querySelector('petri-dish').reset()")
-    assert greenness(page) == 0
+    page.wait_for_function(GREEN)  # standing still it shows what has grown
     page.evaluate("document.querySelector('petri-dish').setAttribute('size', '32')")
     assert cells(page).shape == (32, 32, 3)
     # Out of the page it rests, and back in it it lives again.
@@ -128,6 +128,11 @@ def test_paused_it_shows_the_grown_pattern(visit):
         first = cells(page)
         page.wait_for_timeout(100)
         assert (cells(page) == first).all()
+        page.evaluate("document.querySelector('petri-dish').setAttribute('size', '64')")
+        page.wait_for_function(GREEN)
+        assert cells(page).shape == (64, 64, 3)
+        page.evaluate("document.querySelector('petri-dish').reset()")
+        page.wait_for_function(GREEN)
 
 
 def test_what_goes_wrong_is_one_line_in_its_place(visit):

@@ -185,6 +185,46 @@ def test_the_same_cells_fire_bit_for_bit(lab):
         assert next(found, None) is None
 
 
+def seed_of_word(word):
+    """The fire seed that gives the cell in the first row and column this word at step 0: pcg backwards."""
+    for _ in "xys":  # pcg(0 + pcg(0 + pcg(seed + pcg(0))))
+        word ^= word >> 22
+        word = word * pow(277803737, -1, 2**32) % 2**32
+        shift, mixed = (word >> 28) + 4, word
+        for _ in range(8):
+            mixed = word ^ (mixed >> shift)
+        word = (mixed - 2891336453) * pow(747796405, -1, 2**32) % 2**32
+    return (word - pcg_of_zero()) % 2**32
+
+
+def pcg_of_zero():
+    a = 2891336453
+    w = ((a >> ((a >> 28) + 4)) ^ a) * 277803737 % 2**32
+    return (w >> 22) ^ w
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_full_gate_fires_at_every_word_and_a_shut_one_at_none(lab, engine):
+    for word, logit, taken in ((2**32 - 1, 40.0, 1), (2**32 - 1, 15.0, 0), (0, -20.0, 1), (0, -120.0, 0)):
+        seed = seed_of_word(word)
+        assert fire_words(sample_seeds(seed, 1), 0, 1, 1).item() == word
+        automaton = Automaton(Spec(channels=4, perception="sobel", hidden=16, layers=2, gated=True))
+        for values in automaton.parameters():
+            values.data.zero_()
+        automaton.rule.biases[1].data.fill_(1)
+        automaton.rule.biases[1].data[4] = logit
+        found = lab.evaluate(
+            """async ([content, seed, engine]) => {
+                const dish = await lab.open(lab.model(content), { width: 1, height: 1, seed, engine });
+                dish.write(new Float32Array(4));
+                dish.step();
+                return dish.read()[0];
+            }""",
+            [content(automaton), seed, engine],
+        )
+        assert found == automaton.rollout(torch.zeros(1, 4, 1, 1), 1, seed=seed).flatten()[0] == taken
+
+
 def test_the_page_hashes_the_same_words(lab):
     words = lab.evaluate(
         "([seeds, steps]) => seeds.flatMap((seed) => steps.map((step) => {"

@@ -32,7 +32,8 @@ STILL = "play=no&ink=00ff00"
 
 
 def serve(places):
-    server = Server(build(gather([str(place) for place in places])[0]), 0)
+    server = Server(0)
+    server.site = build(gather([str(place) for place in places])[0])
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     return server
 
@@ -61,6 +62,7 @@ def visit(browser, site):
         context.set_default_timeout(60_000)  # a busy machine is no fault
         contexts.append(context)
         page = context.new_page()
+        page.problems = problems
         page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
         if script:
@@ -400,10 +402,40 @@ def test_a_link_that_asks_for_nonsense_is_not_followed_blindly(visit):
     page = visit(f"model={EVIL}&play=no")
     assert text(page, "error") == f"The link asks for {EVIL}, which is not here."
     assert text(page, "name") == "circle" and page.evaluate("window.hacked") is None
+    page = visit("model=butterfly&channel=40&seed=-1&play=no")
+    assert text(page, "error") == "The link has no valid seed, channel."
+    assert page.input_value("#channel") == ""
     # The address may also change while the page is open.
     page.evaluate("location.hash = 'model=butterfly&size=64&play=no'")
     wait(page, "document.querySelector('#name').textContent === 'butterfly'")
     assert cells(page).shape == (64, 64, 3) and text(page, "error") == ""
+    for engine, words in (("webgl", "WebGL2"), ("wasm", "WebAssembly")):
+        page.evaluate(f"location.hash = 'model=butterfly&size=64&play=no&engine={engine}'")
+        wait(page, f"document.querySelector('#engine').textContent.startsWith('{words}')")
+        page.click("#single")
+        wait_for_step(page, 1)
+        assert cells(page).any() and text(page, "error") == ""
+
+
+def test_a_grid_that_the_gpu_has_no_room_for_loses_nothing(visit):
+    full = """
+        const get = WebGL2RenderingContext.prototype.getError;
+        WebGL2RenderingContext.prototype.getError = function () {
+            return window.full ? this.OUT_OF_MEMORY : get.call(this);
+        };
+    """
+    page = visit(f"engine=webgl&size=96&tool=draw&{STILL}", script=full)
+    page.mouse.click(*at(page, 0.5, 0.5))
+    before = cells(page)
+    page.evaluate("window.full = true")
+    page.select_option("#size", "256")
+    wait(page, "document.querySelector('#error').textContent.includes('no room for a grid of 256')")
+    assert page.input_value("#size") == "96" and (cells(page) == before).all()
+    page.click("#single")
+    wait_for_step(page, 1)
+    page.evaluate("window.full = false")
+    page.select_option("#size", "256")
+    assert cells(page).shape == (256, 256, 3)
 
 
 def test_the_picture_is_what_the_dish_shows(visit):
@@ -644,6 +676,10 @@ def test_a_run_is_followed_without_losing_the_state(visit, tmp_path):
         page.click("#single")
         wait_for_step(page, 3)
         assert (cells(page)[:, :, 2] == 255).any()
+        (run.folder / "checkpoint.safetensors").write_bytes(b"nothing")
+        wait(page, "document.querySelector('#error').textContent.includes('is not a checkpoint of this run')")
+        page.close()
+        page.problems[:] = [problem for problem in page.problems if "503" not in problem]  # this one was asked for
     finally:
         server.shutdown()
         server.server_close()

@@ -52,7 +52,8 @@ def serve():
     servers = []
 
     def start(*places):
-        server = Server(build(gather([str(place) for place in places])[0]), 0)
+        server = Server(0)
+        server.site = build(gather([str(place) for place in places])[0])
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         servers.append(server)
 
@@ -143,7 +144,7 @@ def test_what_has_not_changed_is_not_sent_again(serve, write_model):
 
 
 def test_it_listens_on_this_machine_alone(write_model):
-    with Server({}, 0) as server:
+    with Server(0) as server:
         assert server.socket.getsockname()[0] == "127.0.0.1"
 
 
@@ -153,7 +154,7 @@ def test_a_port_in_use_is_one_line():
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(BadRequest, match=rf"^port {port} is in use: choose another --port"):
-            Server({}, port)
+            Server(port)
 
 
 def test_names_are_unique_and_survive_the_way_to_the_page(serve, write_model, tmp_path):
@@ -323,11 +324,12 @@ def test_an_earlier_manifest_cannot_point_out_of_its_folder(write_model, tmp_pat
     out = tmp_path / "site"
     export(site, out)
     manifest = json.loads((out / "manifest.json").read_text())
-    (tmp_path / "precious.txt").write_text("mine")
-    manifest["models"].append({"file": "../precious.txt"})
+    (tmp_path / "precious.safetensors").write_text("mine")
+    (out / "precious.txt").write_text("mine")
+    manifest["models"] += [{"file": "../precious.safetensors"}, {"file": "precious.txt"}]
     (out / "manifest.json").write_text(json.dumps(manifest))
     export(site, out)
-    assert (tmp_path / "precious.txt").read_text() == "mine"
+    assert (tmp_path / "precious.safetensors").read_text() == (out / "precious.txt").read_text() == "mine"
 
 
 def test_a_broken_model_among_good_ones_is_named_and_the_exit_code_says_so(petri, write_model, tmp_path):

@@ -115,6 +115,18 @@ export class Dish {
   }
 
   /**
+   * Grow on to a step while the page goes on answering; it ends early if the GPU is lost.
+   * @param {number} end the number of the step
+   * @param {() => boolean} going asked before each few steps
+   */
+  async grow(end, going = () => true) {
+    while (going() && this.stepNumber < end && !this.#gone()) {
+      this.step(Math.min(4, end - this.stepNumber));
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+  }
+
+  /**
    * Draw the state onto the canvas, as large as the canvas is.
    * @param {object} options
    * @param {?number} options.channel shown in greys (0 is mid-grey), or null for the colours

@@ -161,19 +161,25 @@ export class Gpu {
     const { gl } = this;
     this.#fits("grid", width, height, gl.MAX_TEXTURE_SIZE);
     this.#fits("state", this.spec.groups, 1, gl.MAX_ARRAY_TEXTURE_LAYERS);
-    for (const buffer of this.buffers ?? []) {
-      gl.deleteTexture(buffer.texture);
-      for (const pass of buffer.passes) gl.deleteFramebuffer(pass);
-    }
-    this.dropCopy();
-    this.width = this.image.width = width;
-    this.height = this.image.height = height;
     // The living mask reads the state before the step and the one after it, so it writes to a third one.
-    this.buffers = Array.from({ length: this.spec.living ? 3 : 2 }, () => this.#buffer());
+    const buffers = Array.from({ length: this.spec.living ? 3 : 2 }, () => this.#buffer(width, height));
     // A missing memory shows only here.
     const error = gl.getError();
     if (error !== gl.NO_ERROR && error !== gl.CONTEXT_LOST_WEBGL) {
+      this.#free(buffers);
       throw new Error(`this GPU has no room for a grid of ${width} × ${height} cells`);
+    }
+    this.#free(this.buffers ?? []);
+    this.dropCopy();
+    this.buffers = buffers;
+    this.width = this.image.width = width;
+    this.height = this.image.height = height;
+  }
+
+  #free(buffers) {
+    for (const { texture, passes } of buffers) {
+      this.gl.deleteTexture(texture);
+      for (const pass of passes) this.gl.deleteFramebuffer(pass);
     }
   }
 
@@ -184,11 +190,11 @@ export class Gpu {
     }
   }
 
-  #buffer() {
+  #buffer(width, height) {
     const { gl } = this;
     const texture = gl.createTexture();
     gl.bindTexture(gl.TEXTURE_2D_ARRAY, texture);
-    gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, this.format, this.width, this.height, this.spec.groups);
+    gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, this.format, width, height, this.spec.groups);
     for (const name of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) {
       gl.texParameteri(gl.TEXTURE_2D_ARRAY, name, gl.NEAREST);
     }
@@ -371,7 +377,9 @@ export class Gpu {
 
   /** Forget what `beginCopy` asked for. */
   dropCopy() {
-    if (this.pending) this.gl.deleteBuffer(this.pending.buffer);
+    if (!this.pending) return;
+    this.gl.deleteBuffer(this.pending.buffer);
+    this.gl.deleteSync(this.pending.sync);
     this.pending = null;
   }
 

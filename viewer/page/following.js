@@ -8,7 +8,7 @@ const EVERY = 1000; // milliseconds between looks
  *   loss}`, if it is a run's. What was found last is kept as its `run`.
  * @param {(entry: object, newer: boolean) => Promise<void>} changed told of each new checkpoint; `newer` unless it
  *   is the first that was looked at, whose weights are in the dish already.
- * @param {() => void} lost told once, when nobody answers any more.
+ * @param {(reason: string) => void} lost told once of what is in the way, until it is out of it.
  */
 export function follow(current, changed, lost) {
   let answering = true;
@@ -17,8 +17,8 @@ export function follow(current, changed, lost) {
     try {
       if (entry?.follow) await lookAt(entry, changed);
       answering = true;
-    } catch {
-      if (answering) lost();
+    } catch (error) {
+      if (answering) lost(error.message);
       answering = false;
     }
     setTimeout(look, EVERY);
@@ -27,8 +27,10 @@ export function follow(current, changed, lost) {
 }
 
 async function lookAt(entry, changed) {
-  const answer = await fetch(entry.follow, { cache: "no-cache" }); // with its ETag: what is unchanged costs nothing
-  if (!answer.ok) throw new Error(answer.statusText);
+  // With its ETag: what is unchanged costs nothing.
+  const answer = await fetch(entry.follow, { cache: "no-cache" }).catch(() => null);
+  if (!answer) throw new Error("nobody answers");
+  if (!answer.ok) throw new Error(await answer.text());
   const state = await answer.json();
   const before = entry.run;
   entry.run = state;

@@ -15,17 +15,20 @@ export class Stage {
     Object.assign(this, { canvas, tell });
     this.dish = null;
     this.model = null;
+    this.engine = null; // as it was asked for
     this.channel = null; // shown alone; null for the colours
     this.recording = null;
     this.pace = new Pace({ step: (count) => this.step(count), draw: () => this.show(), measured: tell.rate });
   }
 
   /** Put a model in the dish; throws an Error of one line, and the one before stays. */
-  async put(model, engine) {
-    if (this.dish) {
+  async put(model, engine = "auto") {
+    if (engine === this.engine) {
       this.dish.load(model);
     } else {
-      this.dish = await openDish(this.canvas, model, { engine });
+      const dish = await openDish(this.canvas, model, { engine });
+      this.dish?.close();
+      Object.assign(this, { dish, engine });
       this.dish.onlost = this.tell.lost;
       this.dish.onrestored = () => {
         this.tell.restored();
@@ -48,10 +51,7 @@ export class Stage {
   /** Grow to the end without showing the growth, for those who asked for less motion. */
   async growStill() {
     const { dish, model } = this;
-    while (model === this.model && !this.pace.playing && dish.stepNumber < model.steps) {
-      dish.step(Math.min(4, model.steps - dish.stepNumber));
-      await new Promise((resolve) => setTimeout(resolve)); // the page goes on answering
-    }
+    await dish.grow(model.steps, () => dish === this.dish && model === this.model && !this.pace.playing);
     this.pace.request();
   }
 
