@@ -14,10 +14,10 @@ DROP_AT, DROP_TO = 0.25, 0.1  # of the run, and of the rate: after 2,000 of 8,00
 
 
 def learning_rate(epoch: int, epochs: int, how: Optimisation) -> float:
-    """Rate of an epoch, counted from 0.
+    """Rate of an epoch of a phase, counted from 0; each phase has its own rise and fall.
 
     `one-cycle`: a straight rise over the warm-up, then half a cosine to 0. `drop`: after the warm-up the
-    peak, from a quarter of the run on a tenth of it.
+    peak, from a quarter of the phase on a tenth of it.
 
     Source: Smith and Topin 2018, in its later form; Mordvintsev et al. 2020 for `drop`.
     """

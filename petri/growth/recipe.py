@@ -51,7 +51,7 @@ class LossTerms:
     Source: the report, "Training" and "Training Stabilizers".
     """
 
-    scales: tuple[int, ...] = (1, 2, 4, 8)  # side of the squares that are averaged before comparing
+    scales: tuple[int, ...] = (1,)  # sides of squares that are averaged before comparing; report: 1, 2, 4, 8
     perceptual: float = 0.0  # weight of the difference in VGG16's features; the report: 0.1
     stability: float = 0.5  # weight of the loss after the steps to hold
     overflow: float = 0.1  # weight of the penalty on state values beyond ±0.9
@@ -90,7 +90,7 @@ class Optimisation:
 
     learning_rate: float = 2e-3  # its peak
     schedule: str = "one-cycle"  # rises over the warm-up, then falls to nothing; drop: a tenth from 1/4 on
-    warm_up: float = 0.1  # share of the run in which the rate rises and rollouts grow to their full length
+    warm_up: float = 0.1  # share of a phase in which the rate rises; in the first, rollouts lengthen too
     average: float = 0.0  # the model is the moving average of its weights with this decay; 0 for none
 
     def __post_init__(self) -> None:

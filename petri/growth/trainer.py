@@ -102,6 +102,7 @@ class Trainer:
         """Begin a phase: weights and optimiser go on, the pool begins anew from the seed."""
         self.number = number
         recipe, phase, weigh = self.recipe, self.phase, self.recipe.loss
+        self.begun = sum(before.epochs for before in recipe.phases[:number])
         seed = seed_state(recipe.spec, phase.res, phase.res, device=self.device)
         self.perceptual = PerceptualLoss(self.target) if weigh.perceptual else None
         with torch.no_grad():
@@ -164,7 +165,8 @@ class Trainer:
         if reason:
             return self._go_back(reason)
 
-        rate = optimiser.learning_rate(self.epoch, recipe.epochs, recipe.optimiser) * self.slower.item()
+        epoch = self.epoch - self.begun
+        rate = optimiser.learning_rate(epoch, phase.epochs, recipe.optimiser) * self.slower.item()
         self.adam.param_groups[0]["lr"] = rate
         optimiser.normalise_gradients(self.weights.values())
         self.adam.step()
@@ -177,9 +179,9 @@ class Trainer:
         return Epoch(self.epoch, steps, rate, pattern, stability, overflow, loss, seen)
 
     def _draw_steps(self) -> int:
-        """Steps to grow in this epoch; in the warm-up fewer."""
+        """Steps to grow in this epoch; in the first phase's warm-up fewer."""
         least, most = self.phase.steps
-        warm = self.recipe.optimiser.warm_up * self.recipe.epochs
+        warm = self.recipe.optimiser.warm_up * self.recipe.phases[0].epochs
         length = min(1.0, SHORTEST + (1 - SHORTEST) * self.epoch / warm) if warm else 1.0
         steps = int(torch.randint(least, most + 1, (), generator=self.chance))
         return max(1, round(length * steps))

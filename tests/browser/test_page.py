@@ -679,7 +679,7 @@ def test_a_run_is_followed_without_losing_the_state(visit, tmp_path):
         (run.folder / "checkpoint.safetensors").write_bytes(b"nothing")
         wait(page, "document.querySelector('#error').textContent.includes('is not a checkpoint of this run')")
         page.close()
-        page.problems[:] = [problem for problem in page.problems if "503" not in problem]  # this one was asked for
+        page.problems[:] = [problem for problem in page.problems if "503" not in problem]  # asked for
     finally:
         server.shutdown()
         server.server_close()

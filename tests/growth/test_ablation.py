@@ -24,8 +24,8 @@ def test_each_variant_differs_from_the_recipe_in_one_part():
     made = variants(base, tuple(PARTS))
     assert made.pop("as it is") == base and len(made) == len(PARTS)
     names = {
-        "with checkpointing": "checkpoint", "without multi-scale": "loss", "with perceptual": "loss",
-        "with curriculum": "phases", "without priority": "pool", "with truncation": "truncate",
+        "with checkpointing": "checkpoint", "with multi-scale": "loss", "with perceptual": "loss",
+        "with curriculum": "phases", "with priority": "pool", "with truncation": "truncate",
         "with gate": "spec", "with damage": "pool", "without average": "optimiser",
         "without warm-up": "optimiser", "without stability": "loss", "without overflow": "loss",
     }  # fmt: skip

@@ -137,6 +137,16 @@ def test_the_learning_rate_rises_for_a_tenth_and_falls_to_nothing():
     assert optimiser.learning_rate(0, 1, how) > 0
 
 
+def test_every_phase_has_its_own_rise_and_fall_and_only_the_first_short_rollouts():
+    phases = [Phase(res=16, epochs=epochs, batch=2, steps=(8, 8)) for epochs in (10, 20)]
+    learner = trainer(phases=phases, optimiser=Optimisation(warm_up=0.2))
+    epochs = [learner.train_epoch() for _ in range(30)]
+    rates = [epoch.learning_rate for epoch in epochs]
+    assert rates[:10] == [optimiser.learning_rate(epoch, 10, learner.recipe.optimiser) for epoch in range(10)]
+    assert rates[10:] == [optimiser.learning_rate(epoch, 20, learner.recipe.optimiser) for epoch in range(20)]
+    assert [epoch.steps for epoch in epochs] == [2, 5, *[8] * 28]  # 8 by a quarter, then by five eighths
+
+
 def test_the_learning_rate_of_the_canonical_experiment_drops_at_2000():
     how = Optimisation(schedule="drop", warm_up=0.0)
     rates = [optimiser.learning_rate(epoch, 8000, how) for epoch in (0, 1999, 2000, 7999)]
