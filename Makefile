@@ -5,19 +5,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help grow test test-slow bench lint format wasm clean
+.PHONY: help grow test test-slow models bench lint format wasm clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ —/'
 
 grow: $(READY)  ## grow a small pattern, a few minutes on two cores
-	$(BIN)/petri grow circle --res 32 --epochs 200
+	$(BIN)/petri grow circle --res 32
 
 test: $(READY)  ## the default test suite
 	$(BIN)/pytest
 
 test-slow: $(READY)  ## the tests that take longer
 	$(BIN)/pytest -m slow
+
+models: $(READY)  ## train, measure and write the shipped models, hours on two cores
+	$(BIN)/python -m petri.models.make
 
 bench: $(READY)  ## petri against its peers, half an hour on two cores
 	$(BIN)/python benchmarks/engine.py

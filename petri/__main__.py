@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dni_cli import door
-from nca_cli import ablate, alone, doctor, evaluate, grow, play, published, shader_gen, targets, view
+from nca_cli import ablate, alone, doctor, evaluate, grow, models, play, published, shader_gen, targets, view
 from petri.errors import BadRequest, RunFailed
 from petri.version import __version__
 
@@ -28,6 +28,7 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("shader-gen")(shader_gen.shader_gen)
 app.command("view")(view.view)
 app.command("targets")(targets.targets)
+app.command("models")(models.models)
 app.add_typer(published.app, name="import")
 app.command("doctor")(doctor.doctor)
 app.add_typer(door.dni, name="dni")

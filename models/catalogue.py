@@ -1,0 +1,95 @@
+"""The catalogue of the shipped models: what each is and how good, read from its file."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+from petri import modelfile, models
+from petri.files import write_whole
+from petri.growth.catalogue import TABLE_5
+from petri.modelfile import Model
+from petri.shaders.manifest import heals, thumbnail
+
+PICTURES = "pictures"
+INTRODUCTION = """# Models that come with petri
+
+`petri play spiral`, `petri view` and `petri evaluate spiral` take them by name; `make models` trains them
+from nothing and writes this page from their files. Each holds its recipe and what was measured of it: the
+loss is pattern + ½ stability + ⅒ overflow over RGB, from the seed, the mean of eight fire seeds, beside the
+report's at 256²; drift is the pattern loss after 2,000 steps; healed is the share of a cut circle's damage
+that is gone 300 steps later. A dash: not measured.
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A shipped model, and what was measured of it; None where it was not."""
+
+    name: str
+    model: Model
+    bytes: int
+    loss: float | None  # the report's, over RGB
+    report: float | None  # what the report's own had, at 256²
+    drift: float | None  # the pattern loss after the last of the steps looked at
+    healed: float | None  # percent, of a circle that was cut out
+    trained_to_heal: bool | None
+    seconds: int | None  # of training
+
+
+def entries() -> list[Entry]:
+    """Every shipped model, by name."""
+    return [_entry(name, models.find(name)) for name in models.names()]
+
+
+def _entry(name: str, path: Path) -> Entry:
+    model = modelfile.read(path)
+    training = model.training
+    measured = training.get("evaluation", {})
+    circle = [one["percent"] for one in measured.get("regeneration", ()) if one["kind"] == "circle"]
+    return Entry(
+        name=name,
+        model=model,
+        bytes=path.stat().st_size,
+        loss=measured["loss"]["rgb"]["loss"] if measured else training.get("loss", {}).get("loss"),
+        report=TABLE_5.get(name),
+        drift=measured["drift"][-1]["loss"] if measured else None,
+        healed=circle[0] if circle else None,
+        trained_to_heal=heals(model),
+        seconds=training.get("seconds"),
+    )
+
+
+def write_catalogue(folder: Path) -> None:
+    """Write README.md and the pictures in it."""
+    (folder / PICTURES).mkdir(exist_ok=True)
+    rows = []
+    for entry in entries():
+        picture = f"{PICTURES}/{entry.name}.webp"
+        content = base64.b64decode(thumbnail(entry.model).split(",")[1])
+        with (folder / picture).open("wb") as file:
+            file.write(content)
+        rows.append(_row(entry, picture))
+    head = (
+        "| | model | cell | parameters | kB | grid | loss | the report's | drift | trained to heal | healed "
+        "| training, min |"
+    )
+    line = "|" + "---|" * head.count(" | ") + "---|"
+    write_whole(folder / "README.md", "\n".join([INTRODUCTION, head, line, *rows]) + "\n")
+
+
+def _row(entry: Entry, picture: str) -> str:
+    spec, model = entry.model.automaton.spec, entry.model
+    figures = [
+        f"![{entry.name}]({picture})", entry.name, spec.describe(), f"{spec.parameters:,}",
+        f"{entry.bytes / 1e3:.0f}", f"{model.res}²", figure(entry.loss), figure(entry.report, ".3f"),
+        figure(entry.drift), "yes" if entry.trained_to_heal else "no", figure(entry.healed, ".0f", " %"),
+        figure(entry.seconds and entry.seconds / 60, ".0f"),
+    ]  # fmt: skip
+    return "| " + " | ".join(figures) + " |"
+
+
+def figure(value: float | None, form: str = ".4f", unit: str = "") -> str:
+    """A figure as it is shown; a dash for none."""
+    return "–" if value is None else f"{value:{form}}{unit}"

@@ -1,0 +1,65 @@
+"""Make the shipped models from nothing: python -m petri.models.make [NAME…]
+
+Each is trained by the default recipe at 128² in runs/models/NAME, evaluated as `petri evaluate` does, and
+written here with recipe and evaluation in its metadata. What was stopped goes on, what is finished is not
+trained again. In the end the catalogue is written anew from the files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+from petri import modelfile, models, targets
+from petri.evaluation import evaluate
+from petri.models.catalogue import write_catalogue
+
+RES = 128
+RUNS = Path("runs") / "models"
+HERE = Path(__file__).parent
+HEALING = ("checkerboard", "circle", "cross", "rings", "spiral")  # also trained with damage
+
+
+def train(name: str) -> Path:
+    """Train a pattern to the end of its recipe; the run's folder."""
+    folder = RUNS / name
+    if _finished(folder):
+        return folder
+    command = ["grow", "--resume", str(folder)]
+    if not folder.exists():
+        damage = ["--set", "pool.damage=1"] if name in HEALING else []
+        command = ["grow", name, "--res", str(RES), "--out", str(RUNS), "--name", name, *damage]
+    subprocess.run([sys.executable, "-m", "petri", *command], check=True)
+    return folder
+
+
+def _finished(folder: Path) -> bool:
+    from petri.viewing.following import Follower
+
+    return folder.exists() and Follower(folder).finished
+
+
+def ship(name: str, folder: Path) -> None:
+    """Evaluate a run's model and put it among the shipped ones."""
+    model = modelfile.read(folder / models.MODEL)
+    print(f"{name}: measuring", flush=True)
+    model.training["evaluation"] = evaluate(model, name).to_fields()
+    modelfile.write(HERE / f"{name}.safetensors", model)
+
+
+def main() -> None:
+    """Make what is asked for, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of nine patterns; all if left out")
+    names = parser.parse_args().names or list(targets.PATTERNS)
+    if unknown := set(names) - set(targets.PATTERNS):
+        parser.error(f"no such pattern: {', '.join(sorted(unknown))}")
+    for name in names:
+        ship(name, train(name))
+    write_catalogue(HERE)
+
+
+if __name__ == "__main__":
+    main()

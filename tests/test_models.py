@@ -1,0 +1,58 @@
+"""The shipped models: how they are made, measured and listed."""
+
+import json
+import subprocess
+import sys
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+
+from petri import modelfile, models
+from petri.evaluation import evaluate
+from petri.models import catalogue, make
+
+
+def test_a_model_is_made_from_nothing_and_not_trained_twice(tmp_path, monkeypatch, capsys):
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    monkeypatch.setattr(make, "HERE", shelf)
+    monkeypatch.setattr(models, "_HERE", shelf)
+    monkeypatch.setattr(make, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(make, "RES", 16)
+    orders = []
+
+    def run(command, *, check):
+        """As make does it, but with a few epochs."""
+        assert check and command[1:3] == ["-m", "petri"]
+        orders.append(command[3:])
+        subprocess.run([*command, "--epochs", "4", "--set", "phases.steps=[4, 4]"], check=True)
+
+    monkeypatch.setattr(make, "subprocess", SimpleNamespace(run=run))
+    monkeypatch.setattr(make, "evaluate", partial(evaluate, seeds=2))
+    for _ in range(2):
+        monkeypatch.setattr(sys, "argv", ["make", "circle"])
+        make.main()
+    assert [order[:2] for order in orders] == [["grow", "circle"]]
+    model = modelfile.read(shelf / "circle.safetensors")
+    assert model.training["recipe"]["pool"]["damage"] == 1 and model.training["epochs"] == 4
+    entry = catalogue.entries()[0]
+    assert entry.loss == model.training["evaluation"]["loss"]["rgb"]["loss"] and entry.trained_to_heal
+    row = (shelf / "README.md").read_text().splitlines()[-1]
+    assert f"| 11,840 | {entry.bytes / 1e3:.0f} | 16² | {entry.loss:.4f} | 0.048 |" in row
+    assert (shelf / "pictures" / "circle.webp").read_bytes()[8:12] == b"WEBP"
+
+
+def test_a_name_that_is_none_of_the_patterns_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["make", "spirl"])
+    with pytest.raises(SystemExit):
+        make.main()
+    assert "no such pattern: spirl" in capsys.readouterr().err
+
+
+def test_the_catalogue_is_of_the_files_that_are_shipped():
+    page = (models.find("circle").parent / "README.md").read_text()
+    for entry in catalogue.entries():
+        assert f"| {entry.name} | {entry.model.automaton.spec.describe()} |" in page
+        assert f"| {catalogue.figure(entry.loss)} | {catalogue.figure(entry.report, '.3f')} |" in page
+        assert entry.bytes < 130_000 and json.dumps(entry.model.training)
