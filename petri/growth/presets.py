@@ -33,25 +33,27 @@ def steps_for(res: int) -> tuple[int, int]:
     return max(48, res * 5 // 16), max(96, res // 2)
 
 
+def phase(res: int, epochs: int) -> dict[str, Any]:
+    """The fields of a phase of the quick preset.
+
+    A batch is one state from the seed and one from the pool: a gradient that is divided by its norm gains
+    little from more of them, and several times as many epochs fit into the time (docs/training.md).
+    """
+    return {"res": res, "epochs": epochs, "batch": 2, "steps": list(steps_for(res))}
+
+
 def epochs_for(res: int) -> int:
     """Epochs that a phase of the quick preset has: the wider the grid, the dearer each is."""
     return 1200 if res <= 64 else 800 if res <= 128 else 600
 
 
 def quick(res: int) -> dict[str, Any]:
-    """Half and quarter sizes first, as far as they make sense, and many small batches.
-
-    A batch is one state from the seed and one from the pool: a gradient that is divided by its norm gains
-    little from more of them, and several times as many epochs fit into the time (docs/training.md).
-    """
+    """Half and quarter sizes first, as far as they make sense, and many small batches."""
     sizes = [res]
     while len(sizes) < 3 and sizes[0] // 2 >= SMALLEST_PHASE:
         sizes.insert(0, sizes[0] // 2)
     return {
-        "phases": [
-            {"res": size, "epochs": epochs_for(size), "batch": 2, "steps": list(steps_for(size))}
-            for size in sizes
-        ],
+        "phases": [phase(size, epochs_for(size)) for size in sizes],
         "optimiser": {"learning_rate": 6e-3, "average": 0.99},
     }
 
