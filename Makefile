@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PARALLEL := -n auto --dist loadfile  # a process a core, each test file in one of them
 
 .PHONY: help grow test test-slow models bench lint format wasm clean
 
@@ -14,10 +15,10 @@ grow: $(READY)  ## grow a small pattern, a few minutes on two cores
 	$(BIN)/petri grow circle --res 32
 
 test: $(READY)  ## the default test suite
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
 
 test-slow: $(READY)  ## the tests that take longer
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest $(PARALLEL) -m slow
 
 models: $(READY)  ## train, measure and write the shipped models, hours on two cores
 	$(BIN)/python -m petri.models.make
