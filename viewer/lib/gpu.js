@@ -123,14 +123,18 @@ export class Gpu {
 
   /** Take another model; the state stays if it has as many channels. */
   load(model) {
-    const groups = this.spec.groups;
-    const living = this.spec.living;
+    const before = this.model;
+    const { groups, living } = this.spec;
     this.#setModel(model);
-    if (groups !== this.spec.groups || living !== this.spec.living) {
-      const kept = groups === this.spec.groups ? this.#readLayers() : null;
+    if (groups === this.spec.groups && living === this.spec.living) return;
+    const kept = groups === this.spec.groups ? this.#readLayers() : null;
+    try {
       this.#setSize(this.width, this.height);
-      if (kept) this.#writeLayers(kept);
+    } catch (error) {
+      this.#setModel(before);
+      throw error;
     }
+    if (kept) this.#writeLayers(kept);
   }
 
   #setModel(model) {
@@ -141,6 +145,7 @@ export class Gpu {
     const lifeProgram = model.spec.living ? this.#program(lifeShader(model.spec)) : null;
     for (const program of [this.stepProgram, this.lifeProgram]) if (program) gl.deleteProgram(program.handle);
     if (this.weights) gl.deleteTexture(this.weights);
+    this.model = model;
     this.spec = model.spec;
     this.stepProgram = stepProgram;
     this.lifeProgram = lifeProgram;
