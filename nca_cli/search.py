@@ -96,7 +96,7 @@ def search(
         joined = Study.join(connect(url, create=True), study or _name(recipe, space), chosen, recipe)
         joined.recipe = dataclasses.replace(
             joined.recipe, target=target
-        )  # a path may differ between machines
+        )  # a path may differ elsewhere
         agenda = Agenda(chosen, joined.recipe.seed, joined.first, trials, seeds)
         _search(joined, agenda, url, workers, device)
         _conclude(joined, out, markdown)
