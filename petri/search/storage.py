@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LOCAL = "sqlite:///runs/studies.db"
 HEARTBEAT, GRACE = 15, 60  # seconds between signs of life, and without one after which a worker has vanished
 PATIENCE = 60  # seconds that a process waits for another one to let go of a local file
+PSYCOPG = "postgresql+psycopg"
 CONNECT = 10  # seconds that a server has to answer
 TRIES = 3  # to make the tables, which another process may be making at the same time
 
@@ -52,7 +53,10 @@ def connect(url: str, *, create: bool, heartbeat: int = HEARTBEAT, grace: int = 
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 storage = optuna.storages.RDBStorage(
-                    url, _options(parsed), heartbeat_interval=heartbeat, grace_period=grace
+                    parsed.render_as_string(hide_password=False),
+                    _options(parsed),
+                    heartbeat_interval=heartbeat,
+                    grace_period=grace,
                 )
             break
         except (ImportError, exc.NoSuchModuleError) as error:
@@ -103,7 +107,9 @@ def _parse(url: str) -> URL:
     from sqlalchemy import exc, make_url
 
     try:
-        return make_url(url)
+        parsed = make_url(url)
+        # An older SQLAlchemy takes another driver unless told.
+        return parsed.set(drivername=PSYCOPG) if parsed.drivername == "postgresql" else parsed
     except (exc.ArgumentError, ValueError):
         raise BadRequest(
             "the storage must be a database's URL, such as postgresql://user@host/name or "
