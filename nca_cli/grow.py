@@ -100,18 +100,19 @@ def grow(
     its metrics and a checkpoint.
     """
     if resume is not None:
-        allowed = ("resume", "device", "engine", "tensorboard")
-        given = [name for name in context.params if _is_given(context, name) and name not in allowed]
-        if given:
-            spoken = {"target": "TARGET", "settings": "--set"}
-            names = ", ".join(spoken.get(option, f"--{option.replace('_', '-')}") for option in given)
-            raise BadRequest(f"--resume goes on with the run's own recipe: leave out {names}")
+        allow_only(
+            context,
+            ("resume", "device", "engine", "tensorboard"),
+            "--resume goes on with the run's own recipe",
+        )
         resume_run(resume, device, engine, tensorboard)
         return
 
     from petri import targets
 
     fields = _read(recipe) if recipe is not None else {}
+    if storage is not None and from_study is None:
+        raise BadRequest("--storage is where the study of --from-study is: give both")
     study = _open(from_study, storage, context) if from_study is not None else None
     target = target or fields.get("target") or (study and study.recipe.target)
     if not isinstance(target, str):
@@ -142,8 +143,10 @@ def grow(
     notes = drawn.notes
     if study is not None:
         from petri.search.promotion import best_for
+        from petri.search.storage import in_use
 
-        found = best_for(study, drawn.name)
+        with in_use():
+            found = best_for(study, drawn.name)
         made = found.configuration.recipe(made, seed=made.seed)
         notes = (
             *notes,
@@ -318,6 +321,15 @@ def _introduce(recipe: Recipe, device: str, notes: tuple[str, ...]) -> None:
     )
     for note in notes:
         out.print(f"[dim]{escape(note)}[/]", soft_wrap=True)
+
+
+def allow_only(context: typer.Context, allowed: tuple[str, ...], reason: str) -> None:
+    """Refuse options that would be passed over in silence."""
+    given = [name for name in context.params if _is_given(context, name) and name not in allowed]
+    if given:
+        spoken = {"target": "TARGET", "settings": "--set"}
+        names = ", ".join(spoken.get(option, f"--{option.replace('_', '-')}") for option in given)
+        raise BadRequest(f"{reason}: leave out {names}")
 
 
 def _is_given(context: typer.Context, name: str) -> bool:

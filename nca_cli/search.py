@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nca_cli.completion import complete_target
+from nca_cli.grow import allow_only
 from petri.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ LOOK = 1.0  # seconds between looks at the study
 
 
 def search(
+    context: typer.Context,
     target: Annotated[
         str | None,
         typer.Argument(help="As for `petri grow`.", autocompletion=complete_target, show_default=False),
@@ -68,8 +70,9 @@ def search(
 
     url = storage or LOCAL
     if show is not None:
-        if target is not None:
-            raise BadRequest("--show takes the name of a study and no TARGET")
+        allow_only(
+            context, ("show", "storage", "markdown", "out"), "--show only shows what a study has found"
+        )
         from petri.search.study import Study
 
         with in_use():

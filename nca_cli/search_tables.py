@@ -33,7 +33,6 @@ class SearchDisplay(Stopping):
         self.study, self.agenda = study, agenda
         self._live = Live(console=out, auto_refresh=False) if out.is_terminal else None
         self._told: set[int] = {trial.number for trial in study.trials() if trial.state != RUNNING}
-        self.began_with = len(self._told)
 
     def __enter__(self) -> SearchDisplay:
         if self._live:

@@ -42,9 +42,7 @@ def best_for(study: Study, target: str) -> Finding:
     return found[0]
 
 
-def promotions(
-    study: Study, found: list[Finding], count: int, *, res: int, epochs: int | None
-) -> list[Promotion]:
+def promotions(study: Study, found: list[Finding], count: int, *, res: int, epochs: int) -> list[Promotion]:
     """The best `count` configurations as full runs, the best first.
 
     The phases are those of the report's curriculum (a quarter of the size, a half, all of it; 500, 500 and
@@ -55,13 +53,13 @@ def promotions(
         study: where they were found.
         found: as `results.findings` gives them, only those that came to their end.
         res: cells along a side in the end.
-        epochs: in all; the report's 2,000 if None.
+        epochs: in all, at least 3; shared out as the report's 2,000.
     """
     phases = [phase(part["res"], part["epochs"], part["batch"]) for part in report(res)["phases"]]
-    if epochs is not None:
-        whole = sum(part["epochs"] for part in phases)
-        for part in phases:
-            part["epochs"] = max(1, round(epochs * part["epochs"] / whole))
+    whole = sum(part["epochs"] for part in phases)
+    for part in phases[:-1]:
+        part["epochs"] = max(1, epochs * part["epochs"] // whole)
+    phases[-1]["epochs"] = epochs - sum(part["epochs"] for part in phases[:-1])
     base = Recipe.from_fields({**study.recipe.to_fields(), "phases": phases})
     return [
         Promotion(

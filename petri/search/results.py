@@ -54,8 +54,7 @@ def findings(study: Study, tried: list[Tried] | None = None) -> list[Finding]:
     return sorted(
         found,
         key=lambda one: (
-            not one.again,
-            ORDER.index(one.first.state),
+            -1 if one.again else ORDER.index(one.first.state),
             math.inf if math.isnan(one.mean) else one.mean,
         ),
     )
@@ -77,7 +76,7 @@ def _finding(study: Study, configuration: Configuration, trials: list[Tried]) ->
 
 def best(found: list[Finding]) -> Finding | None:
     """The one with the least mean loss over seeds that it was not chosen by; None if there are no such."""
-    return found[0] if found and len(found[0].again) > 1 else None
+    return min((one for one in found if len(one.again) > 1), key=lambda one: one.mean, default=None)
 
 
 def candidates(found: list[Finding]) -> list[Finding]:
