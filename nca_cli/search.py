@@ -133,7 +133,7 @@ def _search(study: Study, agenda: Agenda, url: str, workers: int, device: str) -
     with out.status("compiling the native step for this machine, once"):
         native_status()
     order = Order(url, study.name, study.recipe.target, agenda, device, workers)
-    with SearchDisplay(study, agenda) as display, interruptible(display):
+    with SearchDisplay(study, agenda, workers) as display, interruptible(display):
         with Crew(order) as crew:
             replaced = 0
             while crew.is_busy() and not display.stopping:
@@ -142,6 +142,7 @@ def _search(study: Study, agenda: Agenda, url: str, workers: int, device: str) -
                     replaced = crew.replaced
                     display.note("a worker was killed; another one has taken its place")
                 time.sleep(LOOK)
+            display.show()
         display.show()
     if display.stopping:
         out.print("\nstopped; the same command goes on")

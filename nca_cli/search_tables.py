@@ -29,8 +29,9 @@ LEADERS = 5  # configurations shown while the search goes on
 class SearchDisplay(Stopping):
     """Draws a search: what is under way, what was best, what is left; or a line for each trial that ends."""
 
-    def __init__(self, study: Study, agenda: Agenda) -> None:
+    def __init__(self, study: Study, agenda: Agenda, workers: int) -> None:
         self.study, self.agenda = study, agenda
+        self.workers = workers  # of this machine
         self._live = Live(console=out, auto_refresh=False) if out.is_terminal else None
         self._told: set[int] = {trial.number for trial in study.trials() if trial.state != RUNNING}
 
@@ -64,7 +65,8 @@ class SearchDisplay(Stopping):
         """At the pace of all workers there are; 0 if it is not known."""
         timed = [trial.seconds for trial in tried if trial.seconds]
         workers = len({trial.worker for trial in tried if trial.state == RUNNING})
-        return self.agenda.left(tried) * statistics.fmean(timed) / max(1, workers) if timed else 0.0
+        each = statistics.fmean(timed) if timed else 0.0
+        return self.agenda.left(tried) * each / max(workers, self.workers)
 
     def _render(self, tried: list[Tried]) -> RenderableType:
         begun, wanted = len(self.agenda.begun(tried)), self.agenda.wanted

@@ -16,7 +16,7 @@ from petri.search.agenda import Agenda
 from petri.search.storage import GRACE, HEARTBEAT
 
 REPLACED = 20  # workers, before it is clear that none will live
-ENDING = 30.0  # seconds that a worker has to leave its trial to others
+ENDING = 60.0  # seconds that a worker has to leave its trial to others
 
 
 @dataclass(frozen=True)

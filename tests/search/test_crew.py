@@ -30,7 +30,7 @@ def until(found, crew):
     raise AssertionError("it did not happen")
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
 def test_a_worker_that_is_killed_is_replaced_and_its_trial_is_failed_and_trained_again(
     request, recipe, url, kind
 ):
@@ -66,6 +66,7 @@ def test_a_crew_that_is_left_puts_its_trials_back(recipe, url):
     assert trial.state == LOST and trial.stopped
 
 
+@pytest.mark.slow
 def test_what_a_worker_cannot_do_is_said_by_the_crew(study, url):
     asked = order(study, url.replace("studies", "others"), trials=1, workers=1)
     with Crew(asked) as crew, pytest.raises(BadRequest, match=r"there are no studies in .*others\.db"):
