@@ -69,7 +69,7 @@ def _try(
 
     def look(epoch: int, loss: float) -> None:
         trial.report(loss, epoch)
-        if may_prune and trial.should_prune():
+        if may_prune and epoch < study.recipe.epochs and trial.should_prune():
             raise Pruned
 
     try:

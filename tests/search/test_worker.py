@@ -76,6 +76,13 @@ def test_what_is_worse_than_half_of_the_others_is_pruned_from_a_third_on(recipe,
     assert [trial.loss for trial in tried[5:]] == pytest.approx([0.6 * 1.5, 0.7 * 1.5, 0.8 * 1.5])
 
 
+def test_what_has_come_to_its_end_is_not_pruned_any_more(recipe, url, small, pretend):
+    study = Study.join(storage.connect(url, create=True), "short", small, recipe(epochs=1))
+    trained = pretend(study, lambda configuration, seed: 0.1 * len(trained))
+    work(study, Agenda(small, 0, study.first, 8, 0), CPU)
+    assert [trial.state for trial in study.trials()] == [DONE] * 8
+
+
 def test_the_best_few_are_trained_again_and_judged_by_the_other_seeds_alone(study, agenda, pretend):
     lucky, steady = study.space.all()[:2]
 
