@@ -131,3 +131,6 @@ def _serve(order: Order, there: Connection) -> None:
     except (BadRequest, RunFailed) as error:
         there.send((type(error), str(error)))
         sys.exit(1)
+    except Exception as error:
+        there.send((RunFailed, f"a worker failed: {type(error).__name__}: {error}"))
+        sys.exit(1)

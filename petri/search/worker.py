@@ -132,13 +132,13 @@ def train(
 
     Raises:
         Stopped: `stop` said so.
+        BadRequest: this machine has not enough memory for it.
         RunFailed: training diverged beyond repair, or the loss is not finite.
     """
     from petri.evaluation.report import report_loss
-    from petri.growth.grow import draw_targets
-    from petri.growth.trainer import Trainer
+    from petri.growth.grow import make_trainer
 
-    trainer = Trainer(recipe, draw_targets(recipe), device)
+    trainer = make_trainer(recipe, device)
     every = max(1, recipe.epochs // LOOKS)
     loss, seen = math.nan, 0
     while trainer.epoch < recipe.epochs:
