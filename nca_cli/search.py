@@ -94,7 +94,9 @@ def search(
             f"the space {chosen.name!r} chooses {', '.join(chosen.choices)}: leave them out of --set"
         )
     if promote:
-        _recipe(target, full_res, full_epochs, [])  # refused now, not after the search
+        from petri.search.promotion import full_size
+
+        full_size(recipe, res=full_res, epochs=full_epochs)  # refused now, not after the search
     with in_use():
         joined = Study.join(connect(url, create=True), study or _name(recipe, space), chosen, recipe)
         joined.recipe = dataclasses.replace(joined.recipe, target=target)  # a path may differ elsewhere

@@ -42,25 +42,38 @@ def best_for(study: Study, target: str) -> Finding:
     return found[0]
 
 
-def promotions(study: Study, found: list[Finding], count: int, *, res: int, epochs: int) -> list[Promotion]:
-    """The best `count` configurations as full runs, the best first.
+def full_size(recipe: Recipe, *, res: int, epochs: int) -> Recipe:
+    """A trial's recipe at full size.
 
     The phases are those of the report's curriculum (a quarter of the size, a half, all of it; 500, 500 and
     1,000 epochs in batches of 8, 4 and 2), with as many steps to grow as a grid of each size needs. All else
-    is as in the study.
+    stays as it is.
 
     Args:
-        study: where they were found.
-        found: as `results.findings` gives them, only those that came to their end.
+        recipe: of the trials.
         res: cells along a side in the end.
         epochs: in all, at least 3; shared out as the report's 2,000.
+
+    Raises:
+        BadRequest: a size out of range, or one that the recipe cannot have.
     """
     phases = [phase(part["res"], part["epochs"], part["batch"]) for part in report(res)["phases"]]
     whole = sum(part["epochs"] for part in phases)
     for part in phases[:-1]:
         part["epochs"] = max(1, epochs * part["epochs"] // whole)
     phases[-1]["epochs"] = epochs - sum(part["epochs"] for part in phases[:-1])
-    base = Recipe.from_fields({**study.recipe.to_fields(), "phases": phases})
+    return Recipe.from_fields({**recipe.to_fields(), "phases": phases})
+
+
+def promotions(study: Study, found: list[Finding], count: int, *, res: int, epochs: int) -> list[Promotion]:
+    """The best `count` configurations as full runs, the best first.
+
+    Args:
+        study: where they were found.
+        found: as `results.findings` gives them, only those that came to their end.
+        res, epochs: as for `full_size`.
+    """
+    base = full_size(study.recipe, res=res, epochs=epochs)
     return [
         Promotion(
             one.configuration,

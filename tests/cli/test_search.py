@@ -124,7 +124,7 @@ def test_a_study_that_does_not_fit_is_refused_in_one_line(there, petri, argument
         (["search", "circle", "--device", "tpu"], "device must be one of"),
         (["search", "circle", "--storage", "studies.db"], "must be a database's URL"),
         (["search", "circle", "--storage", "postgresql://me@localhost:1/x"], "refused"),
-        (["search", "circle", "--show", "circle-64", "--promote", "2"], "leave out TARGET, --promote"),
+        (["search", "circle", "--show", "circle-64", "--promote", "2"], "leave out --promote, TARGET"),
         (["grow", "circle", "--storage", "sqlite:///x.db"], "give both"),
         (["search", "--show", "circle-64"], "there are no studies in runs/studies.db"),
         (["grow", "circle", "--from-study", "circle-64"], "there are no studies in runs/studies.db"),

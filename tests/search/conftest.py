@@ -15,7 +15,7 @@ from petri.search.space import SPACES, Space
 from petri.search.study import Study
 from petri.targets import load
 
-SETTINGS = ["phases.batch=2", "phases.steps=[2, 4]", "hold=2", "pool.size=4"]
+SETTINGS = ["phases.batch=2", "phases.steps=[2, 4]", "hold=2", "pool.size=8"]
 
 
 @pytest.fixture
