@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from petri.growth.recipe import Recipe
     from petri.growth.trainer import Trainer
     from petri.runs import Run
+    from petri.search.study import Study
 
 
 def grow(
@@ -76,6 +77,16 @@ def grow(
     name: Annotated[
         str | None, typer.Option(help="Of the run's folder; TARGET-RES if left out.", show_default=False)
     ] = None,
+    from_study: Annotated[
+        str | None,
+        typer.Option(
+            help="Take the architecture that this study of `petri search` found best.", show_default=False
+        ),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="URL of that study's database, as for `petri search`.", show_default=False),
+    ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write curves for TensorBoard into the run's folder.")
     ] = False,
@@ -89,19 +100,21 @@ def grow(
     its metrics and a checkpoint.
     """
     if resume is not None:
-        allowed = ("resume", "device", "engine", "tensorboard")
-        given = [name for name in context.params if _is_given(context, name) and name not in allowed]
-        if given:
-            spoken = {"target": "TARGET", "settings": "--set"}
-            names = ", ".join(spoken.get(option, f"--{option.replace('_', '-')}") for option in given)
-            raise BadRequest(f"--resume goes on with the run's own recipe: leave out {names}")
-        _resume(resume, device, engine, tensorboard)
+        allow_only(
+            context,
+            ("resume", "device", "engine", "tensorboard"),
+            "--resume goes on with the run's own recipe",
+        )
+        resume_run(resume, device, engine, tensorboard)
         return
 
     from petri import targets
 
     fields = _read(recipe) if recipe is not None else {}
-    target = target or fields.get("target")
+    if storage is not None and from_study is None:
+        raise BadRequest("--storage is where the study of --from-study is: give both")
+    study = _open(from_study, storage, context) if from_study is not None else None
+    target = target or fields.get("target") or (study and study.recipe.target)
     if not isinstance(target, str):
         raise BadRequest("say what to grow: petri grow TARGET (petri targets lists the patterns)")
     if res is not None and "phases" in fields:
@@ -127,10 +140,22 @@ def grow(
         epochs=epochs,
         seed=seed,
     )
+    notes = drawn.notes
+    if study is not None:
+        from petri.search.promotion import best_for
+        from petri.search.storage import in_use
+
+        with in_use():
+            found = best_for(study, drawn.name)
+        made = found.configuration.recipe(made, seed=made.seed)
+        notes = (
+            *notes,
+            f"as the study {study.name} found {'best' if found.again else 'best by one training'}",
+        )
     if dry_run:
         _say_plan(made, device, engine)
     else:
-        _start(made, drawn.notes, device, engine, out, name, tensorboard)
+        start_run(made, notes, device, engine, out, name, tensorboard)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -145,6 +170,17 @@ def _read(path: Path) -> dict[str, Any]:
         raise BadRequest(f"{path}: {error}") from None
 
 
+def _open(name: str, storage: str | None, context: typer.Context) -> Study:
+    """The study that decides the architecture."""
+    from petri.search.storage import LOCAL, connect
+    from petri.search.study import Study
+
+    for option in ("perception", "hidden", "layers", "residual", "gated"):
+        if _is_given(context, option):
+            raise BadRequest(f"--from-study decides the architecture: leave out --{option}")
+    return Study(connect(storage or LOCAL, create=False), name)
+
+
 def _last_res(fields: dict[str, Any], preset: str) -> int:
     """The size of a recipe file's last phase, or the preset's own."""
     from petri.growth.presets import RES
@@ -154,15 +190,16 @@ def _last_res(fields: dict[str, Any], preset: str) -> int:
     return last["res"] if isinstance(last, dict) and "res" in last else RES.get(preset, 64)
 
 
-def _start(
+def start_run(
     recipe: Recipe,
     notes: tuple[str, ...],
     device: str,
     engine: str,
     out: Path,
     name: str | None,
-    tensorboard: bool,
+    tensorboard: bool = False,
 ) -> None:
+    """Train by a recipe in a new run folder, and show it."""
     from petri.growth import grow as growing
 
     chosen, ranks, more = _prepare(device, engine, tensorboard)
@@ -191,7 +228,8 @@ def _together(ranks: Ranks, device: torch.device) -> Iterator[None]:
         raise BadRequest("another process could not begin")
 
 
-def _resume(folder: Path, device: str, engine: str, tensorboard: bool) -> None:
+def resume_run(folder: Path, device: str, engine: str = "auto", tensorboard: bool = False) -> None:
+    """Go on with a run, and show it."""
     from petri.growth import grow as growing
 
     chosen, ranks, notes = _prepare(device, engine, tensorboard)
@@ -283,6 +321,15 @@ def _introduce(recipe: Recipe, device: str, notes: tuple[str, ...]) -> None:
     )
     for note in notes:
         out.print(f"[dim]{escape(note)}[/]", soft_wrap=True)
+
+
+def allow_only(context: typer.Context, allowed: tuple[str, ...], reason: str) -> None:
+    """Refuse options that would be passed over in silence."""
+    given = [name for name in context.params if _is_given(context, name) and name not in allowed]
+    if given:
+        spoken = {"target": "TARGET", "settings": "--set"}
+        names = ", ".join(spoken.get(option, f"--{option.replace('_', '-')}") for option in given)
+        raise BadRequest(f"{reason}: leave out {names}")
 
 
 def _is_given(context: typer.Context, name: str) -> bool:

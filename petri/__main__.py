@@ -9,7 +9,20 @@ from typing import Annotated
 import typer
 
 from dni_cli import door
-from nca_cli import ablate, alone, doctor, evaluate, grow, models, play, published, shader_gen, targets, view
+from nca_cli import (
+    ablate,
+    alone,
+    doctor,
+    evaluate,
+    grow,
+    models,
+    play,
+    published,
+    search,
+    shader_gen,
+    targets,
+    view,
+)
 from petri.errors import BadRequest, RunFailed
 from petri.version import __version__
 
@@ -22,6 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help takes half the time and half the lines
 )
 app.command("grow")(grow.grow)
+app.command("search")(search.search)
 app.command("ablate")(ablate.ablate)
 app.command("play")(play.play)
 app.command("evaluate")(evaluate.evaluate)

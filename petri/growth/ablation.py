@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import math
 import statistics
 import sys
 import time
@@ -15,13 +14,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from petri import memory
+from petri import memory, verdict
 from petri.errors import BadRequest, RunFailed, nearest
 from petri.files import write_whole
 from petri.growth.recipe import Recipe
 
 KEEP_ALL = 1_000_000  # steps between kept states: none is computed again
-CLEAR = 2.0  # standard errors between two means that can be told apart
 
 # Where a recipe has each part, the value with it and the value without.
 PARTS: dict[str, tuple[str, Any, Any]] = {
@@ -69,18 +67,11 @@ class Outcome:
     @property
     def spread(self) -> float:
         """Standard deviation of the losses; 0 for a single one."""
-        failed = math.isnan(self.mean)
-        return statistics.stdev(self.losses) if len(self.losses) > 1 and not failed else 0.0
+        return verdict.spread(self.losses)
 
     def against(self, other: Outcome) -> str:
         """Whether this one is better or worse than another, or cannot be told apart from it."""
-        error = (self.spread**2 / len(self.losses) + other.spread**2 / len(other.losses)) ** 0.5
-        apart = self.mean - other.mean
-        if math.isnan(self.mean):
-            return "failed"
-        if len(self.losses) < 2 or not abs(apart) > CLEAR * error:
-            return "cannot be told apart"
-        return "worse" if apart > 0 else "better"
+        return verdict.against(self.losses, other.losses)
 
 
 def variants(recipe: Recipe, parts: Sequence[str]) -> dict[str, Recipe]:

@@ -1,0 +1,234 @@
+"""petri search: find out which architecture grows a target best."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nca_cli.completion import complete_target
+from nca_cli.grow import allow_only
+from petri.errors import BadRequest
+
+if TYPE_CHECKING:
+    from petri.growth.recipe import Recipe
+    from petri.search.agenda import Agenda
+    from petri.search.study import Study
+
+LOOK = 1.0  # seconds between looks at the study
+
+
+def search(
+    context: typer.Context,
+    target: Annotated[
+        str | None,
+        typer.Argument(help="As for `petri grow`.", autocompletion=complete_target, show_default=False),
+    ] = None,
+    trials: Annotated[int, typer.Option(help="Configurations to try, by all workers together.", min=1)] = 30,
+    space: Annotated[
+        str, typer.Option(help="report (32 configurations) or wide (also channels, rates, steps …).")
+    ] = "report",
+    seeds: Annotated[
+        int, typer.Option(help="Other seeds that the best few are trained with again.", min=0, max=1000)
+    ] = 3,
+    res: Annotated[int, typer.Option(help="Cells along a side, of the trials.")] = 64,
+    epochs: Annotated[int, typer.Option(help="Optimiser steps of a trial.")] = 300,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="FIELD=VALUE of the trials' recipe; repeat it.", show_default=False),
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Processes that train here.", min=1, max=1000)] = 1,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            help="URL of a database, such as postgresql://…; runs/studies.db if left out.", show_default=False
+        ),
+    ] = None,
+    study: Annotated[
+        str | None, typer.Option(help="The study's name; TARGET-RES if left out.", show_default=False)
+    ] = None,
+    promote: Annotated[int, typer.Option(help="Then train so many of the best at full size.", min=0)] = 0,
+    full_res: Annotated[int, typer.Option(help="Cells along a side at full size.")] = 256,
+    full_epochs: Annotated[
+        int | None,
+        typer.Option(
+            help="Optimiser steps at full size; as `petri grow` if left out.", min=3, show_default=False
+        ),
+    ] = None,
+    show: Annotated[
+        str | None, typer.Option(help="Only show what this study has found.", show_default=False)
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder of plots and of runs at full size.")] = Path("runs"),
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+) -> None:
+    """Find the architecture that grows TARGET best: many short trainings, chosen by what others have shown.
+
+    Ctrl-C stops, the same command goes on. The same command on other machines, with the same --storage, joins
+    in. The best few are trained again with other seeds before one is called the best.
+    """
+    from petri.search.storage import LOCAL, connect, in_use
+
+    url = storage or LOCAL
+    if show is not None:
+        allow_only(
+            context, ("show", "storage", "markdown", "out"), "--show only shows what a study has found"
+        )
+        from petri.search.study import Study
+
+        with in_use():
+            _conclude(Study(connect(url, create=False), show), out, markdown)
+        return
+    if target is None:
+        raise BadRequest("say what to search for: petri search TARGET, or --show STUDY")
+
+    from petri import devices
+    from petri.search import space as spaces
+    from petri.search.agenda import Agenda
+    from petri.search.study import Study
+
+    chosen = spaces.find(space)
+    devices.choose(device)
+    recipe = _recipe(target, res, epochs, settings or [])
+    if chosen.configuration_of(recipe) is None:
+        raise BadRequest(
+            f"the space {chosen.name!r} chooses {', '.join(chosen.choices)}: leave them out of --set"
+        )
+    if promote:
+        from petri.search.promotion import full_size
+
+        full_size(recipe, res=full_res, epochs=full_epochs)  # refused now, not after the search
+    with in_use():
+        joined = Study.join(connect(url, create=True), study or _name(recipe, space), chosen, recipe)
+        joined.recipe = dataclasses.replace(joined.recipe, target=target)  # a path may differ elsewhere
+        agenda = Agenda(chosen, joined.recipe.seed, joined.first, trials, seeds)
+        _search(joined, agenda, url, workers, device)
+        _conclude(joined, out, markdown)
+        if promote:
+            _promote(joined, promote, full_res, full_epochs, out, device)
+
+
+def _recipe(target: str, res: int, epochs: int, settings: list[str]) -> Recipe:
+    """How a trial trains: in one phase, as the report's proxies did."""
+    from petri import targets
+    from petri.growth.presets import make_recipe, phase
+
+    drawn = targets.load(target, res)
+    return make_recipe(drawn, target, res=res, file={"phases": [phase(res, epochs)]}, settings=settings)
+
+
+def _name(recipe: Recipe, space: str) -> str:
+    from petri.runs import slug
+
+    return slug(recipe) + (f"-{space}" if space != "report" else "")
+
+
+def _search(study: Study, agenda: Agenda, url: str, workers: int, device: str) -> None:
+    """Have workers train what is left to be trained."""
+    from nca_cli.search_tables import SearchDisplay
+    from petri.console import interruptible, out
+    from petri.engine import native_status
+    from petri.search.crew import Crew, Order
+
+    _introduce(study, agenda)
+    if agenda.is_done(study.trials()):
+        return
+    with out.status("compiling the native step for this machine, once"):
+        native_status()
+    order = Order(url, study.name, study.recipe.target, agenda, device, workers)
+    with SearchDisplay(study, agenda, workers) as display, interruptible(display):
+        with Crew(order) as crew:
+            replaced = 0
+            while crew.is_busy() and not display.stopping:
+                display.show()
+                if crew.replaced > replaced:
+                    replaced = crew.replaced
+                    display.note("a worker was killed; another one has taken its place")
+                time.sleep(LOOK)
+            display.show()
+        display.show()
+    if display.stopping:
+        out.print("\nstopped; the same command goes on")
+        raise typer.Exit(130)
+
+
+def _introduce(study: Study, agenda: Agenda) -> None:
+    from rich.markup import escape
+
+    from petri.console import out
+
+    size = f"{study.space.size} configurations" if study.space.size else "a wide space"
+    recipe = study.recipe
+    out.print(
+        f"[bold]{escape(recipe.name)}[/] · {agenda.wanted} of {size} · {recipe.res}×{recipe.res} cells · "
+        f"{recipe.epochs:,} epochs · study {escape(study.name)}",
+        soft_wrap=True,
+    )
+
+
+def _conclude(study: Study, folder: Path, markdown: bool) -> None:
+    """Print what was found, and draw it."""
+    from nca_cli.search_tables import conclude, reference_name
+    from petri.console import out
+    from petri.search.plots import save_front, save_history
+    from petri.search.results import findings
+
+    tried = study.trials()
+    if not tried:
+        raise BadRequest(f"the study {study.name!r} has no trials yet")
+    if not markdown:
+        out.print()
+    conclude(study, tried, markdown=markdown)
+    title = f"{study.name} · {study.recipe.res}² cells, {study.recipe.epochs} epochs"
+    history, front = (folder / f"{study.name}-{plot}.png" for plot in ("history", "front"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_history(history, title, tried, seed=study.recipe.seed)
+        save_front(front, title, findings(study, tried), reference=reference_name(study))
+    except OSError as error:
+        raise BadRequest(f"cannot write to {folder}: {error.strerror or error}") from None
+    if not markdown:
+        out.print(f"\n[bold]{history}[/]  the trials in order\n[bold]{front}[/]  loss against parameters")
+
+
+def _promote(study: Study, count: int, res: int, epochs: int | None, folder: Path, device: str) -> None:
+    """Train the best at full size, or go on with that, and keep the best of them."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from nca_cli import grow
+    from petri.console import duration, out
+    from petri.search.promotion import keep_best, outcome, promotions
+    from petri.search.results import candidates, findings
+
+    outcomes = []
+    for promotion in promotions(study, candidates(findings(study)), count, res=res, epochs=epochs):
+        done = outcome(promotion, folder)
+        if done is None:
+            out.print()
+            place = folder / promotion.name
+            if place.exists():
+                grow.resume_run(place, device)
+            else:
+                grow.start_run(promotion.recipe, (), device, "auto", folder, promotion.name)
+            done = outcome(promotion, folder)
+        outcomes.append(done)
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
+    for column in ("at full size", "loss", "time", "run"):
+        table.add_column(column)
+    for done in sorted(outcomes, key=lambda done: done["loss"]):
+        table.add_row(
+            escape(done["configuration"]),
+            f"{done['loss']:.4f}",
+            duration(done["seconds"]),
+            escape(done["run"]),
+        )
+    out.print()
+    out.print(table)
+    kept = keep_best(study, outcomes, folder)
+    out.print(f"\n[bold]{escape(str(kept))}[/]  the best of them, one run each", soft_wrap=True)
+    out.print(f"Watch it grow:  petri play {escape(shlex.quote(str(kept)))}")

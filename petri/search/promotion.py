@@ -1,0 +1,127 @@
+"""The best of a study, trained at full size."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from petri import modelfile
+from petri.errors import BadRequest
+from petri.files import write_whole
+from petri.growth.presets import quick
+from petri.growth.recipe import Recipe
+from petri.models import MODEL
+from petri.runs import Run
+from petri.search.results import Finding, candidates, findings
+from petri.search.space import Configuration
+from petri.search.study import PROMOTED, Study
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """One configuration at full size."""
+
+    configuration: Configuration
+    recipe: Recipe
+    name: str  # of the run's folder
+
+
+def best_for(study: Study, target: str) -> Finding:
+    """The configuration that a study has found best for its target.
+
+    Raises:
+        BadRequest: the study is for another target, or none of its trials has come to its end.
+    """
+    if study.recipe.name != target:
+        raise BadRequest(f"the study {study.name!r} is for {study.recipe.name}, not {target}")
+    found = candidates(findings(study))
+    if not found:
+        raise BadRequest(f"no trial of the study {study.name!r} has come to its end yet")
+    return found[0]
+
+
+def full_size(recipe: Recipe, *, res: int, epochs: int | None) -> Recipe:
+    """A trial's recipe at full size.
+
+    The phases are those of the quick preset: the report's curriculum of a quarter of the size, a half and all
+    of it, in smaller batches. All else stays as it is.
+
+    Args:
+        recipe: of the trials.
+        res: cells along a side in the end.
+        epochs: in all, at least 3, shared out as the preset's; None for as many as it has.
+
+    Raises:
+        BadRequest: a size out of range, or one that the recipe cannot have.
+    """
+    phases = quick(res)["phases"]
+    if epochs is not None:
+        whole = sum(part["epochs"] for part in phases)
+        for part in phases[:-1]:
+            part["epochs"] = max(1, epochs * part["epochs"] // whole)
+        phases[-1]["epochs"] = epochs - sum(part["epochs"] for part in phases[:-1])
+    return Recipe.from_fields({**recipe.to_fields(), "phases": phases})
+
+
+def promotions(
+    study: Study, found: list[Finding], count: int, *, res: int, epochs: int | None
+) -> list[Promotion]:
+    """The best `count` configurations as full runs, the best first.
+
+    Args:
+        study: where they were found.
+        found: as `results.findings` gives them, only those that came to their end.
+        res, epochs: as for `full_size`.
+    """
+    base = full_size(study.recipe, res=res, epochs=epochs)
+    return [
+        Promotion(
+            one.configuration,
+            one.configuration.recipe(base, seed=study.recipe.seed),
+            f"{study.name}-trial-{one.first.number}-at-{res}",
+        )
+        for one in found[:count]
+    ]
+
+
+def outcome(promotion: Promotion, parent: Path) -> dict[str, Any] | None:
+    """What a promotion that has been trained to its end has come to; None if it has not.
+
+    Returns:
+        `configuration` in words, `run` (its folder's name), `loss`, `seconds`.
+
+    Raises:
+        BadRequest: its folder holds a run of another recipe.
+    """
+    folder = parent / promotion.name
+    if not folder.exists():
+        return None
+    theirs = dataclasses.replace(Run.open(folder, lock=False).recipe, target=promotion.recipe.target)
+    if theirs != promotion.recipe:
+        raise BadRequest(f"{folder} was trained by another recipe: move it away, or choose another --out")
+    try:
+        training = modelfile.read(folder / MODEL).training
+    except BadRequest:
+        return None
+    if training.get("epochs") != promotion.recipe.epochs:
+        return None
+    return {
+        "configuration": promotion.configuration.describe(),
+        "run": promotion.name,
+        "loss": training["loss"]["loss"],
+        "seconds": training["seconds"],
+    }
+
+
+def keep_best(study: Study, outcomes: list[dict[str, Any]], parent: Path) -> Path:
+    """Note in the study what was trained at full size, and copy the best model beside the runs' folders."""
+    names = {done["run"] for done in outcomes}
+    study.optuna.set_user_attr(
+        PROMOTED, [done for done in study.promoted if done["run"] not in names] + outcomes
+    )
+    best = min(outcomes, key=lambda done: done["loss"])
+    path = parent / f"{study.name}.safetensors"
+    write_whole(path, (parent / best["run"] / MODEL).read_bytes())
+    return path
