@@ -59,7 +59,7 @@ def test_the_best_of_those_at_full_size_is_kept(searched):
     assert len(models) == 2 and "runs/circle-16.safetensors  the best of them" in said
     best = min(models, key=lambda path: models[path].training["loss"]["loss"])
     assert (folder / "runs" / "circle-16.safetensors").read_bytes() == best.read_bytes()
-    assert models[best].training["epochs"] == 3 and len(models[best].training["recipe"]["phases"]) == 3
+    assert models[best].training["epochs"] == 3 and len(models[best].training["recipe"]["phases"]) == 1
 
 
 def test_the_same_command_finds_nothing_left_to_do(there, petri):
