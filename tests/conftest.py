@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -10,6 +11,9 @@ from petri.nca import Automaton, Spec
 
 # The grids are small: threads that wait for each other would only slow them down.
 torch.set_num_threads(1)
+
+for size in ("COLUMNS", "LINES"):
+    os.environ.pop(size, None)  # of the terminal behind a parallel run: the console would keep it
 
 # The five kinds of rule there are, as fields of a Spec.
 RULES = {

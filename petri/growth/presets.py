@@ -25,12 +25,12 @@ DISTILL_SPEC = {
 
 
 def steps_for(res: int) -> tuple[int, int]:
-    """Steps that a pattern of this size is given to grow: 48–96 up to 150 cells, then in proportion.
+    """Steps that a pattern of this size is given to grow: 48–96 up to 96 cells, then in proportion.
 
-    News travels at most two cells a step, and the edges tell of themselves from four sides, so a wider grid
-    needs more of them.
+    A pattern comes in from the edges by about 0.9 cells a step (docs/results.md): half a side's steps are the
+    least that bring it to the centre.
     """
-    return max(48, res * 5 // 16), max(96, res // 2)
+    return max(48, res // 2), max(96, res * 3 // 4)
 
 
 def phase(res: int, epochs: int) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def phase(res: int, epochs: int) -> dict[str, Any]:
 
 def epochs_for(res: int) -> int:
     """Epochs that a phase of the quick preset has: the wider the grid, the dearer each is."""
-    return 1200 if res <= 64 else 800 if res <= 128 else 600
+    return 1200 if res <= 64 else 800 if res <= 128 else 500
 
 
 def quick(res: int) -> dict[str, Any]:

@@ -200,7 +200,7 @@ def test_every_preset_is_described():
 
 
 def test_the_steps_grow_with_the_grid():
-    assert [steps_for(res) for res in (16, 64, 128, 256)] == [(48, 96), (48, 96), (48, 96), (80, 128)]
+    assert [steps_for(res) for res in (16, 64, 128, 256)] == [(48, 96), (48, 96), (64, 96), (128, 192)]
 
 
 def test_phases_are_found_by_the_epoch():
