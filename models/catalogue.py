@@ -67,9 +67,7 @@ def write_catalogue(folder: Path) -> None:
     rows = []
     for entry in entries():
         picture = f"{PICTURES}/{entry.name}.webp"
-        content = base64.b64decode(thumbnail(entry.model).split(",")[1])
-        with (folder / picture).open("wb") as file:
-            file.write(content)
+        write_whole(folder / picture, base64.b64decode(thumbnail(entry.model).split(",")[1]))
         rows.append(_row(entry, picture))
     head = (
         "| | model | cell | parameters | kB | grid | loss | the report's | drift | trained to heal | healed "

@@ -122,9 +122,8 @@ def grow(
     size = res if res is not None else _last_res(fields, preset)
     drawn = targets.load(target, size)
 
-    from petri.growth.presets import (
-        make_recipe,
-    )  # torch takes seconds to import: a typing error is found before
+    # Only now, as torch takes seconds to import: a typing error is found before.
+    from petri.growth.presets import make_recipe
 
     asked = {
         "perception": perception, "hidden": hidden, "layers": layers, "residual": residual, "gated": gated,
