@@ -6,13 +6,12 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
-from rich.live import Live
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from petri.console import Stopping, duration, grid, out
+from petri.console import Display, duration, grid, out
 from petri.search.results import Finding, best, findings, importance
 from petri.search.trials import DONE, FAILED, LOST, PRUNED, RUNNING, Tried
 from petri.verdict import APART
@@ -26,27 +25,14 @@ if TYPE_CHECKING:
 LEADERS = 5  # configurations shown while the search goes on
 
 
-class SearchDisplay(Stopping):
+class SearchDisplay(Display):
     """Draws a search: what is under way, what was best, what is left; or a line for each trial that ends."""
 
     def __init__(self, study: Study, agenda: Agenda, workers: int) -> None:
+        super().__init__()
         self.study, self.agenda = study, agenda
         self.workers = workers  # of this machine
-        self._live = Live(console=out, auto_refresh=False) if out.is_terminal else None
         self._told: set[int] = {trial.number for trial in study.trials() if trial.state != RUNNING}
-
-    def __enter__(self) -> SearchDisplay:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live:
-            self._live.stop()
-
-    def note(self, text: str) -> None:
-        """Print one line."""
-        out.print(Text(text, "yellow"))
 
     def show(self) -> None:
         """Draw the search as the storage has it."""

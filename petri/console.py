@@ -20,6 +20,7 @@ from petri.progress import Progress
 
 if TYPE_CHECKING:
     from types import FrameType
+    from typing import Self
 
     import numpy as np
 
@@ -103,16 +104,13 @@ class Stopping:
         self.stopping = True
 
 
-class GrowDisplay(Stopping):
-    """Draws a training run: the pattern at the left and the numbers at the right, or plain lines."""
+class Display(Stopping):
+    """What is drawn anew while something goes on, where the output is a terminal; a context."""
 
-    def __init__(self, title: str) -> None:
-        self.title = title
-        self.latest: Progress | None = None
+    def __init__(self) -> None:
         self._live = Live(console=out, auto_refresh=False) if out.is_terminal else None
-        self._printed = time.monotonic()
 
-    def __enter__(self) -> GrowDisplay:
+    def __enter__(self) -> Self:
         if self._live:
             self._live.start()
         return self
@@ -124,6 +122,16 @@ class GrowDisplay(Stopping):
     def note(self, text: str) -> None:
         """Print one line."""
         out.print(Text(text, "yellow"))
+
+
+class GrowDisplay(Display):
+    """Draws a training run: the pattern at the left and the numbers at the right, or plain lines."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self.title = title
+        self.latest: Progress | None = None
+        self._printed = time.monotonic()
 
     def progress(self, progress: Progress) -> None:
         """Draw the run anew, or print a line if the last one is some seconds old."""

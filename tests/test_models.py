@@ -22,11 +22,11 @@ def test_a_model_is_made_from_nothing_and_not_trained_twice(tmp_path, monkeypatc
     monkeypatch.setattr(make, "RES", 16)
     orders = []
 
-    def run(command, *, check):
+    def run(command, **options):
         """As make does it, but with a few epochs."""
-        assert check and command[1:3] == ["-m", "petri"]
+        assert options["check"] and command[1:3] == ["-m", "petri"]
         orders.append(command[3:])
-        subprocess.run([*command, "--epochs", "4", "--set", "phases.steps=[4, 4]"], check=True)
+        subprocess.run([*command, "--epochs", "4", "--set", "phases.steps=[4, 4]"], **options)
 
     monkeypatch.setattr(make, "subprocess", SimpleNamespace(run=run))
     monkeypatch.setattr(make, "evaluate", partial(evaluate, seeds=2))
@@ -34,6 +34,7 @@ def test_a_model_is_made_from_nothing_and_not_trained_twice(tmp_path, monkeypatc
         monkeypatch.setattr(sys, "argv", ["make", "circle"])
         make.main()
     assert [order[:2] for order in orders] == [["grow", "circle"]]
+    assert "epoch 4/4" in (tmp_path / "runs" / "circle.log").read_text()
     model = modelfile.read(shelf / "circle.safetensors")
     assert model.training["recipe"]["pool"]["damage"] == 1 and model.training["epochs"] == 4
     entry = catalogue.entries()[0]

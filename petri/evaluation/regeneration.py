@@ -14,7 +14,6 @@ from torch import Tensor
 from petri.damage import CORNERS, cut_circle, cut_corner, cut_half, cut_scatter
 from petri.evaluation.report import EVALUATION_SEED, Measure
 
-CIRCLE_AREA = 0.125  # share of the grid: the largest that the Distill article's models were trained for
 CIRCLE_OFF = 0.15  # its centre from the grid's, as a fraction of the side
 SCATTER_SHARE = 0.25
 LEAST_SHOWN = 0.01  # of an empty grid's loss that damage must add, or a percentage would be of noise
@@ -29,7 +28,7 @@ def _turns(state: Tensor) -> Tensor:
 def _circle(state: Tensor) -> Tensor:
     turns = torch.deg2rad(_turns(state))
     x, y = 0.5 + CIRCLE_OFF * turns.cos(), 0.5 + CIRCLE_OFF * turns.sin()
-    return cut_circle(state, x=x, y=y, area=CIRCLE_AREA)
+    return cut_circle(state, x=x, y=y)  # a quarter of the grid
 
 
 def _half(state: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def test_a_pattern_that_stands_and_heals_has_no_loss_and_heals_wholly(painted):
     for look in (*painted.drift, *painted.sizes):
         assert (look.pattern.mean, look.pattern.spread) == (0.0, 0.0)
         assert (look.picture == 255).all() and look.picture.shape == (look.res, look.res, 3)
-    shares = {"circle": 0.125, "half": 0.5, "corner": 0.25, "scatter": 0.25}
+    shares = {"circle": 0.25, "half": 0.5, "corner": 0.25, "scatter": 0.25}
     for one in painted.regeneration:
         assert one.damaged.mean == pytest.approx(shares[one.kind], abs=0.03)
         assert (one.before.mean, one.healed.mean, one.undamaged.mean) == (0.0, 0.0, 0.0)
