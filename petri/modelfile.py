@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from petri import checks
+from petri import checks, tensorfile
 from petri.errors import BadRequest
 from petri.files import write_whole
 from petri.nca import Automaton, Spec
@@ -91,15 +89,7 @@ def to_bytes(model: Model) -> bytes:
         "target": model.target,
         "training": json.dumps(model.training, sort_keys=True),
     }
-    return in_order(save(tensors, metadata))
-
-
-def in_order(content: bytes) -> bytes:
-    """Sort the header, which safetensors leaves in random order: the same model gives the same file."""
-    size = int.from_bytes(content[:8], "little")
-    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)  # the tensors stay aligned
-    return len(header).to_bytes(8, "little") + header + content[8 + size :]
+    return tensorfile.to_bytes(tensors, metadata)
 
 
 def read(path: Path) -> Model:
@@ -110,14 +100,7 @@ def read(path: Path) -> Model:
             each other; the message names the field.
     """
     path = Path(path)
-    if not path.is_file():
-        raise BadRequest(f"there is no model file {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise BadRequest(f"{path} is not a model file: {error}") from None
+    metadata, tensors = tensorfile.read(path, "model file")
     try:
         return _check(metadata, tensors)
     except BadRequest as error:

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from petri import tensorfile
 from petri.errors import BadRequest
 from petri.files import replacing, write_whole
 from petri.growth.recipe import Recipe
@@ -78,16 +79,12 @@ class Run(RunFolder):
         path = self.path(CHECKPOINT)
         if not path.is_file():
             return None
+        metadata, tensors = tensorfile.read(path, "checkpoint")
+        if metadata.get("format") != "petri checkpoint" or metadata.get("schema") != SCHEMA:
+            raise BadRequest(f"{path} is not a checkpoint of schema {SCHEMA}")
         try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            if metadata.get("format") != "petri checkpoint" or metadata.get("schema") != SCHEMA:
-                raise BadRequest(f"{path} is not a checkpoint of schema {SCHEMA}")
             epoch, seconds, rows = int(metadata["epoch"]), float(metadata["seconds"]), tensors.pop(ROWS)
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
-            if isinstance(error, BadRequest):
-                raise
+        except (KeyError, ValueError) as error:
             raise BadRequest(f"{path} is not a checkpoint: {error}") from None
         if not 0 <= epoch <= self.recipe.epochs:
             raise BadRequest(f"{path} is of epoch {epoch}, the recipe has {self.recipe.epochs}")

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
+from petri import tensorfile
 from petri.datasets import NAMES
 from petri.dni.grader import Graders
 from petri.dni.network import Network
@@ -21,7 +20,6 @@ from petri.dni.recipe import Recipe
 from petri.dni.trainer import CLASSES, make_graders
 from petri.errors import BadRequest
 from petri.files import write_whole
-from petri.modelfile import in_order
 from petri.version import __version__
 
 FORMAT, SCHEMA = "petri dni", "1"
@@ -55,7 +53,7 @@ def write(path: Path, model: Model) -> None:
         "accuracy": repr(model.accuracy),
     }
     tensors = {name: tensor.float().cpu().contiguous() for name, tensor in _whole(model).state_dict().items()}
-    write_whole(path, in_order(save(tensors, metadata)))
+    write_whole(path, tensorfile.to_bytes(tensors, metadata))
 
 
 def _whole(model: Model) -> nn.ModuleDict:
@@ -70,14 +68,7 @@ def read(path: Path) -> Model:
         BadRequest: not there, not such a file, or its weights do not fit its recipe.
     """
     path = Path(path)
-    if not path.is_file():
-        raise BadRequest(f"there is no model file {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise BadRequest(f"{path} is not a model file: {error}") from None
+    metadata, tensors = tensorfile.read(path, "model file")
     try:
         return _check(metadata, tensors)
     except BadRequest as error:

@@ -1,0 +1,40 @@
+"""Named tensors and a few words about them in a safetensors file. Reading one executes nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from petri.errors import BadRequest
+
+
+def to_bytes(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
+    """What such a file holds; the same for the same tensors and metadata."""
+    content = save(tensors, metadata)  # with its header in random order
+    size = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # the tensors stay aligned
+    return len(header).to_bytes(8, "little") + header + content[8 + size :]
+
+
+def read(path: Path, kind: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Metadata and tensors of a file.
+
+    Args:
+        path: of the file.
+        kind: what it is to be, for messages: "model file", "checkpoint".
+
+    Raises:
+        BadRequest: it is not there, or not such a file.
+    """
+    if not path.is_file():
+        raise BadRequest(f"there is no {kind} {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise BadRequest(f"{path} is not a {kind}: {error}") from None
