@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,8 @@ import typer
 from nca_cli.completion import complete_target
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from petri.growth.ablation import Outcome, Trial
 
 
@@ -43,6 +46,8 @@ def ablate(
     stabilizers), gate, damage, average, warm-up, stability, overflow. What the preset has is left out, what
     it has not is added. Ctrl-C loses the run under way; the same command goes on.
     """
+    from rich.markup import escape
+
     from petri import checks, targets
     from petri.console import out as console
     from petri.growth.ablation import STABILIZERS, ablate, variants
@@ -66,8 +71,9 @@ def ablate(
         raise BadRequest(f"cannot write to {record.parent}: {error.strerror or error}") from None
 
     def tell(trial: Trial, done: int, total: int) -> None:
+        came_to = "failed" if trial.loss is None else f"loss {trial.loss:.4f}"
         console.print(
-            f"{done} of {total}  {trial.variant}, seed {trial.seed}: loss {trial.loss:.4f}, "
+            f"{done} of {total}  {trial.variant}, seed {trial.seed}: {came_to}, "
             f"{trial.seconds:.0f} s, {trial.memory / 1e6:,.0f} MB",
             soft_wrap=True,
         )
@@ -75,7 +81,7 @@ def ablate(
     with console.status("training"):
         outcomes = ablate(recipe, chosen, seeds=seeds, engine=engine, record=record, tell=tell)
     _show(outcomes)
-    console.print(f"\n[bold]{record}[/] has all runs")
+    console.print(f"\n[bold]{escape(str(record))}[/] has all runs", soft_wrap=True)
 
 
 def _show(outcomes: list[Outcome]) -> None:
@@ -86,16 +92,22 @@ def _show(outcomes: list[Outcome]) -> None:
     base = outcomes[0]
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
     table.add_column("")
-    for name in ("loss from the seed", "time", "memory"):
+    for name in ("loss from the seed", "time, s", "memory, MB"):
         table.add_column(name, justify="right")
     table.add_column("loss against the first row")
     for outcome in outcomes:
         table.add_row(
             outcome.variant,
             f"{outcome.mean:.4f} ± {outcome.spread:.4f}",
-            f"{outcome.seconds:.0f} s",
-            f"{outcome.memory / 1e6:,.0f} MB",
+            _range(outcome.seconds),
+            _range([used / 1e6 for used in outcome.memory]),
             "" if outcome is base else outcome.against(base),
         )
     out.print()
     out.print(table)
+
+
+def _range(values: Sequence[float]) -> str:
+    """The median, and how far the values spread about it."""
+    middle, least, most = statistics.median(values), min(values), max(values)
+    return f"{middle:,.0f} ({least:,.0f}–{most:,.0f})" if len(values) > 1 else f"{middle:,.0f}"

@@ -62,6 +62,8 @@ def evaluate(
         if not sheet.parent.is_dir():
             raise BadRequest(f"cannot write {sheet}: there is no folder {sheet.parent}")
 
+    from rich.markup import escape
+
     from petri import devices
     from petri.console import err, out
     from petri.evaluation import sheet as sheets
@@ -71,7 +73,7 @@ def evaluate(
     failed: list[dict[str, str]] = []
     for name in models:
         try:
-            with err.status(f"measuring {name}") as status:
+            with err.status(f"measuring {escape(name)}") as status:
                 found = _measure(name, target, size, seeds, chosen, status.update)
         except (BadRequest, RunFailed) as error:
             if len(models) == 1:

@@ -36,7 +36,10 @@ def grow(
     ] = None,
     res: Annotated[
         int | None,
-        typer.Option(help="Cells along a side; 64, or as the recipe says.", show_default=False),
+        typer.Option(
+            help="Cells along a side: as the recipe file says, or 64 (preset report: 256, distill: 72).",
+            show_default=False,
+        ),
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(help="Optimiser steps, of all phases together.", show_default=False)
@@ -282,11 +285,13 @@ def _prepare(device: str, engine: str, tensorboard: bool) -> tuple[torch.device,
 def _say_plan(recipe: Recipe, device: str, engine: str) -> None:
     from rich.table import Table
 
+    from petri import memory
     from petri.console import duration, out
     from petri.growth.grow import draw_targets
     from petri.growth.plan import plan
 
     chosen, _, notes = _prepare(device, engine, tensorboard=False)
+    memory.check(recipe, chosen, engine=engine)
     with out.status("measuring a few short epochs"):
         planned = plan(recipe, draw_targets(recipe), chosen, engine=engine)
     _introduce(recipe, chosen.type, notes)

@@ -30,6 +30,17 @@ def number(name: str, value: Any, low: float, high: float, *, low_open: bool = F
     return float(value)
 
 
+def truth(name: str, value: Any) -> bool:
+    """True or false, as it is.
+
+    Raises:
+        BadRequest: it is neither.
+    """
+    if not isinstance(value, bool):
+        raise BadRequest(f"{name} must be true or false, got {value!r}")
+    return value
+
+
 def choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     """One of `choices`, as it is.
 

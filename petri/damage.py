@@ -82,7 +82,7 @@ def cut_scatter(state: Tensor, *, share: float, generator: torch.Generator) -> T
     return state.masked_fill(gone.view(batch, 1, height, width).to(state.device), 0.0)
 
 
-def random_damage(state: Tensor, generator: torch.Generator) -> Tensor:
+def random_damage(state: Tensor, generator: torch.Generator, *, half_planes: bool = True) -> Tensor:
     """Cut a circle out of every sample, or all that lies beyond a line, each drawn anew.
 
     A circle and a line are equally likely. The centre of a circle and a point on a line lie in the middle
@@ -91,6 +91,7 @@ def random_damage(state: Tensor, generator: torch.Generator) -> Tensor:
     Args:
         state: `[batch, channel, height, width]`.
         generator: of the CPU; five numbers are drawn a sample, whatever comes of them.
+        half_planes: cut these too, not circles alone.
 
     Returns:
         A new state of the same shape.
@@ -102,6 +103,8 @@ def random_damage(state: Tensor, generator: torch.Generator) -> Tensor:
     x, y = (CENTRES[0] + (CENTRES[1] - CENTRES[0]) * value for value in (x, y))
     radius = RADII[0] + (RADII[1] - RADII[0]) * radius
     circle = _circle(state, x, y, math.pi * radius.square() / 4)
+    if not half_planes:
+        return state.masked_fill(circle, 0.0)
     half = _half(state, 360 * angle, x, y)
     return state.masked_fill(torch.where(_each(kind, state) < 0.5, circle, half), 0.0)
 

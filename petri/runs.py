@@ -17,12 +17,13 @@ from petri import tensorfile
 from petri.errors import BadRequest
 from petri.files import replacing, write_whole
 from petri.growth.recipe import Recipe
-from petri.runfolder import RunFolder
+from petri.runfolder import RECIPE, RunFolder
 
 COLUMNS = ("epoch", "loss", "pattern", "stability", "overflow", "learning_rate", "steps", "seconds")
-CHECKPOINT, SCHEMA = "checkpoint.safetensors", "2"
+CHECKPOINT, SCHEMA = "checkpoint.safetensors", "3"
 Row = tuple[float, ...]  # the values of COLUMNS
 ROWS = "rows"  # the metrics' name in a checkpoint
+SAME = ("target", "name", "spec", "seed")  # what another recipe may not change under a checkpoint
 
 
 class Run(RunFolder):
@@ -51,8 +52,12 @@ class Run(RunFolder):
             OSError: the disk is full or cannot be written; what was there before is as it was.
         """
         metadata = {
-            "format": "petri checkpoint", "schema": SCHEMA, "epoch": str(epoch), "seconds": repr(seconds)
-        }  # fmt: skip
+            "format": "petri checkpoint",
+            "schema": SCHEMA,
+            "epoch": str(epoch),
+            "seconds": repr(seconds),
+            "recipe": self.recipe.to_toml(),
+        }
         rows = torch.tensor(self.rows, dtype=torch.float64).reshape(-1, len(COLUMNS))
         saved = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()} | {ROWS: rows}
         with replacing(self.path(CHECKPOINT)) as temporary:
@@ -84,8 +89,12 @@ class Run(RunFolder):
             raise BadRequest(f"{path} is not a checkpoint of schema {SCHEMA}")
         try:
             epoch, seconds, rows = int(metadata["epoch"]), float(metadata["seconds"]), tensors.pop(ROWS)
+            trained = Recipe.from_toml(metadata["recipe"])
         except (KeyError, ValueError) as error:
             raise BadRequest(f"{path} is not a checkpoint: {error}") from None
+        for name in SAME:
+            if getattr(trained, name) != getattr(self.recipe, name):
+                raise BadRequest(f"{path} is of another recipe: its {name} is not that of {RECIPE}")
         if not 0 <= epoch <= self.recipe.epochs:
             raise BadRequest(f"{path} is of epoch {epoch}, the recipe has {self.recipe.epochs}")
         like = like_at(epoch)

@@ -120,3 +120,5 @@ def test_random_damage_is_circles_of_the_article_and_half_planes():
     middles = (lost[~half].any(2) * rows).sum(1) / lost[~half].any(2).sum(1) / res
     assert 0.24 < middles.min() < 0.27 and 0.73 < middles.max() < 0.76
     assert areas[half].min() > 0.1 and areas[half].max() < 0.9
+    circles = gone(random_damage(state(count, res, res), generator(), half_planes=False))
+    assert torch.equal(circles[~half], lost[~half]) and not (circles & border).any()

@@ -10,9 +10,9 @@ from petri.datasets import Dataset
 from petri.dni.experiment import Observer, Spread, diverged, spread
 from petri.dni.recipe import Recipe
 from petri.dni.trainer import Epoch, Trainer
+from petri.verdict import clear
 
 MATTERS = 0.1  # points of accuracy, about ten test images of ten thousand
-CERTAIN = 2.0  # standard errors
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def find(name: str, runs: list[list[Epoch]], whole: list[list[Epoch]]) -> Findin
     """Compare a variant's runs with those of the whole triad from the same seeds.
 
     The verdict: `diverges` if a run ends at chance; else `ends lower` or `ends higher` if the last epoch's
-    accuracy changes by more than `MATTERS` and by more than `CERTAIN` standard errors; else `slower` or
+    accuracy changes by more than `MATTERS` and by more than chance would (`petri.verdict`); else `slower` or
     `faster` if the first epoch's does so; else `does not care`.
     """
     first = [b[0].accuracy - a[0].accuracy for a, b in zip(whole, runs, strict=True)]
@@ -89,4 +89,5 @@ def _changes(differences: list[float]) -> bool:
     mean = abs(statistics.fmean(differences))
     if len(differences) < 2:
         return mean > MATTERS
-    return mean > max(MATTERS, CERTAIN * statistics.stdev(differences) / math.sqrt(len(differences)))
+    error = statistics.stdev(differences) / math.sqrt(len(differences))
+    return mean > max(MATTERS, clear(len(differences) - 1) * error)

@@ -65,8 +65,7 @@ class Recipe:
         checks.number("grader_learning_rate", self.grader_learning_rate, 0, 1, low_open=True)
         checks.choice("unit", self.unit, UNITS)
         for name in ("conditioned", "zero_init", "bounded"):
-            if not isinstance(getattr(self, name), bool):
-                raise BadRequest(f"{name} must be true or false, got {getattr(self, name)!r}")
+            checks.truth(name, getattr(self, name))
         checks.whole("seed", self.seed, 0, 2**31)
         checks.whole("seeds", self.seeds, 1, 1000)
         if self.way == "decoupled" and (self.beta_max != 1 or self.warm_up != 0):

@@ -45,7 +45,7 @@ class Trial:
 
     variant: str
     seed: int
-    loss: float  # the report's, from the seed; not a number if training failed
+    loss: float | None  # the report's, from the seed; None if training failed
     seconds: float
     memory: int  # bytes that the process grew by, at its peak
 
@@ -55,9 +55,9 @@ class Outcome:
     """What a variant has come to over all seeds."""
 
     variant: str
-    losses: tuple[float, ...]
-    seconds: float  # median
-    memory: int  # bytes, median
+    losses: tuple[float, ...]  # not a number where training failed
+    seconds: tuple[float, ...]
+    memory: tuple[int, ...]  # bytes
 
     @property
     def mean(self) -> float:
@@ -144,9 +144,12 @@ def ablate(
         tell: told of each trial, the number of those done and of all.
 
     Raises:
-        BadRequest: a part that does not exist, or a record of another ablation.
+        BadRequest: a part that does not exist, a target that one of the variants cannot draw, or a record of
+            another ablation.
+        RunFailed: a training process has failed.
     """
     made = variants(recipe, parts)
+    check(made, engine)
     asked = {"recipe": recipe.to_fields(), "engine": engine}
     trials = _read(record, asked)
 
@@ -172,12 +175,30 @@ def ablate(
     ]
 
 
+def check(made: dict[str, Recipe], engine: str) -> None:
+    """Refuse what a training process would have to, before the first of them has begun.
+
+    Raises:
+        BadRequest: a variant's target cannot be drawn, or this machine cannot hold its training.
+    """
+    import torch
+
+    from petri.growth.grow import draw_targets
+
+    for name, recipe in made.items():
+        try:
+            draw_targets(recipe)
+            memory.check(recipe, torch.device("cpu"), engine=engine)
+        except BadRequest as error:
+            raise BadRequest(f"{name}: {error}") from None
+
+
 def _outcome(name: str, trials: list[Trial]) -> Outcome:
     return Outcome(
         name,
-        tuple(trial.loss for trial in trials),
-        statistics.median(trial.seconds for trial in trials),
-        int(statistics.median(trial.memory for trial in trials)),
+        tuple(float("nan") if trial.loss is None else trial.loss for trial in trials),
+        tuple(trial.seconds for trial in trials),
+        tuple(trial.memory for trial in trials),
     )
 
 
@@ -198,7 +219,7 @@ def _apart(fields: dict[str, Any], engine: str) -> dict[str, Any]:
     """Train in a process of its own, so that its memory can be told.
 
     Raises:
-        RunFailed: the process was killed.
+        RunFailed: the process was killed, or says what went wrong.
     """
     context = get_context("spawn")
     here, there = context.Pipe(duplex=False)
@@ -206,7 +227,10 @@ def _apart(fields: dict[str, Any], engine: str) -> dict[str, Any]:
     process.start()
     there.close()
     try:
-        return here.recv()
+        answer = here.recv()
+        if isinstance(answer, str):
+            raise RunFailed(f"a training process failed: {answer}")
+        return answer
     except EOFError:
         raise RunFailed(
             "a training process was killed, perhaps for want of memory; the same command goes on"
@@ -217,7 +241,11 @@ def _apart(fields: dict[str, Any], engine: str) -> dict[str, Any]:
 
 
 def _answer(there: Connection, fields: dict[str, Any], engine: str) -> None:
-    there.send(_train(fields, engine))
+    """Send what `_train` gives, or in words why it gives nothing."""
+    try:
+        there.send(_train(fields, engine))
+    except Exception as error:
+        there.send(f"{type(error).__name__}: {error}")
 
 
 def _train(fields: dict[str, Any], engine: str) -> dict[str, Any]:
@@ -244,6 +272,6 @@ def _train(fields: dict[str, Any], engine: str) -> dict[str, Any]:
         failed = True
     cost = {"seconds": time.monotonic() - begun, "memory": memory.peak() - idle}
     if failed:
-        return {"loss": float("nan"), **cost}
+        return {"loss": None, **cost}
     loss = report_loss(trainer.result(), trainer.target[:3], steps=recipe.steps[1], hold=32).loss
     return {"loss": loss, **cost}

@@ -129,7 +129,10 @@ def resume(
         tensors, epoch, seconds = saved
         if epoch >= recipe.epochs and _has_results_of(run, epoch):
             raise BadRequest(f"{folder} is finished: {epoch} of {recipe.epochs} epochs")
-        trainer.restore(tensors, epoch)
+        try:
+            trainer.restore(tensors, epoch)
+        except RuntimeError as error:  # of a generator, whose state is not any bytes
+            raise BadRequest(f"{run.path(CHECKPOINT)} is damaged: {error}") from None
     except BaseException:
         run.close()
         raise

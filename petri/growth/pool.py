@@ -38,8 +38,8 @@ class Pool:
         if self.priority:
             # The largest of logits with Gumbel noise are a draw by softmax without replacement.
             logits = self.priority * self.losses / (self.losses.mean() + 1e-12)
-            chance = torch.rand(len(logits), generator=generator, device=device, dtype=torch.float64)
-            indices = (logits - (-chance.clamp_min(1e-300).log()).log()).topk(batch).indices
+            chance = torch.rand(len(logits), generator=generator, device=device)
+            indices = (logits - (-chance.clamp_min(1e-30).log()).log()).topk(batch).indices
         else:
             indices = torch.randperm(len(self.states), generator=generator, device=device)[:batch]
         indices = indices[self.losses[indices].argsort(descending=True, stable=True)]
@@ -51,8 +51,3 @@ class Pool:
         """Store what the drawn entries have become."""
         self.states[indices] = states.detach()
         self.losses[indices] = losses.detach()
-
-    def reset(self, bound: float) -> None:
-        """Make seeds again of the entries that have a value beyond ±`bound`, or one that is no number."""
-        largest = self.states.abs().amax(dim=(1, 2, 3))
-        self.states[~(largest <= bound)] = self.seed

@@ -77,11 +77,13 @@ class PoolUse:
     size: int = 256  # states kept, as far as 400 MB hold them
     priority: float = 0.0  # 0 draws evenly; else softmax of this many times loss / mean loss
     damage: int = 0  # so many of a batch, the best, lose a circle or a half before they grow on
+    half_planes: bool = True  # false: damage is circles alone
 
     def __post_init__(self) -> None:
         checks.whole("pool.size", self.size, 1, 1_000_000)
         checks.number("pool.priority", self.priority, 0, 100)
         checks.whole("pool.damage", self.damage, 0, 4096)
+        checks.truth("pool.half_planes", self.half_planes)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,13 +24,21 @@ def recorder(folder: Path, epoch: int) -> Iterator[Callable[[Row], None]]:
     check()
     from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(folder, purge_step=epoch + 1) as writer:
+    writer = SummaryWriter(folder, purge_step=epoch + 1)
 
-        def record(row: Row) -> None:
-            for name, value in zip(COLUMNS[1:], row[1:], strict=True):
-                writer.add_scalar(name, value, int(row[0]))
+    def record(row: Row) -> None:
+        nonlocal writer, epoch
+        if row[0] <= epoch:  # the run went back to an earlier state
+            writer.close()
+            writer = SummaryWriter(folder, purge_step=int(row[0]))
+        epoch = int(row[0])
+        for name, value in zip(COLUMNS[1:], row[1:], strict=True):
+            writer.add_scalar(name, value, epoch)
 
+    try:
         yield record
+    finally:
+        writer.close()
 
 
 def check() -> None:

@@ -141,7 +141,8 @@ class Trainer:
         if recipe.pool.damage:
             count = min(recipe.pool.damage, phase.batch - 1)  # one grows from the seed
             best = states[phase.batch - count :]  # the batch is sorted by loss
-            states[phase.batch - count :] = random_damage(best, self.chance)
+            damaged = random_damage(best, self.chance, half_planes=recipe.pool.half_planes)
+            states[phase.batch - count :] = damaged
 
         mine = self.ranks.share(phase.batch)
         grown = self._roll(states[mine], steps, 0, fire_seed, mine.start)
@@ -169,12 +170,12 @@ class Trainer:
         rate = optimiser.learning_rate(epoch, phase.epochs, recipe.optimiser) * self.slower.item()
         self.adam.param_groups[0]["lr"] = rate
         optimiser.normalise_gradients(self.weights.values())
+        if self.epoch and self.epoch % GOOD_EVERY == 0:
+            self._keep()  # this epoch's rollout has shown that these weights are sound
         self.adam.step()
         self.pool.put_back(indices, held, parts[0])
         self.epoch += 1
         optimiser.update_average(self.average, self.weights, recipe.optimiser.average, self.epoch)
-        if self.epoch % GOOD_EVERY == 0:
-            self._keep()
         loss, pattern, stability, overflow = parts.mean(dim=1)
         return Epoch(self.epoch, steps, rate, pattern, stability, overflow, loss, seen)
 
@@ -244,9 +245,7 @@ class Trainer:
             tensor.copy_(self.good[name])
         self.slower *= SLOWER
         self._set_epoch(int(self.good_epoch))
-        if (number := self.recipe.phase_after(max(0, self.epoch - 1))) != self.number:
-            self._enter(number)
-        self.pool.reset(EXPLODED)
+        self._enter(self.recipe.phase_after(max(0, self.epoch - 1)))  # with a pool that nothing has spoilt
         return Return(self.epoch, reason)
 
     def _set_epoch(self, epoch: int) -> None:

@@ -45,8 +45,7 @@ class Spec:
             raise BadRequest(f"hidden must be a multiple of 16, got {self.hidden}")
         checks.whole("layers", self.layers, 2, 3)
         for name in ("residual", "gated", "living"):
-            if not isinstance(getattr(self, name), bool):
-                raise BadRequest(f"{name} must be true or false, got {getattr(self, name)!r}")
+            checks.truth(name, getattr(self, name))
         if self.residual and self.layers != 3:
             raise BadRequest(f"residual needs layers = 3, got layers = {self.layers}")
         if self.gated and self.fire_rate is not None:

@@ -1,8 +1,10 @@
 import json
 import os
+import random
 
 import pytest
 
+from petri import verdict
 from petri.errors import BadRequest, RunFailed
 from petri.growth import ablation
 from petri.growth.ablation import PARTS, STABILIZERS, Outcome, Trial, ablate, variants
@@ -13,6 +15,18 @@ from petri.targets import load
 
 def os_exit(*_):
     os._exit(9)
+
+
+ANSWER = ablation._answer
+
+
+def answer_of_a_failure(there, fields, engine):
+    ablation._train = broken
+    ANSWER(there, fields, engine)
+
+
+def broken(fields, engine):
+    raise ValueError("it broke")
 
 
 def recipe(**options):
@@ -45,12 +59,26 @@ def test_an_unknown_part_is_refused():
 
 
 def test_two_outcomes_are_told_apart_only_by_more_than_their_spread():
-    base = Outcome("as it is", (0.10, 0.11, 0.12), 1.0, 1)
-    assert Outcome("a", (0.20, 0.21, 0.22), 1.0, 1).against(base) == "worse"
-    assert Outcome("b", (0.01, 0.02, 0.03), 1.0, 1).against(base) == "better"
-    assert Outcome("c", (0.10, 0.12, 0.13), 1.0, 1).against(base) == "cannot be told apart"
-    assert Outcome("d", (0.9,), 1.0, 1).against(base) == "cannot be told apart"  # one run says nothing
-    assert Outcome("e", (float("nan"), 0.1), 1.0, 1).against(base) == "failed"
+    def outcome(*losses):
+        return Outcome("it", losses, (1.0,), (1,))
+
+    base = outcome(0.10, 0.11, 0.12)
+    assert outcome(0.20, 0.21, 0.22).against(base) == "worse"
+    assert outcome(0.01, 0.02, 0.03).against(base) == "better"
+    assert outcome(0.10, 0.12, 0.13).against(base) == "cannot be told apart"
+    assert outcome(0.12, 0.13, 0.14).against(base) == "cannot be told apart"  # 2.4 standard errors of 2.8
+    assert outcome(0.9).against(base) == "cannot be told apart"  # one run says nothing
+    assert outcome(float("nan"), 0.1).against(base) == "failed"
+
+
+def test_equal_trainings_are_told_apart_in_one_case_of_twenty():
+    chance = random.Random(0)
+    for seeds in (2, 3, 5, 9):
+        apart = sum(
+            verdict.against(*[[chance.gauss(0, 1) for _ in range(seeds)] for _ in range(2)]) != verdict.APART
+            for _ in range(4000)
+        )
+        assert 0.02 < apart / 4000 < 0.07, seeds
 
 
 def test_trials_are_recorded_and_not_done_again(tmp_path, monkeypatch):
@@ -86,6 +114,29 @@ def test_a_training_process_that_is_killed_is_told_of(monkeypatch, tmp_path):
         ablate(recipe(epochs=2), [], seeds=1, engine="auto", record=tmp_path / "r.json")
 
 
+def test_a_training_process_that_fails_says_why(monkeypatch, tmp_path):
+    monkeypatch.setattr(ablation, "_answer", answer_of_a_failure)
+    with pytest.raises(RunFailed, match="a training process failed: ValueError: it broke"):
+        ablate(recipe(epochs=2), [], seeds=1, engine="auto", record=tmp_path / "r.json")
+
+
+def test_a_training_that_diverges_is_recorded_as_json_and_counts_as_failed(monkeypatch, tmp_path):
+    monkeypatch.setattr(
+        ablation, "_apart", lambda fields, engine: {"loss": None, "seconds": 1.0, "memory": 5}
+    )
+    for _ in range(2):
+        [outcome] = ablate(recipe(), [], seeds=1, engine="auto", record=tmp_path / "r.json")
+        assert outcome.against(outcome) == "failed"
+    assert "NaN" not in (tmp_path / "r.json").read_text()
+
+
+def test_a_target_that_a_variant_cannot_draw_is_refused_before_any_training(tmp_path):
+    text = make_recipe(load("text:Hello", 32), "text:Hello", res=32)
+    with pytest.raises(BadRequest, match=r"with curriculum: .*Hello"):
+        ablate(text, ["curriculum"], seeds=1, engine="auto", record=tmp_path / "r.json")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_record_that_cannot_be_written_is_refused_before_any_training(tmp_path):
     with pytest.raises(BadRequest, match="cannot write"):
         ablate(recipe(), [], seeds=1, engine="auto", record=tmp_path / "nowhere" / "r.json")
@@ -101,7 +152,7 @@ def test_a_trial_trains_in_a_process_of_its_own_and_tells_loss_time_and_memory(t
         epochs=2, settings=["phases.res=16", "phases.batch=2", "phases.steps=[4, 4]", "spec.hidden=16"]
     )
     [outcome] = ablate(small, [], seeds=1, engine="auto", record=tmp_path / "r.json")
-    assert 0 < outcome.mean < 2 and outcome.seconds > 0 and outcome.memory > 0
+    assert 0 < outcome.mean < 2 and outcome.seconds[0] > 0 and outcome.memory[0] > 0
     trial = Trial(**json.loads((tmp_path / "r.json").read_text())["trials"][0])
-    assert trial == Trial("as it is", 0, outcome.losses[0], outcome.seconds, outcome.memory)
+    assert trial == Trial("as it is", 0, outcome.losses[0], outcome.seconds[0], outcome.memory[0])
     assert isinstance(small, Recipe)

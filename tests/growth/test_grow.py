@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from petri import modelfile
@@ -107,13 +108,70 @@ def test_a_checkpoint_of_another_recipe_is_refused_by_name(tmp_path, change, sai
             grow.resume(run.folder, CPU)
 
 
+@pytest.mark.parametrize(
+    ("change", "field"), [({"target": "cross", "name": "cross"}, "target"), ({"seed": 9}, "seed")]
+)
+def test_a_checkpoint_of_another_run_is_refused_though_its_tensors_fit(tmp_path, change, field):
+    run, _ = grow.start(tiny(), tmp_path, "one", CPU)
+    other, _ = grow.start(tiny(**change), tmp_path, "other", CPU)
+    for each in (run, other):
+        each.close()
+    run.path("checkpoint.safetensors").write_bytes(other.path("checkpoint.safetensors").read_bytes())
+    with pytest.raises(BadRequest, match=f"of another recipe: its {field} is not that of"):
+        grow.resume(run.folder, CPU)
+
+
+def test_a_damaged_generator_in_a_checkpoint_is_one_line(tmp_path):
+    run, trainer = grow.start(tiny(), tmp_path, None, CPU)
+    tensors = {**trainer.tensors(), "chance": torch.full_like(trainer.tensors()["chance"], 255)}
+    run.write_checkpoint(tensors, 0, 0.0)
+    run.close()
+    with pytest.raises(BadRequest, match=r"checkpoint\.safetensors is damaged: .*mt19937"):
+        grow.resume(run.folder, CPU)
+
+
+def test_checkpoints_come_by_time_and_a_full_disk_does_not_end_the_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(grow, "REPORT_EVERY", 0.0)
+    monkeypatch.setattr(grow, "SAVE_EVERY", 0.0)
+    run, trainer = grow.start(tiny(), tmp_path, None, CPU)
+    written, whole = [], run.write_checkpoint
+
+    def write(tensors, epoch, seconds):
+        written.append(epoch)
+        if epoch == 3:
+            raise OSError(28, "No space left on device")
+        whole(tensors, epoch, seconds)
+
+    monkeypatch.setattr(run, "write_checkpoint", write)
+    watcher = Watcher()
+    assert grow.train(run, trainer, watcher).finished
+    assert written == list(range(1, 61))
+    assert watcher.notes == ["no checkpoint now (No space left on device); the last one is whole"]
+
+
+@pytest.mark.parametrize("done", [2, 3])
+def test_a_run_resumed_from_disk_within_its_second_phase_ends_with_the_same_bits(tmp_path, done):
+    first = dataclasses.replace(tiny().phases[0], epochs=2)
+    recipe = tiny(phases=(first, dataclasses.replace(first, res=24, epochs=3)))
+    run, whole = grow.start(recipe, tmp_path, "whole", CPU)
+    grow.train(run, whole, Watcher())
+    run, trainer = grow.start(recipe, tmp_path, "cut", CPU)
+    grow.train(run, trainer, Watcher(), stop=lambda: trainer.epoch == done)
+    run, trainer, seconds = grow.resume(run.folder, CPU)
+    assert trainer.epoch == done
+    grow.train(run, trainer, Watcher(), seconds=seconds)
+    for name, tensor in whole.tensors().items():
+        assert torch.equal(tensor, trainer.tensors()[name]), name
+
+
 def test_a_checkpoint_that_lacks_a_tensor_is_refused_by_name(tmp_path):
     run, _ = grow.start(tiny(), tmp_path, None, CPU)
     run.close()
     path = run.path("checkpoint.safetensors")
     tensors = load_file(path)
     del tensors["average.rule.weights.0"]
-    metadata = {"format": "petri checkpoint", "schema": "2", "epoch": "0", "seconds": "0.0"}
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
     save_file(tensors, path, metadata)
     with pytest.raises(BadRequest, match=r"average\.rule\.weights\.0 is missing"):
         grow.resume(run.folder, CPU)
@@ -128,6 +186,23 @@ def test_the_room_that_a_run_needs_is_that_of_its_largest_phase(tmp_path, monkey
     for recipe in (small, large):
         grow.start(recipe, tmp_path, None, CPU)[0].close()
     assert asked[1] - asked[0] == pytest.approx(2 * 4 * 16 * (64**2 - 16**2) * 4, rel=0.1)
+
+
+def test_tensorboard_forgets_what_a_return_took_back(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from petri.growth.tensorboard import recorder
+
+    with recorder(tmp_path, 0) as record:
+        for value, epochs in ((1.0, range(1, 6)), (2.0, range(3, 9))):
+            for epoch in epochs:
+                record((epoch, *[value] * 7))
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [(event.step, event.value) for event in events.Scalars("loss")] == [
+        (step, 1.0 if step < 3 else 2.0) for step in range(1, 9)
+    ]
 
 
 def test_tensorboard_gets_every_epoch(tmp_path):

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from petri import memory
 from petri.growth.grow import draw_targets
 from petri.growth.pace import Pace, cell_steps
 from petri.growth.plan import plan
@@ -16,7 +17,8 @@ def recipe():
         {"res": 16, "epochs": 10, "batch": 2, "steps": [10, 20]},
         {"res": 32, "epochs": 5, "batch": 1, "steps": [20, 20]},
     ]
-    return make_recipe(load("circle", 32), "circle", res=32, file={"phases": phases, "hold": 5})
+    file = {"phases": phases, "hold": 5, "pool": {"damage": 1}}  # of a batch of one nothing is damaged
+    return make_recipe(load("circle", 32), "circle", res=32, file=file)
 
 
 def epoch(number, steps):
@@ -49,6 +51,13 @@ def test_the_command_says_the_plan(petri, tmp_path, monkeypatch):
     assert "11,840 parameters" in said and "nothing was written" in said
     assert "32×32" in said and "64×64" in said and "48–96 + 32" in said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_plan_is_refused_where_the_run_would_be(petri, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(memory, "installed", lambda *_: 1)
+    said = petri("grow", "circle", "--dry-run", code=2)
+    assert "memory" in said and len(said.strip().splitlines()) == 1
 
 
 def test_a_phase_is_what_it_says():

@@ -141,7 +141,7 @@ def test_the_distill_preset_is_the_canonical_experiment():
     assert told.spec.perception == "sobel" and told.spec.hidden == 128 and told.spec.layers == 2
     assert told.spec.living and told.spec.clamp is None and told.spec.fire_rate == 0.5
     assert told.spec.parameters == 8336
-    assert told.pool == PoolUse(size=1024, priority=0.0, damage=3)
+    assert told.pool == PoolUse(size=1024, priority=0.0, damage=3, half_planes=False)
     assert (told.loss.scales, told.loss.stability, told.loss.overflow, told.hold) == ((1,), 0, 0, 0)
     assert told.pool_size(told.phases[0]) == 1024
 

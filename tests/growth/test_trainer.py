@@ -120,14 +120,6 @@ def test_a_priority_draws_by_the_softmax_of_the_losses_without_replacement():
     assert found == pytest.approx(wanted, abs=0.03)
 
 
-def test_what_exploded_becomes_a_seed_again():
-    pool = Pool(torch.ones(1, 4, 2, 2), 4)
-    pool.states = torch.full((4, 4, 2, 2), 0.5)
-    pool.states[1, 2, 0, 0], pool.states[3, 0, 1, 1] = 1e6, float("nan")
-    pool.reset(1e4)
-    assert [float(state.mean()) for state in pool.states] == [0.5, 1.0, 0.5, 1.0]
-
-
 def test_the_learning_rate_rises_for_a_tenth_and_falls_to_nothing():
     how = Optimisation()
     rates = [optimiser.learning_rate(epoch, 100, how) for epoch in range(100)]
@@ -278,10 +270,32 @@ def test_a_loss_that_is_not_finite_takes_the_run_back_with_half_the_rate():
     assert all(tensor.isfinite().all() for name, tensor in learner.tensors().items() if name[:4] != "draw")
 
 
-def test_a_state_that_explodes_takes_the_run_back_and_is_forgotten():
+def test_weights_are_kept_as_good_only_after_a_rollout_has_shown_that_they_are():
+    learner = trainer(epochs=200)
+    for _ in range(50):
+        learner.train_epoch()
+    assert learner.good_epoch == 0  # those of epoch 50 have not been tried
+    learner.weights["rule.weights.0"].data[0, 0] = float("nan")
+    assert learner.train_epoch() == Return(0, "the loss was no longer finite")
+    for _ in range(51):
+        learner.train_epoch()
+    assert learner.good_epoch == 50
+
+
+def test_a_gradient_that_is_not_finite_takes_the_run_back():
+    learner = trainer()
+    learner.train_epoch()
+    before = {name: tensor.clone() for name, tensor in learner.good.items()}
+    learner.weights["rule.biases.0"].register_hook(lambda gradient: gradient * float("inf"))
+    assert learner.train_epoch() == Return(0, "a gradient was no longer finite")
+    assert all(torch.equal(before[name], tensor) for name, tensor in learner._learned().items())
+
+
+def test_a_state_that_explodes_takes_the_run_back_and_the_pool_begins_anew():
     learner = trainer(spec=Spec(hidden=16, layers=2, clamp=None))
     learner.train_epoch()
     learner.pool.states[:] = 1e6
+    learner.pool.states[1] = 9e3  # not yet beyond the bound, but on its way
     learner.pool.losses[:] = 1.0
     outcome = learner.train_epoch()
     assert outcome == Return(0, "state values passed 10,000")
