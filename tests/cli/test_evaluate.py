@@ -109,7 +109,7 @@ def test_a_broken_model_is_named_and_the_others_are_measured(run, tiny, tmp_path
     [
         ([], "Missing argument"),
         (["nobody"], "there is no model 'nobody'"),
-        (["[/x].safetensors"], "there is no model file [/x].safetensors"),
+        (["[/x].safetensors"], "there is no model '[/x].safetensors'"),
         (["spirl"], 'did you mean "spiral"'),
         (["circle", "--target", "spirl"], 'did you mean "spiral"'),
         (["circle", "--seeds", "1"], "--seeds"),
