@@ -67,9 +67,7 @@ def _seconds(
         recipe,
         phases=(dataclasses.replace(phase, steps=(steps, steps), epochs=1000),),
         optimiser=dataclasses.replace(recipe.optimiser, warm_up=0.0),
-        pool=dataclasses.replace(
-            recipe.pool, size=phase.batch, damage=min(recipe.pool.damage, phase.batch - 1)
-        ),
+        pool=dataclasses.replace(recipe.pool, size=phase.batch),
     )
     trainer = Trainer(brief, [target], device, engine=engine)
     _nudge(trainer)

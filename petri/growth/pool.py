@@ -28,11 +28,11 @@ class Pool:
         self.states = seed.repeat(size, 1, 1, 1)
         self.losses = torch.zeros(size, device=seed.device) + loss
 
-    def draw(self, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def draw(self, batch: int, generator: torch.Generator, *, seeds: int = 1) -> tuple[Tensor, Tensor]:
         """Draw a batch without replacement, so that no entry is written back twice.
 
         Returns:
-            Indices `[batch]` and states, the largest loss first; that one is reset to the seed.
+            Indices `[batch]` and states, the largest loss first; the first `seeds` are reset to the seed.
         """
         device = self.states.device
         if self.priority:
@@ -44,7 +44,7 @@ class Pool:
             indices = torch.randperm(len(self.states), generator=generator, device=device)[:batch]
         indices = indices[self.losses[indices].argsort(descending=True, stable=True)]
         states = self.states[indices]
-        states[:1] = self.seed
+        states[:seeds] = self.seed
         return indices, states
 
     def put_back(self, indices: Tensor, states: Tensor, losses: Tensor) -> None:

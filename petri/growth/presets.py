@@ -36,19 +36,19 @@ def steps_for(res: int) -> tuple[int, int]:
 def phase(res: int, epochs: int) -> dict[str, Any]:
     """The fields of a phase of the quick preset.
 
-    A batch is one state from the seed and one from the pool: a gradient that is divided by its norm gains
-    little from more of them, and several times as many epochs fit into the time (docs/training.md).
+    A batch is one state, from the seed and from the pool in turn: a gradient that is divided by its norm
+    gains little from more of them, and several times as many epochs fit into the time (docs/training.md).
     """
-    return {"res": res, "epochs": epochs, "batch": 2, "steps": list(steps_for(res))}
+    return {"res": res, "epochs": epochs, "batch": 1, "steps": list(steps_for(res))}
 
 
 def epochs_for(res: int) -> int:
     """Epochs that a phase of the quick preset has: the wider the grid, the dearer each is."""
-    return 1200 if res <= 64 else 800 if res <= 128 else 500
+    return 2400 if res <= 64 else 1600 if res <= 128 else 1000
 
 
 def quick(res: int) -> dict[str, Any]:
-    """Half and quarter sizes first, as far as they make sense, and many small batches."""
+    """Half and quarter sizes first, as far as they make sense, and many batches of one."""
     sizes = [res]
     while len(sizes) < 3 and sizes[0] // 2 >= SMALLEST_PHASE:
         sizes.insert(0, sizes[0] // 2)

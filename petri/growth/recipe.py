@@ -43,6 +43,10 @@ class Phase:
         checks.whole("the most of steps", self.steps[1], least, 100_000)
         object.__setattr__(self, "steps", tuple(self.steps))
 
+    def seeds(self, epoch: int) -> int:
+        """How many of the next batch are the seed: 1; but batches of one are it and the pool's in turn."""
+        return 1 if self.batch > 1 else 1 - epoch % 2
+
 
 @dataclass(frozen=True, kw_only=True)
 class LossTerms:
@@ -139,8 +143,6 @@ class Recipe:
                     f"phase {number} draws {phase.batch} states from a pool of {self.pool.size}: "
                     "lower its batch or raise pool.size"
                 )
-        if self.pool.damage and max(phase.batch for phase in self.phases) == 1:
-            raise BadRequest("pool.damage needs a batch of at least 2, as one of it starts from the seed")
         checks.whole("hold", self.hold, 0, 100_000)
         if self.loss.stability and not self.hold:
             raise BadRequest("loss.stability is of the steps to hold: set it to 0, or hold to at least 1")

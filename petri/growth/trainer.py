@@ -36,7 +36,7 @@ class Epoch:
     stability: Tensor  # and of what is there after the steps to hold
     overflow: Tensor
     loss: Tensor  # what was minimised
-    grown: Tensor  # state [channel, height, width] of the sample that started from the seed
+    grown: Tensor  # state [channel, height, width] of the sample that started from the seed, if one did
 
 
 @dataclass(frozen=True)
@@ -135,11 +135,11 @@ class Trainer:
         if (number := recipe.phase_after(self.epoch)) != self.number:
             self._enter(number)
         phase = self.phase
+        seeds = phase.seeds(self.epoch)
         steps = self._draw_steps()
         fire_seed = int(torch.randint(2**32, (), generator=self.chance))
-        indices, states = self.pool.draw(phase.batch, self.draws)
-        if recipe.pool.damage:
-            count = min(recipe.pool.damage, phase.batch - 1)  # one grows from the seed
+        indices, states = self.pool.draw(phase.batch, self.draws, seeds=seeds)
+        if count := min(recipe.pool.damage, phase.batch - seeds):
             best = states[phase.batch - count :]  # the batch is sorted by loss
             damaged = random_damage(best, self.chance, half_planes=recipe.pool.half_planes)
             states[phase.batch - count :] = damaged

@@ -196,10 +196,6 @@ def test_a_transparent_image_grows_with_the_living_mask_from_inside_the_figure(t
         (["grow", "circle", "--set", "loss.perceptal=1"], 'did you mean "perceptual"'),
         (["grow", "circle", "--set", "los.perceptual=1"], "unknown field 'los'"),
         (["grow", "circle", "--set", "phases.3.batch=1"], "there are 2 phases"),
-        (
-            ["grow", "circle", "--set", "phases.batch=1", "--set", "pool.damage=1"],
-            "needs a batch of at least 2",
-        ),
         (["grow", "circle", "--set", "phases.1.res=128"], "phases must not shrink: res 64 follows 128"),
         (["grow", "circle", "--preset", "slow"], "preset must be one of quick, report, distill"),
         (["grow", "circle", "--engine", "jax"], "engine must be one of"),

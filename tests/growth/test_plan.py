@@ -17,7 +17,10 @@ def recipe():
         {"res": 16, "epochs": 10, "batch": 2, "steps": [10, 20]},
         {"res": 32, "epochs": 5, "batch": 1, "steps": [20, 20]},
     ]
-    file = {"phases": phases, "hold": 5, "pool": {"damage": 1}}  # of a batch of one nothing is damaged
+    file = {
+        "phases": phases,
+        "hold": 5,
+    }
     return make_recipe(load("circle", 32), "circle", res=32, file=file)
 
 

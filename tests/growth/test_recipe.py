@@ -78,11 +78,6 @@ def test_what_is_no_recipe_is_refused_by_name(before, after, said):
         (Recipe, {"seed": 2**32}, "seed must be"),
         (Recipe, {"phases": ()}, "at least one phase"),
         (Recipe, {"pool": PoolUse(size=1)}, "phase 1 draws 2 states from a pool of 1"),
-        (
-            Recipe,
-            {"pool": PoolUse(damage=2), "phases": (dataclasses.replace(PHASE, batch=1),)},
-            "pool.damage needs a batch of at least 2",
-        ),
         (Recipe, {"hold": 0}, "loss.stability is of the steps to hold"),
         (Recipe, {"phases": (dataclasses.replace(PHASE, res=32), PHASE)}, "phases must not shrink"),
     ],

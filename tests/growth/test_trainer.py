@@ -104,6 +104,23 @@ def test_the_pool_draws_without_replacement_and_resets_the_worst_entry():
     assert (pool.states[5] == 5).all()
 
 
+def test_batches_of_one_are_the_seed_and_a_damaged_state_of_the_pool_in_turn():
+    learner = randomised(trainer(pool=PoolUse(size=4, damage=1), batch=1, steps=(9, 9)))
+    seen = []
+    learner._roll = lambda state, *rest: (
+        seen.append((state.clone(), rest[0])) or Trainer._roll(learner, state, *rest)
+    )
+    for _ in range(6):
+        learner.pool.states[:] = 0.5
+        learner.train_epoch()
+    begun = seen[::2]  # the others hold
+    for state, steps in begun[::2]:
+        assert torch.equal(state, learner.pool.seed) and steps == 9
+    for state, steps in begun[1::2]:
+        assert steps == 9 and (state == 0.5).any()
+        assert 0 < (state == 0).all(dim=1).float().mean() < 1
+
+
 def test_a_priority_draws_by_the_softmax_of_the_losses_without_replacement():
     pool = Pool(torch.zeros(1, 4, 2, 2), 4, priority=1.0)
     pool.losses = torch.tensor([0.0, 1.0, 2.0, 5.0])  # their mean is 2
