@@ -25,7 +25,7 @@ def ablate(
         typer.Argument(help="Which parts; the report's six stabilizers if left out.", show_default=False),
     ] = None,
     res: Annotated[int, typer.Option(help="Cells along a side.")] = 32,
-    epochs: Annotated[int, typer.Option(help="Optimiser steps of each run.")] = 300,
+    epochs: Annotated[int, typer.Option(help="Optimiser steps of each run.")] = 600,
     seeds: Annotated[int, typer.Option(help="Runs of each variant.", min=1, max=1000)] = 3,
     preset: Annotated[str, typer.Option(help="The recipe that is changed.")] = "quick",
     settings: Annotated[
