@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from dni_cli.options import Data, DataDir, Device, Unit, load, parse_widths
+from dni_cli.options import Data, DataDir, Device, Out, Unit, load, parse_widths, record_path, say_kept
 
 
 def ablate(
@@ -23,20 +23,23 @@ def ablate(
     data: Data = "mnist",
     data_dir: DataDir = None,
     device: Device = "auto",
+    out: Out = None,
 ) -> None:
     """Remove each part of the stability triad and see whether training cares.
 
     The parts: warm-up, graders that start at zero, and bounds (predictions within ±1, graders' gradients of
-    norm 1 at most). Also graders that predict nothing, and backpropagation.
+    norm 1 at most). Also graders that predict nothing, and backpropagation. Ctrl-C loses the network under
+    way; the same command goes on, and with more --seeds adds to what is there.
     """
     from rich.table import Table
 
     from dni_cli.watch import Watch
-    from petri import devices
-    from petri.console import out
+    from petri import checks, devices
+    from petri.console import out as console
     from petri.dni import ablation, experiment
     from petri.dni.recipe import Recipe
 
+    checks.choice("way", way, ablation.WAYS)
     recipe = Recipe(
         data=data,
         widths=parse_widths(widths),
@@ -50,11 +53,13 @@ def ablate(
         seed=seed,
         seeds=seeds,
     )
+    ablation.variants(recipe)  # refuses what has nothing to remove
     loaded = load(data, data_dir, devices.choose(device))
     experiment.check(recipe, loaded)
+    record = ablation.open_record(record_path(out, "ablate", data), recipe)
     with Watch(epochs) as watch:
-        findings = ablation.ablate(recipe, loaded, watch)
-    out.print(
+        findings = ablation.ablate(recipe, loaded, watch, record)
+    console.print(
         f"[bold]{loaded.title}[/] · {recipe.describe()} · {epochs} epochs · {seeds} seeds, "
         "mean ± standard deviation of test accuracy",
         soft_wrap=True,
@@ -67,4 +72,5 @@ def ablate(
     for one in findings:
         change = "" if one is findings[0] else str(one.change)
         table.add_row(one.name, str(one.first), str(one.last), change, one.verdict)
-    out.print(table)
+    console.print(table)
+    say_kept(record.path, "networks")

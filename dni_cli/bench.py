@@ -51,13 +51,21 @@ def bench(
     )
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("")
-    for heading in ("ms a step", "× backpropagation", "ms of CPU", "× backpropagation"):
+    for heading in ("ms a step", "× baseline", "ms of CPU", "× baseline"):
         table.add_column(heading, justify="right")
+    by_name = {one.name: one for one in timings}
     for one in timings:
+        baseline = by_name[one.baseline]
         cells = []
-        for own, baseline in ((one.wall, timings[0].wall), (one.cpu, timings[0].cpu)):
-            times = benching.ratios(own, baseline)
+        for own, other in ((one.wall, baseline.wall), (one.cpu, baseline.cpu)):
+            times = benching.ratios(own, other)
             ratio = f"{statistics.median(times):.2f} ({min(times):.2f}–{max(times):.2f})"
-            cells += [f"{statistics.median(own):.2f}", "1" if one is timings[0] else ratio]
+            cells += [f"{statistics.median(own):.2f}", "1" if one is baseline else ratio]
         table.add_row(one.name, *cells)
     out.print(table)
+    out.print(
+        "The baseline is backpropagation with a fused Adam, or with a plain one for graders as the report "
+        "builds them.",
+        style="dim",
+        soft_wrap=True,
+    )

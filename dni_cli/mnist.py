@@ -66,7 +66,9 @@ def mnist(
     ] = None,
     resume: Annotated[
         Path | None,
-        typer.Option(help="Go on with this run: train the seeds that it lacks.", show_default=False),
+        typer.Option(
+            help="Go on with this run: train the seeds that it lacks, draw and print.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Train a network whose hidden layers predict their own gradients, beside one that backpropagates.
@@ -88,9 +90,14 @@ def mnist(
     if resume is not None:
         run = Run.open(resume)
         if not run.unfinished:
-            run.close()
-            raise BadRequest(f"{resume} is finished: {len(run.epochs)} of {run.recipe.seeds} seeds")
+            try:
+                _conclude(run)
+            finally:
+                run.close()
+            return
     else:
+        if way == "decoupled":
+            raise BadRequest("--way must be clean or chained; layers without a backward pass are --decoupled")
         if decoupled and way != "clean":
             raise BadRequest("--decoupled is a way of its own: leave out --way")
         recipe = Recipe(
@@ -144,23 +151,25 @@ def _train(
         with Watch(recipe.epochs) as watch:
             experiment.train(run, data, watch)
     except KeyboardInterrupt:
-        _conclude(run, data.title)
+        _conclude(run)
         raise
+    else:
+        _conclude(run)
     finally:
         run.close()
-    _conclude(run, data.title)
 
 
-def _conclude(run: Run, title: str) -> None:
+def _conclude(run: Run) -> None:
     from rich.markup import escape
 
+    from petri import datasets
     from petri.console import grid, out
     from petri.dni import experiment, plots
 
     folder = escape(str(run.folder))
     if run.epochs:
         summary = experiment.conclude(run)
-        _print(summary, title, run.recipe.describe())
+        _print(summary, datasets.title(run.recipe.data), run.recipe.describe())
         out.print(f"\n[bold]{folder}/[/]")
         said_of = {
             "baseline.safetensors": "the network without graders, of the first seed",
@@ -194,6 +203,6 @@ def _print(summary: Summary, title: str, described: str) -> None:
             f"{summary.dni_ms / summary.baseline_ms:.1f}×",
         ),
     ]
-    if summary.diverged:
-        rows.append(("diverged", f"{summary.diverged} of {summary.seeds} seeds"))
+    if summary.fates:
+        rows.append(("DNI", summary.fates))
     out.print(grid(*rows))

@@ -26,6 +26,10 @@ DataDir = Annotated[
 Unit = Annotated[
     str, typer.Option(help="Graders predict the gradient of the batch's mean loss (mean) or of a sample's.")
 ]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="File of the results; runs/dni-VERB-DATA.json if left out.", show_default=False),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 
 
@@ -46,6 +50,20 @@ def load(name: str, folder: Path | None, device: torch.device) -> Dataset:
     from petri import datasets
 
     return datasets.load(name, folder, note).to(device)
+
+
+def record_path(out: Path | None, verb: str, data: str) -> Path:
+    """Where a verb keeps its results."""
+    return out or Path("runs") / f"dni-{verb}-{data}.json"
+
+
+def say_kept(path: Path, what: str) -> None:
+    """Say where all results are."""
+    from rich.markup import escape
+
+    from petri.console import out
+
+    out.print(f"\n[bold]{escape(str(path))}[/] has all {what}, epoch by epoch", soft_wrap=True)
 
 
 def note(text: str) -> None:

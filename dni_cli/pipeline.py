@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dni_cli.options import Data, DataDir, load
+from dni_cli.options import Data, DataDir, Out, load, parse_widths, record_path, say_kept
+
+if TYPE_CHECKING:
+    from petri.dni.pipeline import Plan, Trial
+    from petri.dni.stage import Measured
 
 
 def pipeline(
@@ -21,30 +25,26 @@ def pipeline(
     seed: Annotated[int, typer.Option(help="Of the first repetition.")] = 0,
     data: Data = "mnist",
     data_dir: DataDir = None,
+    out: Out = None,
 ) -> None:
     """Cut a network into stages, each a process, and see what decoupling them is worth.
 
-    The same stages are trained in lock-step, in micro-batches (GPipe), and decoupled by linear
-    label-conditioned graders; and the whole network in one process.
+    The stages are trained in lock-step, in micro-batches (GPipe), and decoupled by linear label-conditioned
+    graders, each schedule cut where it leaves the busiest stage least to do; and the whole network in one
+    process. Ctrl-C loses the training under way; the same command goes on.
     """
-    import statistics
-
     import torch
-    from rich.table import Table
 
-    from dni_cli.options import parse_widths
     from dni_cli.watch import Watch
     from petri import checks
-    from petri.console import out
     from petri.dni import pipeline as piping
-    from petri.dni.experiment import spread
-    from petri.dni.stage import Measured
+    from petri.errors import RunFailed
 
     checks.whole("repetitions", repetitions, 1, 1000)
     widths = parse_widths(width, "--width")
     loaded = load(data, data_dir, torch.device("cpu"))
 
-    def plans(width: int, seed: int) -> dict[str, piping.Plan]:
+    def plans(width: int, seed: int) -> dict[str, Plan]:
         return piping.plans(
             width=width, stages=stages, epochs=epochs, batch=batch, micro_batches=micro_batches, seed=seed,
             data=loaded,
@@ -52,37 +52,73 @@ def pipeline(
 
     for one in widths:
         plans(one, seed)  # refuses what cannot be before anything runs
+    path = record_path(out, "pipeline", data)
+    record = piping.open_record(path, data=data, stages=stages, epochs=epochs, batch=batch)
     for one in widths:
-        measured: dict[str, list[list[Measured]]] = {}
         with Watch(epochs) as watch:
             for repetition in range(repetitions):
-                for name, plan in plans(one, seed + repetition).items():
-                    watch.show(f"width {one}  repetition {repetition + 1} of {repetitions}  {name}")
-                    measured.setdefault(name, []).append(piping.run(plan, data, data_dir))
-        plan = plans(one, seed)["lock-step"]
-        sizes = "→".join(map(str, plan.sizes))
-        cuts = ", ".join(str(cut + 1) for cut in plan.cuts[1:-1])
-        out.print(
-            f"\n[bold]{sizes}[/], cut before layer {cuts} · {loaded.title} · batch {batch} · {epochs} epochs "
-            f"· {repetitions} repetitions",
-            soft_wrap=True,
-        )
-        table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-        table.add_column("")
-        for heading in ("samples/s", "× lock-step", "test accuracy, %", "loss"):
-            table.add_column(heading, justify="right")
-        speeds = {
-            name: [statistics.median(epoch.samples_per_second for epoch in run) for run in runs]
-            for name, runs in measured.items()
+                made = plans(one, seed + repetition)
+                for name in piping.take_turns(list(made), repetition):
+                    if _find(record.trials, one, name, seed + repetition):
+                        continue
+                    what = f"width {one}  repetition {repetition + 1} of {repetitions}  {name}"
+                    watch.show(what)
+
+                    def seen(epoch: Measured, what: str = what) -> None:
+                        watch.show(
+                            f"{what}  loss {epoch.loss:.4f}  test accuracy {epoch.accuracy:.2f} %  "
+                            f"{epoch.samples_per_second:,.0f} samples/s"
+                        )
+
+                    trial = piping.Trial(
+                        one, name, seed + repetition, piping.run(made[name], data, data_dir, seen)
+                    )
+                    try:
+                        record.add(trial)
+                    except OSError as error:
+                        raise RunFailed(f"cannot write {path}: {error.strerror or error}") from None
+        trials = {
+            name: [_find(record.trials, one, name, seed + number) for number in range(repetitions)]
+            for name in plans(one, seed)
         }
-        for name, runs in measured.items():
-            ratios = [a / b for a, b in zip(speeds[name], speeds["lock-step"], strict=True)]
-            low, high = min(ratios), max(ratios)
-            table.add_row(
-                name,
-                f"{statistics.median(speeds[name]):,.0f}",
-                f"{statistics.median(ratios):.2f}" + (f" ({low:.2f}–{high:.2f})" if repetitions > 1 else ""),
-                str(spread(run[-1].accuracy for run in runs)),
-                f"{statistics.fmean(run[-1].loss for run in runs):.4f}",
-            )
-        out.print(table)
+        _show(plans(one, seed), trials, f"{loaded.title} · batch {batch} · {epochs} epochs")
+    say_kept(path, "trainings")
+
+
+def _find(trials: list[Trial], width: int, name: str, seed: int) -> Trial | None:
+    asked = (width, name, seed)
+    return next((one for one in trials if (one.width, one.schedule, one.seed) == asked), None)
+
+
+def _show(plans: dict[str, Plan], trials: dict[str, list[Trial]], title: str) -> None:
+    import statistics
+
+    from rich.table import Table
+
+    from petri.console import out
+    from petri.dni.experiment import spread
+    from petri.dni.pipeline import LOCK_STEP
+
+    repetitions = len(trials[LOCK_STEP])
+    sizes = "→".join(map(str, plans[LOCK_STEP].sizes))
+    out.print(f"\n[bold]{sizes}[/] · {title} · {repetitions} repetitions", soft_wrap=True)
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("")
+    for heading in ("cut before layer", "samples/s", "× lock-step", "test accuracy, %", "loss"):
+        table.add_column(heading, justify="right")
+    speeds = {
+        name: [statistics.median(epoch.samples_per_second for epoch in one.epochs) for one in those]
+        for name, those in trials.items()
+    }
+    for name, those in trials.items():
+        ratios = [a / b for a, b in zip(speeds[name], speeds[LOCK_STEP], strict=True)]
+        low, high = min(ratios), max(ratios)
+        table.add_row(
+            name,
+            ", ".join(str(cut + 1) for cut in plans[name].cuts[1:-1]),
+            f"{statistics.median(speeds[name]):,.0f}",
+            f"{statistics.median(ratios):.2f}" + (f" ({low:.2f}–{high:.2f})" if repetitions > 1 else ""),
+            str(spread(one.epochs[-1].accuracy for one in those)),
+            f"{statistics.fmean(one.epochs[-1].loss for one in those):.4f}",
+        )
+    out.print(table)

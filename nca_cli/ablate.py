@@ -63,12 +63,6 @@ def ablate(
     chosen = tuple(parts or STABILIZERS)
     variants(recipe, chosen)  # refused before anything is written
     record = out or Path("runs") / f"ablate-{slug(recipe)}.json"
-    try:
-        record.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        from petri.errors import BadRequest
-
-        raise BadRequest(f"cannot write to {record.parent}: {error.strerror or error}") from None
 
     def tell(trial: Trial, done: int, total: int) -> None:
         came_to = "failed" if trial.loss is None else f"loss {trial.loss:.4f}"

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,7 @@ def replacing(path: Path) -> Iterator[Path]:
     What lay there before stays as it was until then, also through a full disk or a `kill -9`.
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=f".part{path.suffix}", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -33,9 +34,17 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
-def is_unfinished(path: Path) -> bool:
-    """Whether this is what `replacing` leaves behind if its process is killed."""
-    return re.fullmatch(r"\.[^.]+-[a-z0-9_]{8}\.\w+", path.name) is not None
+def remove_unfinished(folder: Path, *, seconds: float = 0) -> None:
+    """Remove what `replacing` has left behind in a folder if its process was killed.
+
+    Args:
+        folder: in which nobody else writes, unless `seconds` says how old a file must be to be nobody's.
+    """
+    for path in folder.iterdir():
+        if re.fullmatch(r"\..+-[a-z0-9_]{8}\.part(\..+)?", path.name):
+            with contextlib.suppress(FileNotFoundError):  # somebody else removed it
+                if time.time() - path.stat().st_mtime >= seconds:
+                    path.unlink()
 
 
 def write_whole(path: Path, content: bytes | str) -> None:

@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from petri import checks
 from petri.errors import BadRequest
-from petri.files import is_unfinished, write_whole
+from petri.files import remove_unfinished, write_whole
 
 LOCK, RECIPE = ".lock", "recipe.toml"
 Kind = TypeVar("Kind", bound="RunFolder")
@@ -113,9 +113,7 @@ class RunFolder:
             raise BadRequest(f"{self.folder} is in use by another process") from None
         except OSError as error:
             raise BadRequest(f"cannot write to {self.folder}: {error.strerror or error}") from None
-        for path in self.folder.iterdir():
-            if is_unfinished(path):  # of a process that was killed while it wrote
-                path.unlink(missing_ok=True)
+        remove_unfinished(self.folder)
 
     def close(self) -> None:
         """Let other processes have the folder."""

@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from petri.files import replacing, write_whole
+from petri.files import remove_unfinished, replacing, write_whole
 
 
 def fails(*_, **__):
@@ -67,3 +67,16 @@ def test_a_writer_that_stops_leaves_the_old_file(file, reason):
         assert temporary.parent == file.parent and temporary.suffix == file.suffix
         raise reason
     assert_untouched(file)
+
+
+@pytest.mark.parametrize("name", ["plain", "file.json", "two.dots.csv", ".hidden"])
+def test_what_a_killed_writer_leaves_is_told_from_all_else(tmp_path, name):
+    others = ["plain", ".file-settings", ".my-settings.json", "part"]
+    for other in others:
+        (tmp_path / other).write_bytes(b"mine")
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / name) as temporary:
+        remove_unfinished(tmp_path, seconds=60)
+        assert temporary.exists()  # too young
+        remove_unfinished(tmp_path)
+        assert not temporary.exists()
+    assert sorted(os.listdir(tmp_path)) == sorted(others)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from petri.datasets.dataset import NAMES, Dataset, load
+from petri.datasets.dataset import NAMES, Dataset, load, title
 
-__all__ = ["NAMES", "Dataset", "load"]
+__all__ = ["NAMES", "Dataset", "load", "title"]

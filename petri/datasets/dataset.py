@@ -34,13 +34,36 @@ class Dataset:
 
     name: str
     title: str  # for tables
+    mean: float  # of the training images' pixels, black 0 and white 255
+    deviation: float
     train: Split
     test: Split
 
     def to(self, device: torch.device) -> Dataset:
         """The same on a device."""
         moved = [Split(part.images.to(device), part.labels.to(device)) for part in (self.train, self.test)]
-        return Dataset(self.name, self.title, *moved)
+        return Dataset(self.name, self.title, self.mean, self.deviation, *moved)
+
+
+def title(name: str) -> str:
+    """What a data set is called in tables: one of `NAMES`, by its own name and what it is of."""
+    if name == "mini":
+        return f"mini ({10 * mini.TRAIN_EACH:,} images of MNIST)"
+    return SOURCES[name].title
+
+
+def normalise(images: np.ndarray, mean: float, deviation: float) -> Tensor:
+    """Images as networks are given them.
+
+    Args:
+        images: uint8 `[n, height, width]`.
+        mean, deviation: of the training images' pixels.
+
+    Returns:
+        float32 `[n, height · width]`.
+    """
+    pixels = torch.from_numpy(images.reshape(len(images), -1).astype(np.float32))
+    return pixels.sub_(mean).div_(deviation)
 
 
 def load(name: str, root: Path | None = None, note: Callable[[str], None] = lambda text: None) -> Dataset:
@@ -56,9 +79,7 @@ def load(name: str, root: Path | None = None, note: Callable[[str], None] = lamb
     """
     checks.choice("data", name, NAMES)
     if name == "mini":
-        arrays = mini.read()
-        title = f"mini ({len(arrays['train_labels']):,} images of MNIST)"
-        return _dataset(name, title, **arrays)
+        return _dataset(name, **mini.read())
     source, root = SOURCES[name], root or files.default_root()
     contents = files.read(source, root)
     if contents is None:
@@ -67,7 +88,6 @@ def load(name: str, root: Path | None = None, note: Callable[[str], None] = lamb
         assert contents is not None
     return _dataset(
         name,
-        source.title,
         idx.parse(contents[TRAIN_IMAGES]),
         idx.parse(contents[TRAIN_LABELS]),
         idx.parse(contents[TEST_IMAGES]),
@@ -77,7 +97,6 @@ def load(name: str, root: Path | None = None, note: Callable[[str], None] = lamb
 
 def _dataset(
     name: str,
-    title: str,
     train_images: np.ndarray,
     train_labels: np.ndarray,
     test_images: np.ndarray,
@@ -86,7 +105,7 @@ def _dataset(
     mean, deviation = float(train_images.mean()), float(train_images.std())
 
     def split(images: np.ndarray, labels: np.ndarray) -> Split:
-        pixels = torch.from_numpy(images.reshape(len(images), -1).astype(np.float32))
-        return Split(pixels.sub_(mean).div_(deviation), torch.from_numpy(labels.astype(np.int64)))
+        return Split(normalise(images, mean, deviation), torch.from_numpy(labels.astype(np.int64)))
 
-    return Dataset(name, title, split(train_images, train_labels), split(test_images, test_labels))
+    train, test = split(train_images, train_labels), split(test_images, test_labels)
+    return Dataset(name, title(name), mean, deviation, train, test)

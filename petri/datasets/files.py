@@ -15,10 +15,11 @@ from pathlib import Path
 from petri import folders
 from petri.datasets.sources import FILES, Source
 from petri.errors import BadRequest
-from petri.files import is_unfinished, write_whole
+from petri.files import remove_unfinished, write_whole
 
 LARGEST = 64 << 20  # bytes that a download, or the content of one, may have
 TIMEOUT = 20  # seconds without a byte
+ABANDONED = 3600  # seconds after which an unfinished file is not one that another process is writing
 UNREADABLE = (OSError, EOFError, gzip.zlib.error, tarfile.TarError, http.client.HTTPException)
 
 
@@ -96,9 +97,7 @@ def fetch(source: Source, root: Path, note: Callable[[str], None]) -> Path:
         return folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path in folder.iterdir():
-            if is_unfinished(path):  # of a process that was killed while it wrote
-                path.unlink(missing_ok=True)
+        remove_unfinished(folder, seconds=ABANDONED)
         for address, contents in _offers(source, missing):
             note(f"{source.title} from {address}")
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -50,13 +49,15 @@ def _ratio(part: Tensor, whole: Tensor) -> Tensor:
     return torch.where(whole == 0, torch.zeros_like(part), part / whole)
 
 
-def synthetic_ratio(agreements: Sequence[Agreement], share: float) -> float:
-    """Share of what the hidden layers are given that is synthetic, by length: β‖ĝ‖ / ((1 − β)‖g‖ + β‖ĝ‖).
+def synthetic_share(predicted: Tensor, given: Tensor, share: float) -> float:
+    """Share of a blend that is synthetic, by length: β‖ĝ‖ / ((1 − β)‖g‖ + β‖ĝ‖); 0 of an empty blend.
+
+    Args:
+        predicted: ĝ.
+        given: g, what comes from above: the true gradient, or in the chained way what is left of it.
+        share: β.
 
     It is below β as long as graders, who predict a mean, predict too short a gradient.
     """
-    ratios = [
-        share * one.length / max((1 - share) + share * one.length, torch.finfo(torch.float32).tiny)
-        for one in agreements
-    ]
-    return sum(ratios) / len(ratios)
+    synthetic, rest = share * predicted.norm(), (1 - share) * given.norm()
+    return float(_ratio(synthetic, synthetic + rest))

@@ -18,6 +18,8 @@ from petri.dni.recipe import Recipe
 from petri.dni.trainer import Trainer
 
 WARM_UP = 5  # steps of each variant before the clock runs
+FUSED, PLAIN = "backpropagation", "backpropagation, plain Adam"
+REPORTED = "mlp graders as the report builds them (plain Adam)"
 VARIANTS = {
     "mlp graders, chained way": {"way": "chained"},
     "mlp graders, clean way": {},
@@ -35,6 +37,7 @@ class Timing:
     """One variant's step."""
 
     name: str
+    baseline: str  # name of the variant that it is compared with
     wall: list[float]  # milliseconds a step, the mean of each repetition
     cpu: list[float]  # the same, of all threads' time on the processor: what company cannot lengthen much
 
@@ -42,6 +45,14 @@ class Timing:
 def ratios(times: list[float], baseline: list[float]) -> list[float]:
     """Times the baseline, repetition by repetition."""
     return [own / other for own, other in zip(times, baseline, strict=True)]
+
+
+class _PlainAdam(Trainer):
+    """Backpropagation with Adam as PyTorch has it by default: the baseline of what uses that too."""
+
+    def __init__(self, recipe: Recipe, data: Dataset, *, seed: int) -> None:
+        super().__init__(recipe, data, seed=seed, graded=False)
+        self.adam = torch.optim.Adam(self.network.parameters(), lr=recipe.learning_rate)
 
 
 class _AsReported(Trainer):
@@ -93,7 +104,8 @@ def bench(
     """Time a step of each variant.
 
     In every repetition all variants take `steps` steps on the same batches, one variant after the other in
-    a new order, and are compared with the baseline of that repetition.
+    a new order, and are compared with their baseline in that repetition: graders as the report builds them,
+    with PyTorch's plain Adam, with backpropagation by that, all others with backpropagation by the fused one.
 
     Args:
         recipe: its widths, batch and β; the variants decide the rest.
@@ -101,18 +113,19 @@ def bench(
         note: told which repetition runs.
 
     Returns:
-        The baseline first.
+        A baseline before what is compared with it.
     """
     trainers: dict[str, Trainer] = {
-        "backpropagation": Trainer(recipe, data, seed=0, graded=False),
-        "mlp graders as the report builds them": _AsReported(replace(recipe, way="chained"), data, seed=0),
+        FUSED: Trainer(recipe, data, seed=0, graded=False),
+        PLAIN: _PlainAdam(recipe, data, seed=0),
+        REPORTED: _AsReported(replace(recipe, way="chained"), data, seed=0),
     }
     for name, changes in VARIANTS.items():
         trainers[name] = Trainer(replace(recipe, **changes), data, seed=0, graded=True)
     for trainer in trainers.values():
         for images, labels in _batches(data, recipe.batch, WARM_UP):
             trainer.train_step(images, labels)
-    timings = {name: Timing(name.strip(), [], []) for name in trainers}
+    timings = {name: Timing(name.strip(), PLAIN if name == REPORTED else FUSED, [], []) for name in trainers}
     order = list(trainers)
     shuffle = random.Random(0).shuffle
     for repetition in range(repetitions):

@@ -10,13 +10,14 @@ from typing import Protocol
 
 from petri.datasets import Dataset
 from petri.dni import modelfile, plots
-from petri.dni.agreement import synthetic_ratio
 from petri.dni.recipe import Recipe
-from petri.dni.runs import Run
-from petri.dni.trainer import Epoch, Trainer
+from petri.dni.runs import NETWORKS, Run
+from petri.dni.trainer import CLASSES, Epoch, Trainer
 from petri.errors import BadRequest, RunFailed
 
 CHANCE = 20.0  # percent; a network that ends below has learned nothing worth the name
+START = math.log(CLASSES)  # the loss of a network that does not prefer any class: about that of first weights
+DIVERGES, AT_CHANCE = "diverges", "stays at chance"
 
 
 class Observer(Protocol):
@@ -54,7 +55,7 @@ class Summary:
     synthetic_ratio: float  # of what the hidden layers were given at last, by length, 0..1
     baseline_ms: float  # a step; the median over all epochs
     dni_ms: float
-    diverged: int  # seeds whose DNI network ended at chance or with a loss that was not finite
+    fates: str  # how many seeds' DNI networks came to nothing, and how; empty if none
 
 
 def check(recipe: Recipe, data: Dataset) -> None:
@@ -89,8 +90,9 @@ def train(run: Run, data: Dataset, observer: Observer) -> None:
             if seed == run.recipe.seed:
                 for name, trainer in pair.items():
                     model = modelfile.Model(
-                        trainer.network, trainer.graders, run.recipe, seed, epochs[name][-1].accuracy
-                    )
+                        trainer.network, trainer.graders, run.recipe, seed, epochs[name][-1].accuracy,
+                        data.mean, data.deviation,
+                    )  # fmt: skip
                     modelfile.write(run.path(f"{name}.safetensors"), model)
             run.add(seed, epochs, pair["dni"].looks)
         except OSError as error:
@@ -112,27 +114,37 @@ def conclude(run: Run) -> Summary:
 
 def summarise(run: Run) -> Summary:
     """Sum up the finished seeds, at least one."""
-    last = {
-        name: [networks[name][-1].accuracy for networks in run.epochs.values()]
-        for name in ("baseline", "dni")
-    }
+    last = {name: [networks[name][-1].accuracy for networks in run.epochs.values()] for name in NETWORKS}
     times = {
         name: statistics.median(epoch.step_ms for networks in run.epochs.values() for epoch in networks[name])
-        for name in ("baseline", "dni")
+        for name in NETWORKS
     }
-    looks = [all_looks[-1] for all_looks in run.looks.values() if all_looks]
+    shares = [share for looks in run.looks.values() for share in looks[-1].shares]
     return Summary(
         seeds=len(run.epochs),
         baseline=spread(last["baseline"]),
         dni=spread(last["dni"]),
         gap=spread(a - b for a, b in zip(last["baseline"], last["dni"], strict=True)),
-        synthetic_ratio=statistics.fmean(synthetic_ratio(look.graders, look.beta) for look in looks),
+        synthetic_ratio=statistics.fmean(shares),
         baseline_ms=times["baseline"],
         dni_ms=times["dni"],
-        diverged=sum(diverged(networks["dni"]) for networks in run.epochs.values()),
+        fates=count_fates(networks["dni"] for networks in run.epochs.values()),
     )
 
 
-def diverged(epochs: list[Epoch]) -> bool:
-    """Whether training ended at about chance, or with a loss that was not finite."""
-    return not math.isfinite(epochs[-1].loss) or epochs[-1].accuracy < CHANCE
+def fate(epochs: list[Epoch]) -> str:
+    """How training came to nothing: `DIVERGES`, `AT_CHANCE`, or empty if it did not.
+
+    It diverges if the loss ends not finite, or above its start by a tenth, which chance does not account for.
+    """
+    if not epochs[-1].loss <= 1.1 * START:  # also if it is not a number
+        return DIVERGES
+    return AT_CHANCE if epochs[-1].accuracy < CHANCE else ""
+
+
+def count_fates(runs: Iterable[list[Epoch]]) -> str:
+    """Such as `diverges (2 of 3), stays at chance (1 of 3)`; empty if all have learned something."""
+    fates = [fate(epochs) for epochs in runs]
+    return ", ".join(
+        f"{what} ({fates.count(what)} of {len(fates)})" for what in (DIVERGES, AT_CHANCE) if what in fates
+    )

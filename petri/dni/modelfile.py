@@ -9,11 +9,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from petri import tensorfile
+from petri import checks, tensorfile
 from petri.datasets import NAMES
+from petri.datasets.dataset import normalise
 from petri.dni.grader import Graders
 from petri.dni.network import Network
 from petri.dni.recipe import Recipe
@@ -35,6 +37,17 @@ class Model:
     recipe: Recipe
     seed: int
     accuracy: float  # on the test images after the last epoch, in percent
+    mean: float  # of the training images' pixels, black 0 and white 255
+    deviation: float
+
+    @torch.no_grad()
+    def classify(self, images: np.ndarray) -> list[int]:
+        """What the network takes images for.
+
+        Args:
+            images: uint8 `[n, 28, 28]`, white on black.
+        """
+        return self.network(normalise(images, self.mean, self.deviation)).argmax(1).tolist()
 
 
 def write(path: Path, model: Model) -> None:
@@ -51,6 +64,8 @@ def write(path: Path, model: Model) -> None:
         "recipe": json.dumps(model.recipe.to_fields(), sort_keys=True),
         "seed": str(model.seed),
         "accuracy": repr(model.accuracy),
+        "mean": repr(model.mean),
+        "deviation": repr(model.deviation),
     }
     tensors = {name: tensor.float().cpu().contiguous() for name, tensor in _whole(model).state_dict().items()}
     write_whole(path, tensorfile.to_bytes(tensors, metadata))
@@ -80,13 +95,16 @@ def _check(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Model:
         raise BadRequest(f"not a network of `petri dni`, schema {SCHEMA}")
     try:
         fields = json.loads(metadata["recipe"])
-        seed, accuracy = int(metadata["seed"]), float(metadata["accuracy"])
+        seed = int(metadata["seed"])
+        accuracy, mean, deviation = (float(metadata[name]) for name in ("accuracy", "mean", "deviation"))
         recipe = Recipe(**fields)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise BadRequest(f"the metadata is damaged: {error}") from None
+    checks.number("mean", mean, 0, 255)
+    checks.number("deviation", deviation, 0, 255, low_open=True)
     network = Network((PIXELS[recipe.data], *recipe.widths, CLASSES), torch.Generator())
     graders = make_graders(recipe, recipe.widths, 0) if metadata.get("network") == "dni" else None
-    model = Model(network, graders, recipe, seed, accuracy)
+    model = Model(network, graders, recipe, seed, accuracy, mean, deviation)
     places = _whole(model).state_dict()
     for name in sorted(places.keys() ^ tensors.keys()):
         raise BadRequest(f"the recipe {'needs' if name in places else 'has no place for'} the tensor {name}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from petri import checks, datasets
+from petri.dni.blending import beta
 from petri.dni.grader import KINDS, UNITS
 from petri.errors import BadRequest, nearest
 
@@ -66,18 +67,24 @@ class Recipe:
         checks.choice("unit", self.unit, UNITS)
         for name in ("conditioned", "zero_init", "bounded"):
             checks.truth(name, getattr(self, name))
-        checks.whole("seed", self.seed, 0, 2**31)
+        checks.whole("seed", self.seed, 0, 2**30)  # above half of 32 bits are the graders' own seeds
         checks.whole("seeds", self.seeds, 1, 1000)
         if self.way == "decoupled" and (self.beta_max != 1 or self.warm_up != 0):
             raise BadRequest("decoupled layers have no true gradient to blend: beta_max must be 1, warm_up 0")
 
     def describe(self) -> str:
         """The DNI network in a few words, such as `clean way, β 0.8, mlp graders`."""
-        share = "" if self.way == "decoupled" else f", β {self.beta_max:g}"
+        share = "" if self.way == "decoupled" else f", β {self._reached}"
         graders = f"{'label-conditioned ' if self.conditioned else ''}{self.grader} graders"
         every = f" that learn every {self.grader_every} batches" if self.grader_every > 1 else ""
         way = "decoupled" if self.way == "decoupled" else f"{self.way} way"
         return f"{way}{share}, {graders}{every}, unit {self.unit}"
+
+    @property
+    def _reached(self) -> str:
+        """The share of synthetic gradients at the end; the warm-up may be longer than the run."""
+        last = beta(self.epochs, beta_max=self.beta_max, warm_up=self.warm_up)
+        return f"{last:g}" if last == self.beta_max else f"{last:.2g} of {self.beta_max:g}"
 
     def to_toml(self) -> str:
         """The recipe as TOML text."""

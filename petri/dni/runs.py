@@ -17,7 +17,9 @@ from petri.runfolder import RunFolder
 EPOCHS = ("seed", "network", "epoch", "beta", "loss", "accuracy", "step_ms")  # columns of metrics.csv
 LOOKS = (
     "seed", "step", "beta", "layer", "cosine", "explained_variance", "mse", "mse_of_zero", "length",
+    "synthetic_share",
 )  # of graders.csv  # fmt: skip
+NETWORKS = ("baseline", "dni")
 NEEDED = 50_000_000  # bytes
 
 
@@ -66,10 +68,10 @@ class Run(RunFolder):
         """
         self.epochs[seed], self.looks[seed] = epochs, looks
         rows = [
-            (number, look.step, look.beta, layer + 1, *astuple(one))
+            (number, look.step, look.beta, layer, *astuple(one), share)
             for number, all_looks in self.looks.items()
             for look in all_looks
-            for layer, one in enumerate(look.graders)
+            for layer, (one, share) in enumerate(zip(look.graders, look.shares, strict=True), 1)
         ]
         write_whole(self.path("graders.csv"), _table(LOOKS, rows))
         rows = [
@@ -91,12 +93,29 @@ class Run(RunFolder):
                 seed, step = int(row["seed"]), int(row["step"])
                 looks = self.looks.setdefault(seed, [])
                 if not looks or looks[-1].step != step:
-                    looks.append(Look(step, float(row["beta"]), []))
-                looks[-1].graders.append(Agreement(*(float(row[name]) for name in LOOKS[4:])))
+                    looks.append(Look(step, float(row["beta"]), [], []))
+                *values, share = (float(row[name]) for name in LOOKS[4:])
+                looks[-1].graders.append(Agreement(*values))
+                looks[-1].shares.append(share)
+            for seed in self.looks.keys() - self.epochs.keys():
+                del self.looks[seed]  # of a seed that was not finished when the process was killed
+            self._check()
         except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+            self.close()
             raise BadRequest(f"the metrics in {self.folder} are damaged: {error}") from None
-        for seed in self.epochs.keys() ^ self.looks.keys():
-            self.looks.pop(seed, None)  # of a seed that was not finished when the process was killed
+
+    def _check(self) -> None:
+        """Refuse with a ValueError what a whole file would not hold."""
+        numbers = list(range(1, self.recipe.epochs + 1))
+        layers = len(self.recipe.widths)
+        longest = max((len(looks) for looks in self.looks.values()), default=0)
+        for seed, networks in self.epochs.items():
+            for name in NETWORKS:
+                if [epoch.number for epoch in networks.get(name, [])] != numbers:
+                    raise ValueError(f"metrics.csv must have {len(numbers)} epochs of seed {seed}, {name}")
+            looks = self.looks.get(seed, [])
+            if not looks or len(looks) != longest or any(len(look.graders) != layers for look in looks):
+                raise ValueError(f"graders.csv lacks lines of seed {seed}")
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:

@@ -44,6 +44,7 @@ class Plan:
     learning_rate: float
     grader_every: int  # graders learn from every so many batches
     seed: int
+    threads: int = 1  # of each process
 
     @property
     def stages(self) -> int:
@@ -273,7 +274,7 @@ def work(
         parent: process that started this one; without it there is no reason to go on.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its stages
-    torch.set_num_threads(1)
+    torch.set_num_threads(plan.threads)
     try:
         if plan.stages > 1:
             dist.init_process_group(

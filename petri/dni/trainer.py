@@ -12,7 +12,7 @@ from torch import Tensor
 from petri import devices
 from petri.datasets import Dataset
 from petri.dni import ways
-from petri.dni.agreement import Agreement, agreement
+from petri.dni.agreement import Agreement, agreement, synthetic_share
 from petri.dni.blending import beta
 from petri.dni.grader import Graders
 from petri.dni.network import Network
@@ -39,7 +39,8 @@ class Look:
 
     step: int  # from 1
     beta: float
-    graders: list[Agreement]  # the lowest hidden layer first
+    graders: list[Agreement]  # with the gradients of plain backpropagation; the lowest hidden layer first
+    shares: list[float]  # of what each hidden layer is given, by length, that its grader made up
 
 
 class Trainer:
@@ -88,6 +89,7 @@ class Trainer:
         for picked in order.split(recipe.batch):
             images, labels = data.train.images[picked], data.train.labels[picked]
             if self.graders is not None and _is_looked_at(self.step):
+                devices.synchronise(self.device)  # the steps before it are no part of the look
                 look_begun = time.perf_counter()
                 self._look(images, labels)
                 looking += time.perf_counter() - look_begun
@@ -106,17 +108,20 @@ class Trainer:
             loss = ways.plain(self.network, images, labels)
         else:
             learning = self.step % recipe.grader_every == 0
-            if recipe.way == "decoupled":
-                back = ways.decoupled(self.network, self.graders, images, labels, learning=learning)
-            else:
-                way = ways.chained if recipe.way == "chained" else ways.clean
-                back = way(self.network, self.graders, images, labels, beta=self.beta, learning=learning)
+            back = self._backward(self.graders, images, labels, learning=learning)
             if learning:
                 self.graders.learn(back.predictions, back.targets)
             loss = back.loss
         self.adam.step()
         self.step += 1
         return loss
+
+    def _backward(self, graders: Graders, images: Tensor, labels: Tensor, *, learning: bool) -> ways.Backward:
+        """Give the network its gradients by the recipe's way."""
+        if self.recipe.way == "decoupled":
+            return ways.decoupled(self.network, graders, images, labels, learning=learning)
+        way = ways.chained if self.recipe.way == "chained" else ways.clean
+        return way(self.network, graders, images, labels, beta=self.beta, learning=learning)
 
     @torch.no_grad()
     def accuracy(self) -> float:
@@ -128,14 +133,16 @@ class Trainer:
         """Compare the predictions for a batch, before anything learns from it, with the true gradients."""
         assert self.graders is not None
         true = ways.true_gradients(self.network, images, labels)
-        found = []
-        with torch.no_grad():
-            signal = images
-            for index in self.network.hidden:
-                signal = self.network.layer(index, signal)
-                predicted = self.graders.predict(index, signal, labels, learning=False)
-                found.append(agreement(predicted.gradient, true[index]))
-        self.looks.append(Look(self.step + 1, self.beta, found))
+        back = self._backward(self.graders, images, labels, learning=False)
+        predicted = [prediction.gradient for prediction in back.predictions]
+        self.looks.append(
+            Look(
+                self.step + 1,
+                self.beta,
+                [agreement(*pair) for pair in zip(predicted, true, strict=True)],
+                [synthetic_share(*pair, self.beta) for pair in zip(predicted, back.targets, strict=True)],
+            )
+        )
 
 
 def make_graders(recipe: Recipe, widths: tuple[int, ...], seed: int) -> Graders:
@@ -148,7 +155,8 @@ def make_graders(recipe: Recipe, widths: tuple[int, ...], seed: int) -> Graders:
         bounded=recipe.bounded,
         unit=recipe.unit,
         learning_rate=recipe.grader_learning_rate,
-        generator=torch.Generator().manual_seed(seed + 2**32),  # not the network's own numbers again
+        # Not the network's own numbers again; a generator on the CPU looks at the low 32 bits of its seed.
+        generator=torch.Generator().manual_seed(2**32 - 1 - seed),
     )
 
 

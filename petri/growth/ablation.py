@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-import json
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -16,8 +15,8 @@ from typing import Any
 
 from petri import memory, verdict
 from petri.errors import BadRequest, RunFailed, nearest
-from petri.files import write_whole
 from petri.growth.recipe import Recipe
+from petri.record import Record
 
 KEEP_ALL = 1_000_000  # steps between kept states: none is computed again
 
@@ -151,24 +150,15 @@ def ablate(
     made = variants(recipe, parts)
     check(made, engine)
     asked = {"recipe": recipe.to_fields(), "engine": engine}
-    trials = _read(record, asked)
-
-    def write() -> None:
-        whole = {**asked, "trials": [asdict(done) for done in trials]}
-        write_whole(record, json.dumps(whole, indent=1))
-
-    try:
-        write()  # it can be written, so no training will be in vain
-    except OSError as error:
-        raise BadRequest(f"cannot write {record}: {error.strerror or error}") from None
+    kept = Record(record, asked, lambda fields: Trial(**fields), kind="an ablation")
+    trials = kept.trials
     wanted = [(name, recipe.seed + number) for number in range(seeds) for name in made]
     for name, seed in wanted:
         trial = next((done for done in trials if (done.variant, done.seed) == (name, seed)), None)
         if trial is None:
             fields = {**made[name].to_fields(), "seed": seed}
             trial = Trial(name, seed, **_apart(fields, engine))
-            trials.append(trial)
-            write()
+            kept.add(trial)
         tell(trial, wanted.index((name, seed)) + 1, len(wanted))
     return [
         _outcome(name, [t for t in trials if t.variant == name and (name, t.seed) in wanted]) for name in made
@@ -200,19 +190,6 @@ def _outcome(name: str, trials: list[Trial]) -> Outcome:
         tuple(trial.seconds for trial in trials),
         tuple(trial.memory for trial in trials),
     )
-
-
-def _read(record: Path, asked: dict[str, Any]) -> list[Trial]:
-    if not record.exists():
-        return []
-    try:
-        found = json.loads(record.read_text(encoding="utf-8"))
-        trials = [Trial(**trial) for trial in found.pop("trials")]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        raise BadRequest(f"{record} is not a record of an ablation") from None
-    if found != asked:
-        raise BadRequest(f"{record} is of another recipe: choose another --out")
-    return trials
 
 
 def _apart(fields: dict[str, Any], engine: str) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 import re
 import shutil
@@ -6,15 +7,20 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from dni_cli import watch
 from petri import datasets
-from petri.dni import experiment, modelfile, plots
+from petri.datasets import mini
+from petri.dni import experiment, modelfile, pipeline, plots
 from petri.dni.recipe import Recipe
 from petri.dni.runs import Run
+from petri.dni.stage import Measured
 from petri.errors import BadRequest
 
 TINY = ["--data", "mini", "--widths", "16,8", "--batch", "500", "--epochs", "2"]
@@ -114,7 +120,9 @@ def test_model_files_that_are_none(trained, tmp_path):
 @pytest.mark.parametrize("options", [["--way", "chained"], ["--decoupled"], ["--beta-max", "0"]])
 def test_the_ways_are_named_where_the_numbers_are(petri, without_plots, options):
     said = petri("dni", "mnist", *TINY, *options)
-    named = {"--way": "chained way, β 0.8", "--decoupled": "decoupled, mlp", "--beta-max": "β 0,"}[options[0]]
+    named = {"--way": "chained way, β 0.4 of 0.8", "--decoupled": "decoupled, mlp", "--beta-max": "β 0,"}[
+        options[0]
+    ]
     assert said.count(named) == 2
     if options[0] == "--beta-max":
         assert re.search(r"gap +0\.00 points", said)
@@ -147,7 +155,6 @@ def test_ctrl_c_keeps_the_finished_seeds_and_resume_trains_the_others(petri, wit
     petri("dni", "mnist", *TINY, "--seeds", done + 2, "--name", "whole")
     assert accuracies(folder)[: len(kept)] == kept
     assert accuracies(folder) == accuracies(tmp_path / "runs" / "whole")
-    assert "is finished" in petri("dni", "mnist", "--resume", folder, code=2)
 
 
 @pytest.mark.parametrize(
@@ -170,12 +177,16 @@ def test_ctrl_c_keeps_the_finished_seeds_and_resume_trains_the_others(petri, wit
         (["pipeline", "--data", "mini", "--width", "wide"], "--width must be whole numbers"),
         (["bench", "--steps", "0"], "steps must be"),
         (["ablate", "--way", "none"], "way must be one of"),
+        (["ablate", "--way", "decoupled"], "way must be one of clean, chained, got 'decoupled'"),
+        (["ablate", "--data", "mini", "--warm-up", "0"], "warm_up must be above 0"),
+        (["mnist", "--way", "decoupled"], "layers without a backward pass are --decoupled"),
+        (["pipeline", "--data", "mini", "--stages", "9"], "stages must be a whole number in 2..8, got 9"),
     ],
 )
 def test_bad_requests_get_one_line_and_write_nothing(petri, tmp_path, arguments, said):
     answer = petri("dni", *arguments, code=2)
     assert said in answer and answer.count("\n") == 1 and "Traceback" not in answer
-    assert not list(tmp_path.rglob("*.toml"))
+    assert not list(tmp_path.rglob("*.toml")) and not list(tmp_path.rglob("*.json"))
 
 
 def test_damaged_data_is_named_before_a_run_is_made(petri, tmp_path):
@@ -194,19 +205,120 @@ def test_a_disk_without_permission(petri, tmp_path):
     assert "cannot write to runs" in petri("dni", "mnist", *TINY, code=2)
 
 
-def test_damaged_metrics_are_refused(petri, trained, tmp_path):
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        ("metrics.csv", lambda text: text.replace("accuracy", "luck"), "must have the columns"),
+        ("metrics.csv", lambda text: text[: text.rindex("\n0,")] + "\n", "must have 2 epochs of seed 0, dni"),
+        ("metrics.csv", lambda text: text.replace(",dni,", ",other,"), "must have 2 epochs of seed 0, dni"),
+        ("graders.csv", lambda text: text[: text.index("\n") + 1], "graders.csv lacks lines of seed 0"),
+        ("graders.csv", lambda text: text[: text.rindex("\n0,")] + "\n", "graders.csv lacks lines of seed 0"),
+    ],
+)
+def test_damaged_metrics_are_refused(petri, trained, tmp_path, name, change, said):
     folder = tmp_path / "it"
     shutil.copytree(trained, folder)
-    path = folder / "metrics.csv"
-    path.write_text(path.read_text().replace("accuracy", "luck"))
-    assert "metrics in it are damaged" in petri("dni", "mnist", "--resume", "it", code=2)
+    path = folder / name
+    path.write_text(change(path.read_text()))
+    before = path.read_bytes()
+    answer = petri("dni", "mnist", "--resume", "it", code=2)
+    assert "metrics in it are damaged" in answer and said in answer and answer.count("\n") == 1
+    assert path.read_bytes() == before
+
+
+def test_resuming_a_finished_run_draws_and_prints_again(petri, trained, tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets, "load", None)  # no data are needed for that
+    folder = tmp_path / "it"
+    shutil.copytree(trained, folder)
+    before = (folder / "metrics.csv").read_bytes()
+    said = petri("dni", "mnist", "--resume", "it")
+    assert "mini (3,000 images of MNIST)" in said and re.search(r"gap +-?\d", said) and "accuracy.png" in said
+    assert {path.name for path in folder.iterdir()} - {".lock"} == FILES
+    assert (folder / "metrics.csv").read_bytes() == before
+
+
+def test_the_lines_in_the_documentation_classify_an_image(trained, tmp_path, capsys):
+    arrays = mini.read()
+    shutil.copytree(trained, tmp_path / "runs" / "dni-mnist")
+    Image.fromarray(arrays["test_images"][0]).resize((56, 56)).save("digit.png")
+    text = (Path(__file__).parents[2] / "docs" / "dni.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(code, {})
+    model = modelfile.read(trained / "dni.safetensors")
+    small = np.array(Image.open("digit.png").convert("L").resize((28, 28)))
+    assert capsys.readouterr().out == f"{model.classify(small[None])}\n"
+    found = np.array(model.classify(arrays["test_images"]))
+    assert 100 * np.mean(found == arrays["test_labels"]) == pytest.approx(model.accuracy, abs=0.11)
 
 
 def test_ablate_bench_and_help(petri):
     said = petri("dni", "ablate", *TINY, "--seeds", 2)
     for part in ("chained way", "without warm-up", "without any of the three", "predict nothing", "mini ("):
         assert part in said
+    assert "runs/dni-ablate-mini.json" in said and petri("dni", "ablate", *TINY, "--seeds", 2) == said
+    answer = petri("dni", "ablate", *TINY, "--unit", "sample", code=2)
+    assert "is of another recipe: choose another --out" in answer and answer.count("\n") == 1
     said = petri("dni", "bench", "--widths", "16,8", "--steps", 1, "--repetitions", 2, "--batch", 50)
-    for part in ("784→16→8→10", "as the report builds them", "decoupled", "ms of CPU", "mini ("):
+    for part in (
+        "784→16→8→10",
+        "as the report builds them",
+        "plain Adam",
+        "decoupled",
+        "ms of CPU",
+        "mini (",
+    ):
         assert part in said
     assert "mnist" in petri("dni") and "fetch" in petri("data")
+
+
+def test_the_pipeline_takes_turns_keeps_what_it_has_and_shows_a_table(petri, tmp_path, monkeypatch):
+    """Through the command line, with the training replaced."""
+    done = []
+
+    def run(plan, name, root, seen):
+        if len(done) == 8:
+            done.append(None)
+            raise KeyboardInterrupt
+        done.append((plan.sizes[1], plan.schedule, plan.stages, plan.threads, plan.grader_every, plan.seed))
+        speed = {"lock-step": 100.0, "micro-batches": 150.0, "decoupled": 200.0}[plan.schedule]
+        epochs = [Measured(speed, 1 / number, 90.0 + number + plan.seed) for number in (1, 2)]
+        for epoch in epochs:
+            seen(epoch)
+        return epochs
+
+    shown = []
+    monkeypatch.setattr(watch.Watch, "show", lambda self, text: shown.append(text))
+    monkeypatch.setattr(pipeline, "run", run)
+    arguments = [
+        "dni",
+        "pipeline",
+        "--data",
+        "mini",
+        "--width",
+        "8,512",
+        "--repetitions",
+        2,
+        "--out",
+        "p.json",
+    ]
+    petri(*arguments, code=130)
+    assert len(json.loads((tmp_path / "p.json").read_text())["trials"]) == 8
+    said = petri(*arguments)
+    trained = [one for one in done if one]
+    assert len(trained) == len(set(trained)) == 24  # nothing twice
+    assert trained[0] == (8, "lock-step", 1, 1, 1, 0) and trained[6] == (8, "lock-step", 1, 2, 1, 1)
+    assert "width 8  repetition 1 of 2  decoupled  loss 0.5000  test accuracy 92.00 %  200 samples/s" in shown
+    for part in ("784→8→8→8→8→10", "784→512→", "2 repetitions", "p.json has all trainings"):
+        assert part in said
+    wide = said[said.index("784→512→") :]
+    for row in (
+        r"one process, 1 thread +100 +1\.00",
+        r"one process, 2 threads +100 +1\.00",
+        r"lock-step +3 +100 +1\.00 \(1\.00–1\.00\) +92\.50 ± 0\.71 +0\.5000",
+        r"8 micro-batches +3 +150 +1\.50 \(1\.50–1\.50\)",
+        r"decoupled +2 +200 +2\.00",
+        r"decoupled, graders learn every 4 batches +3 +200",
+    ):
+        assert re.search(row, wide), row
+    assert petri(*arguments) == said and len(done) == 25
+    assert "is of another recipe" in petri(*arguments, "--batch", 128, code=2)

@@ -1,9 +1,12 @@
 import gzip
 import hashlib
+import importlib.resources
 import io
+import os
 import shutil
 import tarfile
 import threading
+import time
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -14,6 +17,7 @@ import torch
 from petri import datasets
 from petri.datasets import files, idx, mini, sources
 from petri.errors import BadRequest
+from petri.files import replacing
 
 NAMES = sources.FILES
 
@@ -116,6 +120,7 @@ def test_mini_is_balanced_and_small():
     assert data.test.labels.bincount().tolist() == [100] * 10
     assert data.train.images.mean().abs() < 1e-3 and abs(data.train.images.std() - 1) < 1e-3
     assert data.train.images.dtype == torch.float32 and data.train.labels.dtype == torch.int64
+    assert (importlib.resources.files("petri.datasets") / "mini.npz").stat().st_size < 1_000_000
 
 
 def test_mini_is_the_first_of_each_digit():
@@ -130,10 +135,14 @@ def test_mini_is_the_first_of_each_digit():
 )
 def test_mini_is_a_part_of_mnist():
     contents = files.read(sources.MNIST, files.default_root())
-    labels = idx.parse(contents[sources.TRAIN_LABELS])
-    picked = mini.balanced(labels, mini.TRAIN_EACH)
-    assert np.array_equal(idx.parse(contents[sources.TRAIN_IMAGES])[picked], mini.read()["train_images"])
-    assert np.array_equal(labels[picked], mini.read()["train_labels"])
+    for part, each, all_images, all_labels in (
+        ("train", mini.TRAIN_EACH, sources.TRAIN_IMAGES, sources.TRAIN_LABELS),
+        ("test", mini.TEST_EACH, sources.TEST_IMAGES, sources.TEST_LABELS),
+    ):
+        labels = idx.parse(contents[all_labels])
+        picked = mini.balanced(labels, each)
+        assert np.array_equal(idx.parse(contents[all_images])[picked], mini.read()[f"{part}_images"])
+        assert np.array_equal(labels[picked], mini.read()[f"{part}_labels"])
 
 
 def test_files_are_fetched_checked_and_read(source, server, contents, tmp_path):
@@ -232,10 +241,24 @@ def test_a_download_that_is_interrupted_leaves_whole_files_only(
     with pytest.raises(KeyboardInterrupt):
         files.fetch(source(), tmp_path, quiet)
     assert left(tmp_path) == sorted(NAMES[:2])
-    litter = tmp_path / "MNIST" / "raw" / f".{NAMES[2]}-abcd1234.x"
-    litter.write_bytes(b"half")
     files.fetch(source(), tmp_path, quiet)
     assert left(tmp_path) == sorted(NAMES) and len(calls) == 5
+
+
+def test_what_a_killed_fetch_left_is_removed_and_what_another_is_writing_is_not(
+    source, server, contents, tmp_path
+):
+    offer(server, "first", contents)
+    folder = tmp_path / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    with replacing(folder / NAMES[0]) as others, replacing(folder / NAMES[1]) as killed:
+        long_ago = time.time() - files.ABANDONED - 1
+        os.utime(killed, (long_ago, long_ago))
+        files.fetch(source(), tmp_path, quiet)
+        assert others.exists() and not killed.exists()
+        others.write_bytes(contents[NAMES[0]])
+        killed.write_bytes(contents[NAMES[1]])  # so that it can be given its name
+    assert left(tmp_path) == sorted(NAMES)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])

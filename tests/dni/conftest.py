@@ -15,7 +15,7 @@ def digits():
         labels = torch.arange(count) % 10
         return Split(patterns[labels] + 0.5 * torch.randn(count, 784, generator=generator), labels)
 
-    return Dataset("mini", "test", split(96), split(32))
+    return Dataset("mini", "test", 0.0, 1.0, split(96), split(32))
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from petri.dni.agreement import Agreement, agreement, synthetic_ratio
+from petri.dni.agreement import Agreement, agreement, synthetic_share
 
 
 def test_against_numpy():
@@ -28,9 +28,13 @@ def test_what_the_numbers_mean():
     assert agreement(-true, true).explained < 0
 
 
-def test_the_synthetic_ratio_counts_length():
-    same, short = Agreement(1, 1, 0, 1, 1.0), Agreement(1, 1, 0, 1, 0.25)
-    assert synthetic_ratio([same], 0.8) == pytest.approx(0.8)
-    assert synthetic_ratio([short], 0.8) == pytest.approx(0.5)
-    assert synthetic_ratio([same, short], 0.0) == 0 and synthetic_ratio([short], 1.0) == 1
-    assert synthetic_ratio([Agreement(0, 0, 1, 1, 0.0)], 1.0) == 0
+def test_the_synthetic_share_counts_length():
+    given = torch.tensor([[3.0, 0.0], [0.0, 4.0]])
+    for length, share, expected in (
+        (1, 0.8, 0.8),
+        (0.25, 0.8, 0.5),
+        (2, 0.0, 0),
+        (0.25, 1.0, 1),
+        (0, 1.0, 0),
+    ):
+        assert synthetic_share(length * given.flip(0), given, share) == pytest.approx(expected)

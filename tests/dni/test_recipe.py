@@ -51,3 +51,10 @@ def test_recipes_that_are_none():
 def test_every_field_is_described_in_the_file():
     text = Recipe().to_toml()
     assert all(f"{field.name} = " in text for field in dataclasses.fields(Recipe))
+
+
+def test_the_share_that_is_reached_is_named():
+    assert Recipe(epochs=10, warm_up=5.0).describe().startswith("clean way, β 0.8, mlp")
+    assert Recipe(epochs=4, warm_up=5.0).describe().startswith("clean way, β 0.8, mlp")
+    assert Recipe(epochs=2, warm_up=5.0).describe().startswith("clean way, β 0.4 of 0.8, mlp")
+    assert Recipe(epochs=1, beta_max=0.0).describe().startswith("clean way, β 0, mlp")

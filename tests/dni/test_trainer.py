@@ -1,6 +1,10 @@
+import time
+
 import pytest
 import torch
 
+from petri import devices
+from petri.dni import ways
 from petri.dni.grader import LARGEST_NORM, Graders
 from petri.dni.trainer import Trainer
 
@@ -134,3 +138,42 @@ def test_graders_learn_the_gradients_that_they_are_shown(unit):
         graders.learn(predictions, targets)
     for prediction, target in zip(predictions, targets, strict=True):
         assert (prediction.gradient - target).square().mean() < 0.1 * target.square().mean()
+
+
+def test_graders_do_not_begin_with_the_networks_random_numbers(digits, recipe):
+    for seed in (0, 1, 77):
+        trainer = Trainer(recipe(), digits, seed=seed, graded=True)
+        first = trainer.network.layers[0], trainer.graders.each[0].layers[0]
+        drawn = [layer.weight.detach().flatten()[:500] * layer.in_features**0.5 for layer in first]  # in ±1
+        assert torch.isclose(*drawn, atol=1e-4).sum() < 5
+
+
+def test_what_a_look_tells(digits, recipe):
+    for way in ("clean", "chained"):
+        trainer = Trainer(
+            recipe(way=way, zero_init=False, warm_up=0.0, unit="mean"), digits, seed=0, graded=True
+        )
+        images, labels = digits.train.images[:32], digits.train.labels[:32]
+        trainer._look(images, labels)
+        (look,) = trainer.looks
+        back = getattr(ways, way)(trainer.network, trainer.graders, images, labels, beta=0.8, learning=False)
+        true = ways.true_gradients(trainer.network, images, labels)
+        for index, prediction in enumerate(back.predictions):
+            predicted, given = 0.8 * prediction.gradient.norm(), 0.2 * back.targets[index].norm()
+            assert look.shares[index] == pytest.approx(float(predicted / (predicted + given)), rel=1e-5)
+            length = float(prediction.gradient.norm() / true[index].norm())
+            assert look.graders[index].length == pytest.approx(length, rel=1e-5)
+        # What comes down the chain is not what backpropagation gives.
+        assert (back.targets[0].norm() != true[0].norm()) == (way == "chained")
+
+
+def test_looks_do_not_count_as_training_time(digits, recipe, monkeypatch):
+    """The device is waited for before the look's clock is read, not within it."""
+    trainer = Trainer(recipe(), digits, seed=0, graded=True)
+    events = []
+    monkeypatch.setattr(trainer, "_look", lambda *batch: events.append("look"))
+    monkeypatch.setattr(devices, "synchronise", lambda device: events.append("wait"))
+    monkeypatch.setattr(time, "perf_counter", lambda: events.append("clock") or float(len(events)))
+    trainer.train_epoch()
+    looks = [index for index, event in enumerate(events) if event == "look"]
+    assert len(looks) == 2 and all(events[index - 2 : index] == ["wait", "clock"] for index in looks)

@@ -138,8 +138,9 @@ def test_a_target_that_a_variant_cannot_draw_is_refused_before_any_training(tmp_
 
 
 def test_a_record_that_cannot_be_written_is_refused_before_any_training(tmp_path):
+    (tmp_path / "way").write_text("a file in the way")
     with pytest.raises(BadRequest, match="cannot write"):
-        ablate(recipe(), [], seeds=1, engine="auto", record=tmp_path / "nowhere" / "r.json")
+        ablate(recipe(), [], seeds=1, engine="auto", record=tmp_path / "way" / "r.json")
 
 
 def test_a_part_that_a_recipe_cannot_have_is_named():

@@ -1,0 +1,78 @@
+"""A file of results, each kept as soon as there is one, so that a command that was stopped goes on."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from petri.errors import BadRequest
+from petri.files import write_whole
+
+Trial = TypeVar("Trial")
+
+
+class Record(Generic[Trial]):
+    """A JSON file of what was asked and of the trials so far; it is made at once.
+
+    Args:
+        path: of the file; its folder is made.
+        asked: whatever must be the same for the trials to be of use; JSON values.
+        restore: makes a trial from the fields that `asdict` gave, numbers that JSON has not as None.
+        kind: what it is a record of, for messages.
+
+    Raises:
+        BadRequest: it cannot be written, is not such a record, or is one of something else.
+
+    Attributes:
+        trials: in the order in which they were kept.
+    """
+
+    def __init__(
+        self, path: Path, asked: dict[str, Any], restore: Callable[[dict[str, Any]], Trial], *, kind: str
+    ) -> None:
+        self.path, self._asked = path, asked
+        self.trials: list[Trial] = []
+        if path.exists():
+            try:
+                found = json.loads(path.read_text(encoding="utf-8"))
+                self.trials = [restore(fields) for fields in found.pop("trials")]
+            except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+                raise BadRequest(f"{path} is not a record of {kind}") from None
+            if found != asked:
+                raise BadRequest(f"{path} is of another recipe: choose another --out")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._write()  # it can be written, so nothing will be done in vain
+        except OSError as error:
+            raise BadRequest(f"cannot write {path}: {error.strerror or error}") from None
+
+    def add(self, trial: Trial) -> None:
+        """Keep a trial, a dataclass.
+
+        Raises:
+            OSError: the disk is full or cannot be written; what was there before is as it was.
+        """
+        self.trials.append(trial)
+        self._write()
+
+    def _write(self) -> None:
+        whole = {**self._asked, "trials": [_plain(asdict(trial)) for trial in self.trials]}
+        write_whole(self.path, json.dumps(whole, indent=1))
+
+
+def not_none(value: float | None) -> float:
+    """A number as `Record` gives it back: not a number where it was not finite."""
+    return math.nan if value is None else value
+
+
+def _plain(value: Any) -> Any:
+    """The same as JSON can hold it: numbers that are not finite become None."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
