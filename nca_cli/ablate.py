@@ -84,11 +84,11 @@ def _show(outcomes: list[Outcome]) -> None:
     from petri.console import out
 
     base = outcomes[0]
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    table.add_column("")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("", no_wrap=True)
     for name in ("loss from the seed", "time, s", "memory, MB"):
-        table.add_column(name, justify="right")
-    table.add_column("loss against the first row")
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("against the first")
     for outcome in outcomes:
         table.add_row(
             outcome.variant,
