@@ -135,7 +135,7 @@ def test_a_failing_write_leaves_the_last_checkpoint_and_no_litter(run, monkeypat
 
 def test_what_a_killed_process_left_is_swept_and_nothing_else(run):
     run.close()
-    litter = run.path(".checkpoint-a1_b2c3d.safetensors")
+    litter = run.path(".checkpoint-a1_b2c3d.part.safetensors")
     for path in (litter, run.path(".DS_Store"), run.path("notes-abcdefgh.txt")):
         path.write_text("x")
     names = {path.name for path in Run.open(run.folder).folder.iterdir()}

@@ -17,18 +17,6 @@ def os_exit(*_):
     os._exit(9)
 
 
-ANSWER = ablation._answer
-
-
-def answer_of_a_failure(there, fields, engine):
-    ablation._train = broken
-    ANSWER(there, fields, engine)
-
-
-def broken(fields, engine):
-    raise ValueError("it broke")
-
-
 def recipe(**options):
     return make_recipe(load("circle", 32), "circle", res=32, **options)
 
@@ -114,10 +102,9 @@ def test_a_training_process_that_is_killed_is_told_of(monkeypatch, tmp_path):
         ablate(recipe(epochs=2), [], seeds=1, engine="auto", record=tmp_path / "r.json")
 
 
-def test_a_training_process_that_fails_says_why(monkeypatch, tmp_path):
-    monkeypatch.setattr(ablation, "_answer", answer_of_a_failure)
-    with pytest.raises(RunFailed, match="a training process failed: ValueError: it broke"):
-        ablate(recipe(epochs=2), [], seeds=1, engine="auto", record=tmp_path / "r.json")
+def test_a_training_process_that_fails_says_why():
+    with pytest.raises(RunFailed, match="a training process failed: BadRequest: the recipe lacks the field"):
+        ablation._apart({}, "auto")
 
 
 def test_a_training_that_diverges_is_recorded_as_json_and_counts_as_failed(monkeypatch, tmp_path):
