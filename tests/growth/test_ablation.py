@@ -27,7 +27,7 @@ def test_each_variant_differs_from_the_recipe_in_one_part():
     assert made.pop("as it is") == base and len(made) == len(PARTS)
     names = {
         "with checkpointing": "checkpoint", "with multi-scale": "loss", "with perceptual": "loss",
-        "with curriculum": "phases", "with priority": "pool", "with truncation": "truncate",
+        "with curriculum": "phases", "with priority": "pool", "without truncation": "truncate",
         "with gate": "spec", "with damage": "pool", "without average": "optimiser",
         "without warm-up": "optimiser", "without stability": "loss", "without overflow": "loss",
     }  # fmt: skip
@@ -86,7 +86,7 @@ def test_trials_are_recorded_and_not_done_again(tmp_path, monkeypatch):
     assert len(json.loads(record.read_text())["trials"]) == 2
     told = []
     outcomes = ablate(recipe(), ["truncation"], tell=lambda *news: told.append(news), **options)
-    assert done == [(0, 0), (16, 0), (0, 1), (0, 1), (16, 1)]
+    assert done == [(16, 0), (0, 0), (16, 1), (16, 1), (0, 1)]
     assert [outcome.losses for outcome in outcomes] == [(0.0, 0.1)] * 2
     assert [(number, total) for _, number, total in told] == [(1, 4), (2, 4), (3, 4), (4, 4)]
     with pytest.raises(BadRequest, match="is of another recipe"):
