@@ -56,7 +56,7 @@ def search(
     full_epochs: Annotated[
         int | None,
         typer.Option(
-            help="Optimiser steps at full size; as `petri grow` if left out.", min=3, show_default=False
+            help="Optimiser steps at full size; as `petri grow` if left out.", min=1, show_default=False
         ),
     ] = None,
     show: Annotated[

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from petri import checks
@@ -14,11 +16,15 @@ if TYPE_CHECKING:
     from petri.targets import Target
 
 PRESETS = {
-    "quick": "minutes on two cores at 64², by a curriculum above; one state at a time",
+    "quick": "minutes on two cores at 64²; a small grid first, then larger ones; one state at a time",
     "report": "the report's three phases and six stabilizers, with its truncation to 16 steps",
     "distill": "the experiment of Growing Neural Cellular Automata (2020), for figures of 54 cells, not 40",
 }
 SMALLEST_PHASE = 32  # a curriculum starts no smaller
+LARGER = 9 / 8  # at most, from phase to phase
+LEARNING = 2000  # epochs of the first size
+STRETCHING = 150  # of each larger one
+REFINING = 1000  # more of the last
 DISTILL_SPEC = {
     "perception": "sobel", "hidden": 128, "layers": 2, "residual": False, "gated": False, "clamp": "none"
 }  # fmt: skip
@@ -33,6 +39,17 @@ def steps_for(res: int) -> tuple[int, int]:
     return max(48, res // 2), max(96, res * 3 // 4)
 
 
+def sizes_for(res: int) -> list[int]:
+    """Cells along a side of each phase of the quick preset, from a quarter of the full size on.
+
+    What is learned at one size is nearly right at one an eighth larger, so that the pattern is stretched and
+    not learned again, as it would be at twice the size (docs/training.md).
+    """
+    first = min(res, max(SMALLEST_PHASE, res // 4))
+    count = math.ceil(math.log(res / first, LARGER))
+    return [round(first * (res / first) ** (number / max(1, count))) for number in range(count + 1)]
+
+
 def phase(res: int, epochs: int) -> dict[str, Any]:
     """The fields of a phase of the quick preset.
 
@@ -42,18 +59,13 @@ def phase(res: int, epochs: int) -> dict[str, Any]:
     return {"res": res, "epochs": epochs, "batch": 1, "steps": list(steps_for(res))}
 
 
-def epochs_for(res: int) -> int:
-    """Epochs that a phase of the quick preset has: the wider the grid, the dearer each is."""
-    return 3000 if res <= 64 else 2000 if res <= 128 else 1500
-
-
 def quick(res: int) -> dict[str, Any]:
-    """Half and quarter sizes first, as far as they make sense, and many batches of one."""
-    sizes = [res]
-    while len(sizes) < 3 and sizes[0] // 2 >= SMALLEST_PHASE:
-        sizes.insert(0, sizes[0] // 2)
+    """A small grid first, then larger and larger ones, and many batches of one."""
+    first, *between = sizes_for(res)
+    phases = [phase(first, LEARNING), *(phase(size, STRETCHING) for size in between)]
+    phases[-1]["epochs"] += REFINING
     return {
-        "phases": [phase(size, epochs_for(size)) for size in sizes],
+        "phases": phases,
         "optimiser": {"learning_rate": 6e-3, "average": 0.99},
         "truncate": 16,
     }
@@ -142,7 +154,9 @@ def make_recipe(
     if seed is not None:
         fields["seed"] = seed
     recipe = Recipe.from_fields(fields)
-    return recipe if epochs is None else _shared_out(fields, recipe, epochs)
+    if epochs is None:
+        return recipe
+    return Recipe.from_fields({**fields, "phases": share_out(fields["phases"], epochs)})
 
 
 def architecture_of(asked: str) -> dict[str, Any]:
@@ -199,14 +213,17 @@ def _inside(place: Any, name: str, path: str) -> list[Any]:
     return [place.setdefault(name, {})]
 
 
-def _shared_out(fields: dict[str, Any], recipe: Recipe, epochs: int) -> Recipe:
-    checks.whole("epochs", epochs, len(recipe.phases), 10_000_000)
-    ends, done = [], 0
-    for entry in recipe.phases:
-        done += entry.epochs
-        ends.append(round(epochs * done / recipe.epochs))
-    count = len(ends)  # at least one each
-    ends = [min(max(end, number), epochs - count + number) for number, end in enumerate(ends, 1)]
-    for table, begin, end in zip(fields["phases"], [0, *ends], ends, strict=False):
-        table["epochs"] = end - begin
-    return Recipe.from_fields(fields)
+def share_out(phases: list[dict[str, Any]], epochs: int) -> list[dict[str, Any]]:
+    """The phases with so many epochs in all, shared out as theirs are; each keeps one at least.
+
+    If there are fewer epochs than phases, the phases of the largest grids remain.
+    """
+    checks.whole("epochs", epochs, 1, 10_000_000)
+    phases = phases[-epochs:]
+    whole, ends, done = sum(entry["epochs"] for entry in phases), [0], 0
+    for left, entry in zip(range(len(phases) - 1, -1, -1), phases, strict=True):
+        done += entry["epochs"]
+        ends.append(min(max(round(epochs * done / whole), ends[-1] + 1), epochs - left))
+    return [
+        {**entry, "epochs": end - begin} for entry, (begin, end) in zip(phases, pairwise(ends), strict=True)
+    ]

@@ -10,7 +10,7 @@ from typing import Any
 from petri import modelfile
 from petri.errors import BadRequest
 from petri.files import write_whole
-from petri.growth.presets import quick
+from petri.growth.presets import quick, share_out
 from petri.growth.recipe import Recipe
 from petri.models import MODEL
 from petri.runs import Run
@@ -45,23 +45,19 @@ def best_for(study: Study, target: str) -> Finding:
 def full_size(recipe: Recipe, *, res: int, epochs: int | None) -> Recipe:
     """A trial's recipe at full size.
 
-    The phases are those of the quick preset: the report's curriculum of a quarter of the size, a half and all
-    of it, in smaller batches. All else stays as it is.
+    The phases are those of the quick preset, up from a quarter of the size; all else stays as it is.
 
     Args:
         recipe: of the trials.
         res: cells along a side in the end.
-        epochs: in all, at least 3, shared out as the preset's; None for as many as it has.
+        epochs: in all, shared out as the preset's; None for as many as it has.
 
     Raises:
         BadRequest: a size out of range, or one that the recipe cannot have.
     """
     phases = quick(res)["phases"]
     if epochs is not None:
-        whole = sum(part["epochs"] for part in phases)
-        for part in phases[:-1]:
-            part["epochs"] = max(1, epochs * part["epochs"] // whole)
-        phases[-1]["epochs"] = epochs - sum(part["epochs"] for part in phases[:-1])
+        phases = share_out(phases, epochs)
     return Recipe.from_fields({**recipe.to_fields(), "phases": phases})
 
 

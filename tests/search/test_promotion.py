@@ -26,12 +26,17 @@ def test_the_best_are_promoted_by_the_default_curriculum(ended):
     one, other = promotions(ended, candidates(findings(ended)), 2, res=256, epochs=None)
     assert [one.configuration, other.configuration] == [ended.space.all()[1], ended.space.all()[2]]
     phases = [(phase.res, phase.epochs, phase.batch) for phase in one.recipe.phases]
-    assert phases == [(64, 3000, 1), (128, 2000, 1), (256, 1500, 1)]
+    assert (phases[0], phases[1], phases[-1], len(phases)) == (
+        (64, 2000, 1),
+        (72, 150, 1),
+        (256, 1150, 1),
+        13,
+    )
     assert one.recipe.steps == (128, 192) and one.recipe.truncate == 16
     assert one.recipe.spec.layers == 3 and one.recipe.spec.residual
     assert (one.name, other.name) == ("tiny-trial-1-at-256", "tiny-trial-2-at-256")
     [short] = promotions(ended, candidates(findings(ended)), 1, res=128, epochs=100)
-    assert [phase.epochs for phase in short.recipe.phases] == [37, 37, 26] and short.recipe.res == 128
+    assert short.recipe.epochs == 100 and short.recipe.res == 128
 
 
 def test_a_promotion_counts_when_it_is_trained_to_its_end_and_the_best_is_kept(ended, tmp_path):
