@@ -7,7 +7,7 @@ from pathlib import Path
 from petri.files import replacing
 from petri.growth.recipe import Phase
 
-LABEL = 0.08  # of the width that a phase's label takes
+LABEL = 0.08  # share of the epochs that leaves room for a phase's label
 
 
 def save_loss(path: Path, losses: list[float], *, phases: tuple[Phase, ...], reference: float | None) -> None:
@@ -16,7 +16,7 @@ def save_loss(path: Path, losses: list[float], *, phases: tuple[Phase, ...], ref
     Args:
         path: of the PNG.
         losses: of each epoch, from the first.
-        phases: of the recipe; a line where each begins, and its size where there is room to say it.
+        phases: of the recipe; a line where each begins, and its size if there is room to say it.
         reference: the report's loss for this pattern, drawn as a line.
     """
     from matplotlib.figure import Figure
@@ -26,14 +26,13 @@ def save_loss(path: Path, losses: list[float], *, phases: tuple[Phase, ...], ref
     epochs = range(1, len(losses) + 1)
     axes.plot(epochs, losses, color="#2a6f97", linewidth=1, marker="." if len(losses) < 10 else None)
     axes.xaxis.get_major_locator().set_params(integer=True)
-    begun, said = 0, -len(losses)
+    begun = 0
     for phase in phases if len(phases) > 1 else ():
         if begun < len(losses):
             axes.axvline(begun + 1, color="#bbbbbb", linewidth=0.8)
-            if begun - said >= LABEL * len(losses):
+            if phase.epochs >= LABEL * len(losses):
                 axes.annotate(f"{phase.res}²", (begun + 1, 1), xycoords=("data", "axes fraction"),
                               xytext=(4, -12), textcoords="offset points", color="#666666")  # fmt: skip
-                said = begun
         begun += phase.epochs
     if reference is not None:
         axes.axhline(reference, color="#888888", linewidth=1, linestyle="--")

@@ -155,7 +155,7 @@ def test_the_distill_preset_is_the_canonical_experiment():
 def test_the_quick_preset_begins_with_smaller_grids(res, sizes):
     phases = made(res=res).phases
     assert [phase.res for phase in phases] == sizes
-    assert sum(phase.epochs for phase in phases) == 3000 + 150 * (len(sizes) - 1) if len(sizes) > 1 else 3000
+    assert sum(phase.epochs for phase in phases) == 3000 + 150 * (len(sizes) - 1)
 
 
 def test_a_file_goes_over_the_preset_and_single_values_over_both():
