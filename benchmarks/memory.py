@@ -24,7 +24,7 @@ from petri.growth.trainer import Trainer
 WAYS = {
     "plain": [f"checkpoint={KEEP_ALL}"],
     "checkpointing every 16": ["checkpoint=16"],
-    "truncation to 16": [f"checkpoint={KEEP_ALL}", "truncate=16"],
+    "truncation to 16": [f"checkpoint={KEEP_ALL}", "phases.truncate=16"],
     "the engine's own choice": [],
 }
 

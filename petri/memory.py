@@ -76,7 +76,7 @@ def _wanted(recipe: Recipe, phase: Phase, native: bool, size: int) -> int:
     spec = recipe.spec
     entry = spec.channels * phase.res**2 * 4
     batch = max(1, phase.batch // size)
-    rolls = [min(steps, recipe.truncate or steps) for steps in (phase.steps[1], recipe.hold)]
+    rolls = [min(steps, phase.truncate or steps) for steps in (phase.steps[1], recipe.hold)]
     segment = recipe.checkpoint or (max(SEGMENT, KEPT_BYTES // (batch * entry)) if native else SEGMENT)
     whole = sum(roll for roll in rolls if roll <= segment)  # kept as they are
     again = [roll for roll in rolls if roll > segment]  # of these only ends, and one segment at a time

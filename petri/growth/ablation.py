@@ -27,7 +27,7 @@ PARTS: dict[str, tuple[str, Any, Any]] = {
     "perceptual": ("loss.perceptual", 0.1, 0.0),
     "curriculum": ("phases", 2, 1),  # how many
     "priority": ("pool.priority", 1.0, 0.0),
-    "truncation": ("truncate", 16, 0),
+    "truncation": ("phases.truncate", 16, 0),
     "gate": ("spec.gated", True, False),
     "damage": ("pool.damage", 2, 0),
     "average": ("optimiser.average", 0.99, 0.0),
@@ -91,16 +91,18 @@ def variants(recipe: Recipe, parts: Sequence[str]) -> dict[str, Recipe]:
             )
         path, on, off = PARTS[part]
         fields = copy.deepcopy(recipe.to_fields())
-        *tables, name = path.split(".")
+        *names, name = path.split(".")
         place = fields
-        for table in tables:
+        for table in names:
             place = place[table]
         if part == "curriculum":
             has = len(recipe.phases) > 1
             place[name] = _phases(recipe, off if has else on)
         else:
-            has = place[name] not in (off, 0)
-            place[name] = off if has else on
+            tables = place if isinstance(place, list) else [place]
+            has = any(table[name] not in (off, 0) for table in tables)
+            for table in tables:
+                table[name] = off if has else on
         if part == "gate":
             fields["spec"]["fire_rate"] = "none"
         try:

@@ -48,7 +48,7 @@ def plan(recipe: Recipe, targets: list[Tensor], device: torch.device, *, engine:
     measured = []
     for phase, target in zip(recipe.phases, targets, strict=True):
         # Two lengths: an epoch has a part that does not depend on its steps.
-        short = max(SHORT, recipe.truncate)
+        short = max(SHORT, phase.truncate)
         one, other = (
             _seconds(recipe, phase, steps, target, device, engine) for steps in (short, short + MORE)
         )

@@ -21,10 +21,12 @@ PRESETS = {
     "distill": "the experiment of Growing Neural Cellular Automata (2020), for figures of 54 cells, not 40",
 }
 SMALLEST_PHASE = 32  # a curriculum starts no smaller
+LEAST_TRUNCATE = 16  # steps that the gradient goes back through
 LARGER = 9 / 8  # at most, from phase to phase
+DOUBLING = 6  # phases, about: LARGER ** DOUBLING is 2.03
 LEARNING = 2000  # epochs of the first size
 STRETCHING = 150  # of each larger one
-REFINING = 1000  # more of the last
+REFINING = 1000  # more after each doubling, and of the last
 DISTILL_SPEC = {
     "perception": "sobel", "hidden": 128, "layers": 2, "residual": False, "gated": False, "clamp": "none"
 }  # fmt: skip
@@ -54,20 +56,22 @@ def phase(res: int, epochs: int) -> dict[str, Any]:
     """The fields of a phase of the quick preset.
 
     A batch is one state, from the seed and from the pool in turn: a gradient that is divided by its norm
-    gains little from more of them, and several times as many epochs fit into the time (docs/training.md).
+    gains little from more of them, and several times as many epochs fit into the time. It goes back through a
+    quarter of the side: fewer steps do not see how the pattern comes in from the edges (docs/training.md).
     """
-    return {"res": res, "epochs": epochs, "batch": 1, "steps": list(steps_for(res))}
+    steps, truncate = list(steps_for(res)), max(LEAST_TRUNCATE, res // 4)
+    return {"res": res, "epochs": epochs, "batch": 1, "steps": steps, "truncate": truncate}
 
 
 def quick(res: int) -> dict[str, Any]:
     """A small grid first, then larger and larger ones, and many batches of one."""
-    first, *between = sizes_for(res)
-    phases = [phase(first, LEARNING), *(phase(size, STRETCHING) for size in between)]
-    phases[-1]["epochs"] += REFINING
+    sizes = sizes_for(res)
+    epochs = [LEARNING] + [STRETCHING] * (len(sizes) - 1)
+    for number in {*range(DOUBLING, len(sizes), DOUBLING), len(sizes) - 1}:
+        epochs[number] += REFINING  # what stretching has left undone
     return {
-        "phases": phases,
+        "phases": [phase(*entry) for entry in zip(sizes, epochs, strict=True)],
         "optimiser": {"learning_rate": 6e-3, "average": 0.99},
-        "truncate": 16,
     }
 
 
@@ -77,11 +81,11 @@ def report(res: int) -> dict[str, Any]:
     plan = zip(sizes, (500, 500, 1000), (8, 4, 2), strict=True)
     return {
         "phases": [
-            {"res": size, "epochs": epochs, "batch": batch, "steps": [48, 96]} for size, epochs, batch in plan
+            {"res": size, "epochs": epochs, "batch": batch, "steps": [48, 96], "truncate": 16}
+            for size, epochs, batch in plan
         ],
         "loss": {"scales": [1, 2, 4, 8], "perceptual": 0.1},
         "pool": {"priority": 1.0},
-        "truncate": 16,
         "checkpoint": 16,
     }
 

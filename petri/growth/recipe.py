@@ -32,6 +32,7 @@ class Phase:
     epochs: int  # optimiser steps
     batch: int  # states trained together
     steps: tuple[int, int]  # least and most steps to grow, drawn anew each epoch
+    truncate: int = 0  # backpropagate through this many steps at most; 0 for all of them
 
     def __post_init__(self) -> None:
         checks.whole("res", self.res, SMALLEST, LARGEST)
@@ -42,6 +43,7 @@ class Phase:
         least = checks.whole("the least of steps", self.steps[0], 1, 100_000)
         checks.whole("the most of steps", self.steps[1], least, 100_000)
         object.__setattr__(self, "steps", tuple(self.steps))
+        checks.whole("truncate", self.truncate, 0, 100_000)
 
     def seeds(self, epoch: int) -> int:
         """How many of the next batch are the seed: 1; but batches of one are it and the pool's in turn."""
@@ -124,7 +126,6 @@ class Recipe:
     pool: PoolUse = field(default_factory=PoolUse)
     optimiser: Optimisation = field(default_factory=Optimisation)
     hold: int = 32  # steps that the pattern must last after it has grown
-    truncate: int = 0  # backpropagate through this many steps at most; 0 for all of them
     checkpoint: int = 0  # of so many steps one state is kept for the way back; 0 lets the engine choose
     seed: int = 0  # of the weights, the pool's draws, the damage and the fire masks
 
@@ -146,7 +147,6 @@ class Recipe:
         checks.whole("hold", self.hold, 0, 100_000)
         if self.loss.stability and not self.hold:
             raise BadRequest("loss.stability is of the steps to hold: set it to 0, or hold to at least 1")
-        checks.whole("truncate", self.truncate, 0, 100_000)
         checks.whole("checkpoint", self.checkpoint, 0, 1_000_000)
         checks.whole("seed", self.seed, 0, 2**32 - 1)
 
@@ -263,7 +263,7 @@ def _known(kind: type, fields: dict[str, Any], where: str) -> dict[str, Any]:
 def _phase(table: Any, name: str) -> Phase:
     fields = _known(Phase, _table(table, name), name)
     for entry in dataclasses.fields(Phase):
-        if entry.name not in fields:
+        if entry.name not in fields and entry.default is dataclasses.MISSING:
             raise BadRequest(f"the recipe lacks the field '{name}.{entry.name}'")
     try:
         return Phase(**fields)

@@ -188,8 +188,8 @@ class Trainer:
         return max(1, round(length * steps))
 
     def _roll(self, state: Tensor, steps: int, start: int, seed: int, first: int) -> Tensor:
-        kept = min(steps, self.recipe.truncate or steps)  # steps that the gradient goes back through
-        if self.recipe.truncate:
+        kept = min(steps, self.phase.truncate or steps)  # steps that the gradient goes back through
+        if self.phase.truncate:
             with torch.no_grad():
                 state = self._take(state, steps - kept, start, seed, first).detach()
         return self._take(state, kept, start + steps - kept, seed, first)

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import random
@@ -27,7 +28,7 @@ def test_each_variant_differs_from_the_recipe_in_one_part():
     assert made.pop("as it is") == base and len(made) == len(PARTS)
     names = {
         "with checkpointing": "checkpoint", "with multi-scale": "loss", "with perceptual": "loss",
-        "with curriculum": "phases", "with priority": "pool", "without truncation": "truncate",
+        "with curriculum": "phases", "with priority": "pool", "without truncation": "phases",
         "with gate": "spec", "with damage": "pool", "without average": "optimiser",
         "without warm-up": "optimiser", "without stability": "loss", "without overflow": "loss",
     }  # fmt: skip
@@ -36,6 +37,9 @@ def test_each_variant_differs_from_the_recipe_in_one_part():
         before, after = base.to_fields(), changed.to_fields()
         assert [field for field in before if before[field] != after[field]] == [names[name]], name
     assert made["with curriculum"].epochs == 10
+    assert {phase.truncate for phase in base.phases} == {16}
+    cut = [dataclasses.replace(phase, truncate=0) for phase in base.phases]
+    assert made["without truncation"].phases == tuple(cut)
     assert [phase.res for phase in made["with curriculum"].phases] == [16, 32]
     report = variants(recipe(preset="report"), STABILIZERS)
     assert [name.split()[0] for name in report] == ["as", *["without"] * 6]
@@ -73,7 +77,7 @@ def test_trials_are_recorded_and_not_done_again(tmp_path, monkeypatch):
     done = []
 
     def apart(fields, engine):
-        done.append((fields["truncate"], fields["seed"]))
+        done.append((fields["phases"][0]["truncate"], fields["seed"]))
         if len(done) == 3:
             raise KeyboardInterrupt
         return {"loss": 0.1 * fields["seed"], "seconds": 1.0, "memory": 5}

@@ -27,11 +27,10 @@ def made(target="circle", *, res=64, **options):
 def test_toml_gives_back_the_same_recipe(spec):
     before = recipe(
         spec=spec,
-        phases=(PHASE, dataclasses.replace(PHASE, res=32, steps=(3, 5))),
+        phases=(PHASE, dataclasses.replace(PHASE, res=32, steps=(3, 5), truncate=4)),
         loss=LossTerms(scales=(1, 3), perceptual=0.25),
         pool=PoolUse(size=9, priority=0.5, damage=1),
         optimiser=Optimisation(average=0.9, schedule="drop"),
-        truncate=4,
     )
     assert Recipe.from_toml(before.to_toml()) == before
 
@@ -127,7 +126,8 @@ def test_the_reports_preset_is_the_reports():
         (256, 1000, 2, (48, 96)),
     ]
     assert told.loss == LossTerms(scales=(1, 2, 4, 8), perceptual=0.1, stability=0.5, overflow=0.1)
-    assert (told.truncate, told.checkpoint, told.hold) == (16, 16, 32) and told.pool.priority > 0
+    assert {phase.truncate for phase in told.phases} == {16} and told.pool.priority > 0
+    assert (told.checkpoint, told.hold) == (16, 32)
 
 
 def test_the_distill_preset_is_the_canonical_experiment():
@@ -153,9 +153,20 @@ def test_the_distill_preset_is_the_canonical_experiment():
     ],
 )
 def test_the_quick_preset_begins_with_smaller_grids(res, sizes):
-    phases = made(res=res).phases
-    assert [phase.res for phase in phases] == sizes
-    assert sum(phase.epochs for phase in phases) == 3000 + 150 * (len(sizes) - 1)
+    assert [phase.res for phase in made(res=res).phases] == sizes
+
+
+@pytest.mark.parametrize(
+    ("res", "epochs"),
+    [
+        (32, [3000]),
+        (40, [2000, 150, 1150]),
+        (64, [2000, 150, 150, 150, 150, 150, 1150]),
+        (256, [2000, 150, 150, 150, 150, 150, 1150, 150, 150, 150, 150, 150, 1150]),
+    ],
+)
+def test_the_quick_preset_trains_longest_at_the_first_size_and_after_each_doubling(res, epochs):
+    assert [phase.epochs for phase in made(res=res).phases] == epochs
 
 
 def test_a_file_goes_over_the_preset_and_single_values_over_both():

@@ -30,7 +30,7 @@ RECIPE = Recipe(
 
 def trainer(**fields):
     """A trainer of the recipe with other fields; those of a phase go into it."""
-    phase = {name: fields.pop(name) for name in ("epochs", "steps", "batch") if name in fields}
+    phase = {name: fields.pop(name) for name in ("epochs", "steps", "batch", "truncate") if name in fields}
     recipe = dataclasses.replace(RECIPE, **{"phases": (dataclasses.replace(PHASE, **phase),), **fields})
     return Trainer(recipe, draw_targets(recipe), CPU)
 
