@@ -8,7 +8,7 @@ from pathlib import Path
 
 from petri import modelfile, models
 from petri.files import write_whole
-from petri.growth.catalogue import TABLE_5
+from petri.growth.catalogue import TABLE_5, architecture
 from petri.modelfile import Model
 from petri.shaders.manifest import heals, thumbnail
 
@@ -19,7 +19,8 @@ INTRODUCTION = """# Models that come with petri
 from nothing and writes this page from their files. Each holds its recipe and what was measured of it: the
 loss is pattern + ½ stability + ⅒ overflow over RGB, from the seed, the mean of eight fire seeds, beside the
 report's at 256²; drift is the pattern loss after 2,000 steps; healed is the share of a cut circle's damage
-that is gone 300 steps later. A dash: not measured.
+that is gone 300 steps later. A dash: not measured. A star: not the cell of the report's Table 4, which came
+less far.
 """
 
 
@@ -36,6 +37,13 @@ class Entry:
     healed: float | None  # percent, of a circle that was cut out
     trained_to_heal: bool | None
     seconds: int | None  # of training
+
+    @property
+    def starred(self) -> str:
+        """The name; with a star if the cell is not the report's."""
+        theirs = architecture(self.name)
+        spec = self.model.automaton.spec
+        return self.name + "*" * any(getattr(spec, name) != value for name, value in theirs.items())
 
 
 def entries() -> list[Entry]:
@@ -80,7 +88,7 @@ def write_catalogue(folder: Path) -> None:
 def _row(entry: Entry, picture: str) -> str:
     spec, model = entry.model.automaton.spec, entry.model
     figures = [
-        f"![{entry.name}]({picture})", entry.name, spec.describe(), f"{spec.parameters:,}",
+        f"![{entry.name}]({picture})", entry.starred, spec.describe(), f"{spec.parameters:,}",
         f"{entry.bytes / 1e3:.0f}", f"{model.res}²", figure(entry.loss), figure(entry.report, ".3f"),
         figure(entry.drift), "yes" if entry.trained_to_heal else "no", figure(entry.healed, ".0f", " %"),
         figure(entry.seconds and entry.seconds / 60, ".0f"),

@@ -54,6 +54,7 @@ def test_a_name_that_is_none_of_the_patterns_is_refused(monkeypatch, capsys):
 def test_the_catalogue_is_of_the_files_that_are_shipped():
     page = (models.find("circle").parent / "README.md").read_text()
     for entry in catalogue.entries():
-        assert f"| {entry.name} | {entry.model.automaton.spec.describe()} |" in page
+        assert f"| {entry.starred} | {entry.model.automaton.spec.describe()} |" in page
         assert f"| {catalogue.figure(entry.loss)} | {catalogue.figure(entry.report, '.3f')} |" in page
         assert entry.bytes < 130_000 and json.dumps(entry.model.training)
+        assert entry.starred.endswith("*") == (entry.name in make.WIDER)
