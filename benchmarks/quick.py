@@ -1,7 +1,7 @@
 """Compare the quick preset with the plain training it replaced, at equal work: python benchmarks/quick.py
 
 The plain training is one phase with batches of eight, a lower rate and no average of the weights. Both take
-as many cells times steps, which is equal time but for a few per cent; the times are printed. Three patterns,
+as much work (petri.growth.pace), which is about equal time; the times are printed. Three patterns,
 three seeds each; what counts is the report's loss from the seed. It takes an hour and a half on two cores,
 a quarter of an hour with --epochs 50.
 """
@@ -42,7 +42,7 @@ def recipes(name: str, res: int, epochs: int, seed: int) -> dict[str, Recipe]:
 
 
 def work(recipe: Recipe) -> float:
-    """Cells times steps of a whole run."""
+    """Of a whole run."""
     return sum(phase.epochs * cell_steps(recipe, phase) for phase in recipe.phases)
 
 

@@ -296,14 +296,14 @@ def _say_plan(recipe: Recipe, device: str, engine: str) -> None:
         planned = plan(recipe, draw_targets(recipe), chosen, engine=engine)
     _introduce(recipe, chosen.type, notes)
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    for name in ("phase", "cells", "epochs", "batch", "steps", "pool", "time"):
+    for name in ("phase", "cells", "epochs", "batch", "steps", "back", "pool", "time"):
         table.add_column(name, justify="right")
     for number, part in enumerate(planned.phases, 1):
         phase = part.phase
         table.add_row(
             str(number), f"{phase.res}×{phase.res}", f"{phase.epochs:,}", str(phase.batch),
-            f"{phase.steps[0]}–{phase.steps[1]} + {recipe.hold}", str(recipe.pool_size(phase)),
-            duration(part.seconds),
+            f"{phase.steps[0]}–{phase.steps[1]} + {recipe.hold}", str(phase.truncate or "all"),
+            str(recipe.pool_size(phase)), duration(part.seconds),
         )  # fmt: skip
     out.print(table)
     out.print(

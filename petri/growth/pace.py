@@ -7,10 +7,21 @@ from collections.abc import Iterable
 from petri.growth.recipe import Phase, Recipe
 from petri.growth.trainer import Epoch
 
+BACK = 3  # times as long as taking a step, going back through it takes
 
-def cell_steps(recipe: Recipe, phase: Phase) -> float:
-    """Cells times steps of an epoch of this phase, on the average: what its time is in proportion to."""
-    return phase.batch * phase.res**2 * (sum(phase.steps) / 2 + recipe.hold)
+
+def cell_steps(recipe: Recipe, phase: Phase, steps: float | None = None) -> float:
+    """Cells times steps of an epoch of this phase: what its time is in proportion to.
+
+    A step that the gradient does not go back through counts as a part of one.
+
+    Args:
+        recipe, phase: of the run.
+        steps: to grow; if left out, the mean of the phase's.
+    """
+    grow = sum(phase.steps) / 2 if steps is None else steps
+    back = sum(min(part, phase.truncate or part) for part in (grow, recipe.hold))
+    return phase.batch * phase.res**2 * (grow + recipe.hold + BACK * back) / (1 + BACK)
 
 
 class Pace:
@@ -31,7 +42,7 @@ class Pace:
         """Take account of epochs that took so long together."""
         for epoch in epochs:
             phase = self.recipe.phases[self.recipe.phase_after(epoch.number - 1)]
-            self.work += phase.batch * phase.res**2 * (epoch.steps + self.recipe.hold)
+            self.work += cell_steps(self.recipe, phase, epoch.steps)
         self.seconds += seconds
         if self.seconds > self.MEMORY:
             shrink = self.MEMORY / self.seconds

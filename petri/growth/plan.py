@@ -47,10 +47,12 @@ def plan(recipe: Recipe, targets: list[Tensor], device: torch.device, *, engine:
     """
     measured = []
     for phase, target in zip(recipe.phases, targets, strict=True):
-        # Two lengths: an epoch has a part that does not depend on its steps.
-        short = max(SHORT, phase.truncate)
+        # Two lengths: an epoch has a part that does not depend on its steps. If the gradient goes through
+        # some of the steps only, those between the two lengths are such as it does not go through.
+        part = phase if phase.truncate < sum(phase.steps) / 2 else dataclasses.replace(phase, truncate=0)
+        short = max(SHORT, part.truncate)
         one, other = (
-            _seconds(recipe, phase, steps, target, device, engine) for steps in (short, short + MORE)
+            _seconds(recipe, part, steps, target, device, engine) for steps in (short, short + MORE)
         )
         step = max(0.0, (other - one) / MORE)
         each = one + step * (sum(phase.steps) / 2 - short)

@@ -56,8 +56,9 @@ def phase(res: int, epochs: int) -> dict[str, Any]:
     """The fields of a phase of the quick preset.
 
     A batch is one state, from the seed and from the pool in turn: a gradient that is divided by its norm
-    gains little from more of them, and several times as many epochs fit into the time. It goes back through a
-    quarter of the side: fewer steps do not see how the pattern comes in from the edges (docs/training.md).
+    gains little from more of them, and several times as many epochs fit into the time. It goes back from each
+    comparison through a quarter of the side, but not past the comparison before: fewer steps do not see how
+    the pattern comes in from the edges (docs/training.md).
     """
     steps, truncate = list(steps_for(res)), max(LEAST_TRUNCATE, res // 4)
     return {"res": res, "epochs": epochs, "batch": 1, "steps": steps, "truncate": truncate}
@@ -67,7 +68,7 @@ def quick(res: int) -> dict[str, Any]:
     """A small grid first, then larger and larger ones, and many batches of one."""
     sizes = sizes_for(res)
     epochs = [LEARNING] + [STRETCHING] * (len(sizes) - 1)
-    for number in {*range(DOUBLING, len(sizes), DOUBLING), len(sizes) - 1}:
+    for number in {*range(DOUBLING, len(sizes) - DOUBLING // 2, DOUBLING), len(sizes) - 1}:
         epochs[number] += REFINING  # what stretching has left undone
     return {
         "phases": [phase(*entry) for entry in zip(sizes, epochs, strict=True)],

@@ -256,7 +256,9 @@ def _known(kind: type, fields: dict[str, Any], where: str) -> dict[str, Any]:
     for name in fields:
         if name not in known:
             path = f"{where}.{name}" if where else name
-            raise BadRequest(f"the recipe has an unknown field {path!r}{nearest(name, known)}")
+            its = not where and name in (entry.name for entry in dataclasses.fields(Phase))
+            hint = f", but each of its phases may have {name!r}" if its else nearest(name, known)
+            raise BadRequest(f"the recipe has an unknown field {path!r}{hint}")
     return fields
 
 

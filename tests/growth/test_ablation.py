@@ -40,6 +40,11 @@ def test_each_variant_differs_from_the_recipe_in_one_part():
     assert {phase.truncate for phase in base.phases} == {16}
     cut = [dataclasses.replace(phase, truncate=0) for phase in base.phases]
     assert made["without truncation"].phases == tuple(cut)
+    one_cut = recipe(settings=["phases.truncate=0", "phases.1.truncate=8"])
+    [_, without] = variants(one_cut, ["truncation"]).values()
+    [_, again] = variants(without, ["truncation"]).values()
+    assert {phase.truncate for phase in without.phases} == {0}
+    assert {phase.truncate for phase in again.phases} == {16}
     assert [phase.res for phase in made["with curriculum"].phases] == [16, 32]
     report = variants(recipe(preset="report"), STABILIZERS)
     assert [name.split()[0] for name in report] == ["as", *["without"] * 6]

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 
@@ -30,6 +32,8 @@ def epoch(number, steps):
 
 def test_the_time_left_is_reckoned_by_cells_and_steps(recipe):
     assert [cell_steps(recipe, phase) for phase in recipe.phases] == [2 * 256 * 20, 1 * 1024 * 25]
+    cut = dataclasses.replace(recipe.phases[1], truncate=4)  # of 20 and of 5 steps
+    assert cell_steps(recipe, cut) == 1024 * (25 + 3 * 8) / 4 and cell_steps(recipe, cut, 2) == 1024 * 6.25
     pace = Pace(recipe, 0)
     assert pace.left(0) == 0  # nobody knows yet
     pace.add(

@@ -42,6 +42,7 @@ def test_toml_gives_back_the_same_recipe(spec):
         ("perceptual =", "perceptal =", r"'loss.perceptal', did you mean \"perceptual\""),
         ("batch =", "batsh =", r"'phases.1.batsh', did you mean \"batch\""),
         ("gated =", "gatet =", r"unknown field 'gatet'"),
+        ("hold =", "truncate =", r"'truncate', but each of its phases may have 'truncate'"),
         ("batch = 2\n", "", "lacks the field 'phases.1.batch'"),
         ("[loss]", "[[loss]]", "loss must be a table"),
         ("[[phases]]", "[phases]", "phases must be a list of tables"),
@@ -162,11 +163,18 @@ def test_the_quick_preset_begins_with_smaller_grids(res, sizes):
         (32, [3000]),
         (40, [2000, 150, 1150]),
         (64, [2000, 150, 150, 150, 150, 150, 1150]),
+        (72, [2000, 150, 150, 150, 150, 150, 150, 1150]),
+        (96, [2000, 150, 150, 150, 150, 150, 1150, 150, 150, 150, 1150]),
         (256, [2000, 150, 150, 150, 150, 150, 1150, 150, 150, 150, 150, 150, 1150]),
     ],
 )
 def test_the_quick_preset_trains_longest_at_the_first_size_and_after_each_doubling(res, epochs):
     assert [phase.epochs for phase in made(res=res).phases] == epochs
+
+
+def test_the_quick_preset_goes_back_through_a_quarter_of_the_side():
+    phases = made(res=128).phases
+    assert [phase.truncate for phase in phases] == [16] * 7 + [18, 20, 22, 25, 28, 32]
 
 
 def test_a_file_goes_over_the_preset_and_single_values_over_both():

@@ -204,7 +204,10 @@ def test_an_epoch_touches_only_the_drawn_entries_and_grows_the_worst_from_the_se
 @pytest.mark.parametrize("done", [0, 3, 4, 5])
 def test_going_on_from_saved_tensors_gives_the_same_bits(done):
     """Across the end of a phase, with the average, damage and a priority."""
-    phases = (dataclasses.replace(PHASE, epochs=4), dataclasses.replace(PHASE, epochs=4, res=24, batch=3))
+    phases = (
+        dataclasses.replace(PHASE, epochs=4),
+        dataclasses.replace(PHASE, epochs=4, res=24, batch=3, truncate=2),
+    )
     fields = {
         "phases": phases,
         "pool": PoolUse(size=6, priority=1.0, damage=1),
