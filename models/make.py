@@ -15,6 +15,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from petri import modelfile, models, targets
 from petri.evaluation import evaluate
@@ -65,11 +66,28 @@ def _finished(folder: Path) -> bool:
     return folder.exists() and Follower(folder).finished
 
 
+def measured(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """Of an evaluation what its model's file carries: not what the file says already, nor what takes most room.
+
+    Alpha is left out because the patterns have none, growth on other grids because they are bound to one.
+    """
+    healing = [
+        {name: one[name] for name in ("kind", "percent", "damaged", "healed")}
+        for one in evaluation["regeneration"]
+    ]
+    return {
+        "seeds": evaluation["seeds"],
+        "loss": {"rgb": evaluation["loss"]["rgb"]},
+        "drift": evaluation["drift"],
+        "regeneration": healing,
+    }
+
+
 def ship(name: str, folder: Path) -> None:
     """Evaluate a run's model and put it among the shipped ones."""
     model = modelfile.read(folder / models.MODEL)
     print(f"{name}: measuring", flush=True)
-    model.training["evaluation"] = evaluate(model, name).to_fields()
+    model.training["evaluation"] = measured(evaluate(model, name).to_fields())
     modelfile.write(HERE / f"{name}.safetensors", model)
 
 

@@ -56,5 +56,5 @@ def test_the_catalogue_is_of_the_files_that_are_shipped():
     for entry in catalogue.entries():
         assert f"| {entry.starred} | {entry.model.automaton.spec.describe()} |" in page
         assert f"| {catalogue.figure(entry.loss)} | {catalogue.figure(entry.report, '.3f')} |" in page
-        assert entry.bytes < 130 * 1024 and json.dumps(entry.model.training)
+        assert entry.bytes < 130_000 and json.dumps(entry.model.training)
         assert entry.starred.endswith("*") == (entry.name in make.WIDER)
