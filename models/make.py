@@ -69,7 +69,7 @@ def _finished(folder: Path) -> bool:
 def measured(evaluation: dict[str, Any]) -> dict[str, Any]:
     """Of an evaluation what its model's file carries: not what the file says already, nor what takes most room.
 
-    Alpha is left out because the patterns have none, growth on other grids because they are bound to one.
+    Alpha is left out because the patterns have none, other grids because they are bound to one.
     """
     healing = [
         {name: one[name] for name in ("kind", "percent", "damaged", "healed")}
