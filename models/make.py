@@ -67,7 +67,7 @@ def _finished(folder: Path) -> bool:
 
 
 def measured(evaluation: dict[str, Any]) -> dict[str, Any]:
-    """Of an evaluation what its model's file carries: not what the file says already, nor all that takes room.
+    """What a model's file carries of its evaluation: not what the file says already, nor all details.
 
     Alpha is left out because the patterns have none, other grids because they are bound to one.
     """
