@@ -40,12 +40,19 @@ def serve(places):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Three models: one that does not heal, one that does, and one with an evil name."""
+    """Three models: one of 64×64 cells that does not heal, one that does, and one with an evil name."""
     folder = tmp_path_factory.mktemp("models")
     modelfile.write(folder / "butterfly.safetensors", read_distill("tests/data/distill/ex3_butterfly.json"))
+    recipe = {"phases": [{"res": 64, "epochs": 1, "batch": 1, "steps": [48, 96]}], "pool": {"damage": 0}}
+    circle = Model(
+        automaton=modelfile.read(models.find("circle")).automaton,
+        target="circle",
+        training={"recipe": recipe},
+    )
+    modelfile.write(folder / "circle.safetensors", circle)
     automaton = Automaton(Spec(channels=6, hidden=16, layers=2, perception="sobel"))
     modelfile.write(folder / "evil.safetensors", Model(automaton=automaton, target=EVIL))
-    server = serve([models.find("circle"), folder / "butterfly.safetensors", folder / "evil.safetensors"])
+    server = serve([folder / f"{name}.safetensors" for name in ("circle", "butterfly", "evil")])
     yield server.url
     server.shutdown()
     server.server_close()
@@ -666,6 +673,7 @@ def test_a_run_is_followed_without_losing_the_state(visit, tmp_path):
         page.mouse.click(*at(page, 0.5, 0.5))
         assert green(page)[16, 16]
         page.click("#single")
+        wait_for_step(page, 1)
         save(3, (1.0, 0.0, 0.0))
         wait(page, "document.querySelector('#facts').textContent.includes('Epoch3 of 40')")
         assert "Loss now0.125" in text(page, "facts")
