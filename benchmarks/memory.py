@@ -17,6 +17,7 @@ import torch
 from petri import memory, targets
 from petri.engine import native_status
 from petri.growth.ablation import KEEP_ALL
+from petri.growth.catalogue import reports_architecture
 from petri.growth.grow import draw_targets
 from petri.growth.presets import make_recipe
 from petri.growth.trainer import Trainer
@@ -33,7 +34,14 @@ def measure(engine: str, way: str, res: int, steps: int, repetitions: int) -> tu
     """Seconds of each epoch, and the bytes that the process grew by at its peak."""
     settings = [*WAYS[way], f"phases.steps=[{steps}, {steps}]", "pool.size=2", "optimiser.warm_up=0"]
     file = {"phases": [{"res": res, "epochs": 100, "batch": 2, "steps": [steps, steps]}]}
-    recipe = make_recipe(targets.load("spiral", res), "spiral", res=res, file=file, settings=settings)
+    recipe = make_recipe(
+        targets.load("spiral", res),
+        "spiral",
+        res=res,
+        file=file,
+        settings=settings,
+        architecture=reports_architecture("spiral"),
+    )
     precision = "auto" if engine == "native" else "float32"
     native_status()  # what compiling and trying the native step takes is no part of training
     memory.forget_peak()

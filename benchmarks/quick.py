@@ -18,6 +18,7 @@ import torch
 
 from petri import targets
 from petri.evaluation.report import report_loss
+from petri.growth.catalogue import reports_architecture
 from petri.growth.grow import draw_targets
 from petri.growth.pace import cell_steps
 from petri.growth.presets import make_recipe
@@ -32,12 +33,13 @@ def recipes(name: str, res: int, epochs: int, seed: int) -> dict[str, Recipe]:
     """Both, of as much work."""
     target = targets.load(name, res)
     phases = [{"res": res, "epochs": epochs, "batch": 8, "steps": [48, 96]}]
-    plain = make_recipe(target, name, res=res, file={**PLAIN, "phases": phases}, seed=seed)
-    quick = make_recipe(target, name, res=res, seed=seed)
+    same = {"res": res, "seed": seed, "architecture": reports_architecture(name)}
+    plain = make_recipe(target, name, file={**PLAIN, "phases": phases}, **same)
+    quick = make_recipe(target, name, **same)
     share = work(plain) / work(quick)
     return {
         "plain": plain,
-        "quick": make_recipe(target, name, res=res, seed=seed, epochs=round(quick.epochs * share)),
+        "quick": make_recipe(target, name, epochs=round(quick.epochs * share), **same),
     }
 
 

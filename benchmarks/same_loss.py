@@ -18,6 +18,7 @@ import torch
 
 from petri import targets
 from petri.evaluation.report import report_loss
+from petri.growth.catalogue import reports_architecture
 from petri.growth.grow import draw_targets
 from petri.growth.presets import make_recipe
 from petri.growth.trainer import Trainer
@@ -32,7 +33,8 @@ def train(name: str, engine: str, seed: int, options: dict[str, int]) -> float:
     begun = time.monotonic()
     res, batch, epochs = options["res"], options["batch"], options["epochs"]
     one = {"phases": [{"res": res, "epochs": epochs, "batch": batch, "steps": [48, 96]}]}
-    recipe = make_recipe(targets.load(name, res), name, res=res, file=one, seed=seed)
+    cell = reports_architecture(name)
+    recipe = make_recipe(targets.load(name, res), name, res=res, file=one, seed=seed, architecture=cell)
     trainer = Trainer(
         recipe, draw_targets(recipe), torch.device("cpu"), engine=engine, precision=ENGINES[engine]
     )

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from petri import modelfile, models
 from petri.files import write_whole
-from petri.growth.catalogue import TABLE_5
-from petri.growth.presets import architecture_of
+from petri.growth.catalogue import TABLE_5, reports_architecture
 from petri.modelfile import Model
 from petri.shaders.manifest import heals, thumbnail
 
@@ -42,7 +41,7 @@ class Entry:
     @property
     def starred(self) -> str:
         """The name; with a star if the cell is not the report's."""
-        theirs = architecture_of(self.name)
+        theirs = reports_architecture(self.name)
         spec = self.model.automaton.spec
         return self.name + "*" * any(getattr(spec, name) != value for name, value in theirs.items())
 

@@ -25,16 +25,6 @@ RES = 128
 RUNS = Path("runs") / "models"
 HERE = Path(__file__).parent
 HEALING = ("checkerboard", "circle", "cross", "rings", "spiral")  # also trained with damage
-WIDER = ("checkerboard", "cross", "voronoi")  # of which Table 4's architecture makes less (docs/results.md)
-FOUND = [
-    "--perception",
-    "learned+dilated",
-    "--hidden",
-    "128",
-    "--layers",
-    "2",
-    "--no-gated",
-]  # docs/search.md
 
 
 def train(name: str) -> Path:
@@ -46,7 +36,6 @@ def train(name: str) -> Path:
     if not folder.exists():
         command = ["grow", name, "--res", str(RES), "--out", str(RUNS), "--name", name]
         command += ["--set", "pool.damage=1"] if name in HEALING else []
-        command += FOUND if name in WIDER else []
     RUNS.mkdir(parents=True, exist_ok=True)
     print(f"{name}: training", flush=True)
     with (RUNS / f"{name}.log").open("a") as log:

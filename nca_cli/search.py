@@ -113,12 +113,20 @@ def search(
 
 
 def _recipe(target: str, res: int, epochs: int, settings: list[str]) -> Recipe:
-    """How a trial trains: in one phase, as the report's proxies did."""
+    """How a trial trains: in one phase, as the report's proxies did; its architecture is tried first."""
     from petri import targets
+    from petri.growth.catalogue import reports_architecture
     from petri.growth.presets import make_recipe, phase
 
     drawn = targets.load(target, res)
-    return make_recipe(drawn, target, res=res, file={"phases": [phase(res, epochs)]}, settings=settings)
+    return make_recipe(
+        drawn,
+        target,
+        res=res,
+        file={"phases": [phase(res, epochs)]},
+        settings=settings,
+        architecture=reports_architecture(target),
+    )
 
 
 def _name(recipe: Recipe, space: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from petri import checks
 from petri.errors import BadRequest
-from petri.growth.catalogue import architecture
+from petri.growth import catalogue
 from petri.growth.recipe import Recipe, parse
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 PRESETS = {
     "quick": "minutes on two cores at 64²; a small grid first, then larger ones; one state at a time",
-    "report": "the report's three phases and six stabilizers, with its truncation to 16 steps",
+    "report": "the report's architecture, three phases and six stabilizers, with its truncation to 16 steps",
     "distill": "the experiment of Growing Neural Cellular Automata (2020), for figures of 54 cells, not 40",
 }
 SMALLEST_PHASE = 32  # a curriculum starts no smaller
@@ -26,7 +26,9 @@ LARGER = 9 / 8  # at most, from phase to phase
 DOUBLING = 6  # phases, about: LARGER ** DOUBLING is 2.03
 LEARNING = 2000  # epochs of the first size
 STRETCHING = 150  # of each larger one
-REFINING = 1000  # more after each doubling, and of the last
+REFINING = 1000  # more after each doubling, and of the last, on larger grids in inverse proportion
+REFINED = 128  # cells along a side up to which they are as many
+POOL = 32  # states: few enough that batches of one come back to each of them
 DISTILL_SPEC = {
     "perception": "sobel", "hidden": 128, "layers": 2, "residual": False, "gated": False, "clamp": "none"
 }  # fmt: skip
@@ -69,9 +71,11 @@ def quick(res: int) -> dict[str, Any]:
     sizes = sizes_for(res)
     epochs = [LEARNING] + [STRETCHING] * (len(sizes) - 1)
     for number in {*range(DOUBLING, len(sizes) - DOUBLING // 2, DOUBLING), len(sizes) - 1}:
-        epochs[number] += REFINING  # what stretching has left undone
+        # What stretching has left undone.
+        epochs[number] += round(REFINING * min(1, REFINED / sizes[number]))
     return {
         "phases": [phase(*entry) for entry in zip(sizes, epochs, strict=True)],
+        "pool": {"size": POOL},
         "optimiser": {"learning_rate": 6e-3, "average": 0.99},
     }
 
@@ -139,7 +143,8 @@ def make_recipe(
     checks.choice("preset", preset, tuple(PRESETS))
     fields: dict[str, Any] = {"target": asked, "name": target.name}
     spec = {"living": target.transparent, "seed": list(target.seed)}
-    fields["spec"] = {**_defaults(), **architecture_of(asked), **spec}
+    known = catalogue.reports_architecture if preset == "report" else catalogue.architecture
+    fields["spec"] = {**_defaults(), **known(asked), **spec}
     _merge(fields, MAKERS[preset](res))
     file = copy.deepcopy(file or {})
     if file.get("target", asked) != asked and isinstance(file.get("spec"), dict):
@@ -152,7 +157,9 @@ def make_recipe(
         raise BadRequest(f"the recipe's spec must be a table, got {fields['spec']!r}")
     chosen = architecture or {}
     if chosen.get("layers") == 2 and "residual" not in chosen:
-        fields["spec"]["residual"] = False  # the table's, which needs three layers; the user's own is refused
+        fields["spec"]["residual"] = (
+            False  # the catalogue's, which needs three layers; the user's own is refused
+        )
     if chosen.get("gated"):
         fields["spec"]["fire_rate"] = "none"
     fields["spec"].update(chosen)
@@ -162,11 +169,6 @@ def make_recipe(
     if epochs is None:
         return recipe
     return Recipe.from_fields({**fields, "phases": share_out(fields["phases"], epochs)})
-
-
-def architecture_of(asked: str) -> dict[str, Any]:
-    """The catalogue's architecture, with all choices of it named."""
-    return {"residual": False, "gated": False, **architecture(asked)}
 
 
 def _defaults() -> dict[str, Any]:

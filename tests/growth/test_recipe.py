@@ -5,7 +5,7 @@ import torch
 
 from petri import engine, memory
 from petri.errors import BadRequest
-from petri.growth.catalogue import TABLE_5, architecture
+from petri.growth.catalogue import TABLE_5, architecture, reports_architecture
 from petri.growth.presets import PRESETS, make_recipe, steps_for
 from petri.growth.recipe import LossTerms, Optimisation, Phase, PoolUse, Recipe, parse
 from petri.nca import Spec
@@ -109,8 +109,17 @@ def test_every_pattern_has_its_row_of_table_4():
     for name, (perception, hidden, layers, extra) in rows.items():
         residual, gated = extra == "residual", extra == "gated"
         spec = Spec(perception=perception, hidden=hidden, layers=layers, residual=residual, gated=gated)
-        assert Spec(**architecture(name)) == spec
-        assert made(name).spec == spec
+        assert Spec(**reports_architecture(name)) == spec
+        assert made(name, preset="report").spec == spec
+
+
+def test_what_the_search_found_is_the_default_where_table_4_stays_behind():
+    found = Spec(perception="learned+dilated", hidden=128, layers=2)
+    for name in PATTERNS:
+        assert (Spec(**architecture(name)) == found) == (name != "rings")
+        assert made(name).spec == Spec(**architecture(name))
+    assert architecture("rings") == reports_architecture("rings")
+    assert architecture("logo.png") == reports_architecture("logo.png")
 
 
 def test_two_layers_drop_the_tables_residual_but_not_the_users():
@@ -165,7 +174,7 @@ def test_the_quick_preset_begins_with_smaller_grids(res, sizes):
         (64, [2000, 150, 150, 150, 150, 150, 1150]),
         (72, [2000, 150, 150, 150, 150, 150, 150, 1150]),
         (96, [2000, 150, 150, 150, 150, 150, 1150, 150, 150, 150, 1150]),
-        (256, [2000, 150, 150, 150, 150, 150, 1150, 150, 150, 150, 150, 150, 1150]),
+        (256, [2000, 150, 150, 150, 150, 150, 1150, 150, 150, 150, 150, 150, 650]),
     ],
 )
 def test_the_quick_preset_trains_longest_at_the_first_size_and_after_each_doubling(res, epochs):

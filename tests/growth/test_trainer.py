@@ -104,6 +104,18 @@ def test_the_pool_draws_without_replacement_and_resets_the_worst_entry():
     assert (pool.states[5] == 5).all()
 
 
+def test_a_batch_of_seeds_alone_takes_the_places_of_the_worst():
+    pool = Pool(torch.zeros(1, 4, 2, 2), 5)
+    pool.states += torch.arange(5.0).view(5, 1, 1, 1)
+    pool.losses = torch.tensor([2.0, 5.0, 1.0, 5.0, 3.0])
+    generator = torch.Generator().manual_seed(0)
+    before = generator.get_state()
+    indices, states = pool.draw(3, generator, seeds=3)
+    assert indices.tolist() == [1, 3, 4] and (states == 0).all()
+    assert torch.equal(generator.get_state(), before)  # nothing is left to chance
+    assert pool.draw(1, generator, seeds=1)[0].tolist() == [1]
+
+
 def test_batches_of_one_are_the_seed_and_a_damaged_state_of_the_pool_in_turn():
     learner = randomised(trainer(pool=PoolUse(size=4, damage=1), batch=1, steps=(9, 9)))
     seen = []

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from petri.growth.catalogue import reports_architecture
 from petri.growth.presets import make_recipe, phase
 from petri.search import storage
 from petri.search.agenda import Agenda
@@ -24,6 +25,7 @@ def recipe():
 
     def make(target="circle", epochs=3, **options):
         file = {"phases": [phase(16, epochs)]}
+        options = {"architecture": reports_architecture(target), **options}
         return make_recipe(load(target, 16), target, res=16, file=file, settings=SETTINGS, **options)
 
     return make

@@ -29,7 +29,7 @@ def test_the_best_are_promoted_by_the_default_curriculum(ended):
     assert (phases[0], phases[1], phases[-1], len(phases)) == (
         (64, 2000, 1),
         (72, 150, 1),
-        (256, 1150, 1),
+        (256, 650, 1),
         13,
     )
     assert one.recipe.steps == (128, 192) and one.recipe.phases[-1].truncate == 64
