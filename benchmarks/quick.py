@@ -26,7 +26,7 @@ from petri.growth.recipe import Recipe
 from petri.growth.trainer import Trainer
 
 TARGETS = ("spiral", "checkerboard", "circle")
-PLAIN = {"optimiser": {"learning_rate": 2e-3, "average": 0.0}}
+PLAIN = {"optimiser": {"learning_rate": 2e-3, "average": 0.0}, "pool": {"size": 256}}
 
 
 def recipes(name: str, res: int, epochs: int, seed: int) -> dict[str, Recipe]:

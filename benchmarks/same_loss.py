@@ -32,7 +32,10 @@ def train(name: str, engine: str, seed: int, options: dict[str, int]) -> float:
     torch.set_num_threads(1)
     begun = time.monotonic()
     res, batch, epochs = options["res"], options["batch"], options["epochs"]
-    one = {"phases": [{"res": res, "epochs": epochs, "batch": batch, "steps": [48, 96]}]}
+    one = {
+        "phases": [{"res": res, "epochs": epochs, "batch": batch, "steps": [48, 96]}],
+        "pool": {"size": 256},
+    }
     cell = reports_architecture(name)
     recipe = make_recipe(targets.load(name, res), name, res=res, file=one, seed=seed, architecture=cell)
     trainer = Trainer(

@@ -19,8 +19,8 @@ INTRODUCTION = """# Models that come with petri
 from nothing and writes this page from their files. Each holds its recipe and what was measured of it: the
 loss is pattern + ½ stability + ⅒ overflow over RGB, from the seed, the mean of eight fire seeds, beside the
 report's at 256²; drift is the pattern loss after 2,000 steps; healed is the share of a cut circle's damage
-that is gone 300 steps later. A dash: not measured. A star: not the cell of the report's Table 4, which came
-less far. [Results](../docs/results.md) has more, and which of them an earlier recipe made.
+that is gone 300 steps later. A dash: not measured. A star: not the cell of the report's Table 4.
+[Results](../docs/results.md) has more, and which of them an earlier recipe made.
 """
 
 

@@ -1,10 +1,10 @@
 """Make the shipped models from nothing: python -m petri.models.make [NAME…]
 
-Each is trained by the default recipe at 128² in runs/models/NAME, evaluated as `petri evaluate` does, and
-written here with recipe and evaluation in its metadata. As many are trained at a time as there are cores, on
-a thread each, which does a fifth more than all threads for one; what they say goes to NAME.log beside the
-run. What was stopped goes on, what is finished is not trained again. In the end the catalogue is written anew
-from the files.
+Each is trained by the default recipe in runs/models/NAME, evaluated as `petri evaluate` does, and written
+here with recipe and evaluation in its metadata. As many are trained at a time as there are cores, on a
+thread each, which does a fifth more than all threads for one; what they say goes to NAME.log beside the run.
+What was stopped goes on, what is finished is not trained again. In the end the catalogue is written anew from
+the files.
 """
 
 from __future__ import annotations
@@ -19,22 +19,30 @@ from typing import Any
 
 from petri import modelfile, models, targets
 from petri.evaluation import evaluate
+from petri.growth.catalogue import architecture
 from petri.models.catalogue import write_catalogue
+from petri.nca import Spec
+from petri.viewing.following import Follower
 
-RES = 128
+RES = {name: 256 if name == "spiral" else 128 for name in targets.PATTERNS}
 RUNS = Path("runs") / "models"
 HERE = Path(__file__).parent
-HEALING = ("checkerboard", "circle", "cross", "rings", "spiral")  # also trained with damage
+HEALING = ("braid", "checkerboard", "circle", "cross", "rings")  # also trained with damage
 
 
 def train(name: str) -> Path:
     """Train a pattern to the end of its recipe; the run's folder."""
     folder = RUNS / name
-    if _finished(folder):
-        return folder
-    command = ["grow", "--resume", str(folder)]
-    if not folder.exists():
-        command = ["grow", name, "--res", str(RES), "--out", str(RUNS), "--name", name]
+    if folder.exists():
+        run = Follower(folder)
+        found = (run.recipe.spec, run.recipe.res, run.recipe.pool.damage)
+        if found != (Spec(**architecture(name)), RES[name], int(name in HEALING)):
+            raise SystemExit(f"{folder} is of another recipe: move it away")
+        if run.finished:
+            return folder
+        command = ["grow", "--resume", str(folder)]
+    else:
+        command = ["grow", name, "--res", str(RES[name]), "--out", str(RUNS), "--name", name]
         command += ["--set", "pool.damage=1"] if name in HEALING else []
     RUNS.mkdir(parents=True, exist_ok=True)
     print(f"{name}: training", flush=True)
@@ -47,12 +55,6 @@ def train(name: str) -> Path:
             check=True,
         )
     return folder
-
-
-def _finished(folder: Path) -> bool:
-    from petri.viewing.following import Follower
-
-    return folder.exists() and Follower(folder).finished
 
 
 def measured(evaluation: dict[str, Any]) -> dict[str, Any]:

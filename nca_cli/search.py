@@ -119,14 +119,8 @@ def _recipe(target: str, res: int, epochs: int, settings: list[str]) -> Recipe:
     from petri.growth.presets import make_recipe, phase
 
     drawn = targets.load(target, res)
-    return make_recipe(
-        drawn,
-        target,
-        res=res,
-        file={"phases": [phase(res, epochs)]},
-        settings=settings,
-        architecture=reports_architecture(target),
-    )
+    file = {"phases": [phase(res, epochs)], "spec": reports_architecture(target)}
+    return make_recipe(drawn, target, res=res, file=file, settings=settings)
 
 
 def _name(recipe: Recipe, space: str) -> str:

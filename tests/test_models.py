@@ -10,7 +10,11 @@ import pytest
 
 from petri import modelfile, models
 from petri.evaluation import evaluate
+from petri.growth.catalogue import FOUND_FOR
+from petri.growth.presets import make_recipe
 from petri.models import catalogue, make
+from petri.runs import Run
+from petri.targets import PATTERNS, load
 
 
 def test_a_model_is_made_from_nothing_and_not_trained_twice(tmp_path, monkeypatch, capsys):
@@ -19,7 +23,7 @@ def test_a_model_is_made_from_nothing_and_not_trained_twice(tmp_path, monkeypatc
     monkeypatch.setattr(make, "HERE", shelf)
     monkeypatch.setattr(models, "_HERE", shelf)
     monkeypatch.setattr(make, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(make, "RES", 16)
+    monkeypatch.setattr(make, "RES", {"circle": 16})
     orders = []
 
     def run(command, **options):
@@ -40,8 +44,30 @@ def test_a_model_is_made_from_nothing_and_not_trained_twice(tmp_path, monkeypatc
     entry = catalogue.entries()[0]
     assert entry.loss == model.training["evaluation"]["loss"]["rgb"]["loss"] and entry.trained_to_heal
     row = (shelf / "README.md").read_text().splitlines()[-1]
-    assert f"| 11,840 | {entry.bytes / 1e3:.0f} | 16² | {entry.loss:.4f} | 0.048 |" in row
+    assert f"| 15,344 | {entry.bytes / 1e3:.0f} | 16² | {entry.loss:.4f} | 0.048 |" in row
     assert (shelf / "pictures" / "circle.webp").read_bytes()[8:12] == b"WEBP"
+
+
+def test_what_each_pattern_is_trained_as(tmp_path, monkeypatch):
+    monkeypatch.setattr(make, "RUNS", tmp_path)
+    orders = {}
+    order = SimpleNamespace(run=lambda command, **_: orders.update({command[4]: command[5:]}))
+    monkeypatch.setattr(make, "subprocess", order)
+    for name in PATTERNS:
+        make.train(name)
+    assert list(orders) == list(PATTERNS)
+    assert {name for name, told in orders.items() if told[:2] == ["--res", "256"]} == {"spiral"}
+    healing = {name for name, told in orders.items() if "pool.damage=1" in told}
+    assert healing == {"braid", "checkerboard", "circle", "cross", "rings"}
+
+
+def test_a_run_of_another_recipe_is_not_taken_for_the_model(tmp_path, monkeypatch):
+    monkeypatch.setattr(make, "RUNS", tmp_path)
+    monkeypatch.setattr(make, "RES", {"circle": 16})
+    recipe = make_recipe(load("circle", 16), "circle", res=16)
+    Run.create(tmp_path, "circle", recipe, room=0).close()  # without damage
+    with pytest.raises(SystemExit, match="circle is of another recipe"):
+        make.train("circle")
 
 
 def test_a_name_that_is_none_of_the_patterns_is_refused(monkeypatch, capsys):
@@ -57,4 +83,4 @@ def test_the_catalogue_is_of_the_files_that_are_shipped():
         assert f"| {entry.starred} | {entry.model.automaton.spec.describe()} |" in page
         assert f"| {catalogue.figure(entry.loss)} | {catalogue.figure(entry.report, '.3f')} |" in page
         assert entry.bytes < 130_000 and json.dumps(entry.model.training)
-        assert entry.starred.endswith("*") == (entry.name in make.WIDER)
+        assert entry.starred.endswith("*") == (entry.name in FOUND_FOR)

@@ -30,7 +30,8 @@ TABLE_5 = {
     "rings": 0.146,
 }
 
-# What petri's own search found, where the pattern's row of Table 4 goes less far (docs/search.md).
+# The best that petri's search found for spiral, circle and voronoi, or not to be told apart from it
+# (docs/search.md); in full runs checkerboard, cross and braid came far with it too (docs/results.md).
 FOUND: dict[str, Any] = {"perception": "learned+dilated", "hidden": 128, "layers": 2}
 FOUND_FOR = ("braid", "checkerboard", "circle", "cross", "spiral", "voronoi")
 

@@ -31,15 +31,11 @@ class Pool:
     def draw(self, batch: int, generator: torch.Generator, *, seeds: int = 1) -> tuple[Tensor, Tensor]:
         """Draw a batch without replacement, so that no entry is written back twice.
 
-        A batch of seeds alone takes the places of the pool's worst entries, so that the others grow old.
-
         Returns:
             Indices `[batch]` and states, the largest loss first; the first `seeds` are reset to the seed.
         """
         device = self.states.device
-        if seeds == batch:
-            indices = self.losses.argsort(descending=True, stable=True)[:batch]
-        elif self.priority:
+        if self.priority:
             # The largest of logits with Gumbel noise are a draw by softmax without replacement.
             logits = self.priority * self.losses / (self.losses.mean() + 1e-12)
             chance = torch.rand(len(logits), generator=generator, device=device)

@@ -156,6 +156,8 @@ def make_recipe(
     if not isinstance(fields["spec"], dict):
         raise BadRequest(f"the recipe's spec must be a table, got {fields['spec']!r}")
     chosen = architecture or {}
+    if chosen.get("residual") and "layers" not in chosen:
+        fields["spec"]["layers"] = 3  # the least that has it
     if chosen.get("layers") == 2 and "residual" not in chosen:
         fields["spec"]["residual"] = (
             False  # the catalogue's, which needs three layers; the user's own is refused

@@ -20,6 +20,7 @@ from petri.nca import Automaton, seed_state
 
 SHORTEST = 0.25  # share of a rollout's length at the start of the warm-up
 EXPLODED = 1e4  # a state value beyond this will not come back
+NEWCOMER = 8  # epochs, if a batch is one state, between the seeds that stay in the pool: the others grow old
 GOOD_EVERY = 50  # epochs between the states that a failing run goes back to
 RETURNS = 3  # before it is given up
 SLOWER = 0.5  # what a return does to the learning rate
@@ -173,7 +174,8 @@ class Trainer:
         if self.epoch and self.epoch % GOOD_EVERY == 0:
             self._keep()  # this epoch's rollout has shown that these weights are sound
         self.adam.step()
-        self.pool.put_back(indices, held, parts[0])
+        if seeds < phase.batch or self.epoch % NEWCOMER == 0:
+            self.pool.put_back(indices, held, parts[0])
         self.epoch += 1
         optimiser.update_average(self.average, self.weights, recipe.optimiser.average, self.epoch)
         loss, pattern, stability, overflow = parts.mean(dim=1)

@@ -56,8 +56,8 @@ def test_figures_that_are_not_finite_are_written_as_none():
 
 
 def test_a_shipped_model_has_the_loss_that_it_was_stored_with():
-    model = modelfile.read(models.find("spiral"))
-    rgb = torch.from_numpy(targets.load("spiral", model.res).pixels[:3])
+    model = modelfile.read(models.find("mandelbrot"))
+    rgb = torch.from_numpy(targets.load("mandelbrot", model.res).pixels[:3])
     found = report_loss(model.automaton, rgb, steps=model.steps, hold=model.hold).to_fields()
     stored = model.training["loss"]
     # Another processor may round another way.

@@ -55,7 +55,7 @@ def test_a_plan_measures_every_phase_and_writes_nothing(recipe, tmp_path, monkey
 def test_the_command_says_the_plan(petri, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = petri("grow", "circle", "--res", "64", "--set", "phases.batch=1", "--dry-run")
-    assert "11,840 parameters" in said and "nothing was written" in said
+    assert "15,344 parameters" in said and "nothing was written" in said
     assert "32×32" in said and "64×64" in said and "48–96 + 32" in said
     assert not list(tmp_path.iterdir())
 

@@ -123,9 +123,13 @@ def test_what_the_search_found_is_the_default_where_table_4_stays_behind():
 
 
 def test_two_layers_drop_the_tables_residual_but_not_the_users():
-    assert not made(architecture={"layers": 2}).spec.residual
+    assert not made("rings", architecture={"layers": 2}).spec.residual
     with pytest.raises(BadRequest, match="residual needs layers = 3, got layers = 2"):
-        made(architecture={"layers": 2, "residual": True})
+        made("rings", architecture={"layers": 2, "residual": True})
+
+
+def test_residual_alone_is_three_layers():
+    assert (made().spec.layers, made(architecture={"residual": True}).spec.layers) == (2, 3)
 
 
 def test_the_reports_preset_is_the_reports():
@@ -184,6 +188,10 @@ def test_the_quick_preset_trains_longest_at_the_first_size_and_after_each_doubli
 def test_the_quick_preset_goes_back_through_a_quarter_of_the_side():
     phases = made(res=128).phases
     assert [phase.truncate for phase in phases] == [16] * 7 + [18, 20, 22, 25, 28, 32]
+
+
+def test_each_presets_pool():
+    assert [made(preset=preset).pool.size for preset in PRESETS] == [32, 256, 1024]
 
 
 def test_a_file_goes_over_the_preset_and_single_values_over_both():

@@ -104,18 +104,6 @@ def test_the_pool_draws_without_replacement_and_resets_the_worst_entry():
     assert (pool.states[5] == 5).all()
 
 
-def test_a_batch_of_seeds_alone_takes_the_places_of_the_worst():
-    pool = Pool(torch.zeros(1, 4, 2, 2), 5)
-    pool.states += torch.arange(5.0).view(5, 1, 1, 1)
-    pool.losses = torch.tensor([2.0, 5.0, 1.0, 5.0, 3.0])
-    generator = torch.Generator().manual_seed(0)
-    before = generator.get_state()
-    indices, states = pool.draw(3, generator, seeds=3)
-    assert indices.tolist() == [1, 3, 4] and (states == 0).all()
-    assert torch.equal(generator.get_state(), before)  # nothing is left to chance
-    assert pool.draw(1, generator, seeds=1)[0].tolist() == [1]
-
-
 def test_batches_of_one_are_the_seed_and_a_damaged_state_of_the_pool_in_turn():
     learner = randomised(trainer(pool=PoolUse(size=4, damage=1), batch=1, steps=(9, 9)))
     seen = []
@@ -131,6 +119,16 @@ def test_batches_of_one_are_the_seed_and_a_damaged_state_of_the_pool_in_turn():
     for state, steps in begun[1::2]:
         assert steps == 9 and (state == 0.5).any()
         assert 0 < (state == 0).all(dim=1).float().mean() < 1
+
+
+def test_of_batches_of_one_every_fourth_seed_stays_in_the_pool():
+    learner = randomised(trainer(pool=PoolUse(size=5), batch=1))
+    changed = []
+    for _ in range(18):
+        before = learner.pool.states.clone()
+        learner.train_epoch()
+        changed.append((learner.pool.states != before).flatten(1).any(1).sum().item())
+    assert changed == [1, 1, 0, 1, 0, 1, 0, 1] * 2 + [1, 1]
 
 
 def test_a_priority_draws_by_the_softmax_of_the_losses_without_replacement():

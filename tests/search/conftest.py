@@ -24,8 +24,7 @@ def recipe():
     """Make a recipe of the least there is; for a pattern that Table 4 has."""
 
     def make(target="circle", epochs=3, **options):
-        file = {"phases": [phase(16, epochs)]}
-        options = {"architecture": reports_architecture(target), **options}
+        file = {"phases": [phase(16, epochs)], "spec": reports_architecture(target)}
         return make_recipe(load(target, 16), target, res=16, file=file, settings=SETTINGS, **options)
 
     return make
