@@ -159,9 +159,7 @@ def make_recipe(
     if chosen.get("residual") and "layers" not in chosen:
         fields["spec"]["layers"] = 3  # the least that has it
     if chosen.get("layers") == 2 and "residual" not in chosen:
-        fields["spec"]["residual"] = (
-            False  # the catalogue's, which needs three layers; the user's own is refused
-        )
+        fields["spec"]["residual"] = False  # the catalogue's needs three layers; the user's own is refused
     if chosen.get("gated"):
         fields["spec"]["fire_rate"] = "none"
     fields["spec"].update(chosen)
