@@ -13,7 +13,7 @@ def ablate(
     seeds: Annotated[int, typer.Option(help="Networks of each kind.")] = 3,
     epochs: Annotated[int, typer.Option(help="Times through the training images.")] = 8,
     beta_max: Annotated[float, typer.Option(help="Share of synthetic gradients after the warm-up.")] = 0.8,
-    warm_up: Annotated[float, typer.Option(help="Epochs in which that share rises from 0.")] = 5.0,
+    warm_up: Annotated[float, typer.Option(help="Epochs in which that share would rise from 0 to 1.")] = 5.0,
     way: Annotated[str, typer.Option(help="clean or chained (the report's).")] = "chained",
     widths: Annotated[str, typer.Option(help="Of the hidden layers.")] = "256,128",
     batch: Annotated[int, typer.Option(help="Images a step.")] = 128,

@@ -31,7 +31,8 @@ def mnist(
     warm_up: Annotated[
         float | None,
         typer.Option(
-            help="Epochs in which that share rises from 0: 5, or 0 with --decoupled.", show_default=False
+            help="Epochs in which that share would rise from 0 to 1: 5, or 0 with --decoupled.",
+            show_default=False,
         ),
     ] = None,
     epochs: Annotated[int, typer.Option(help="Times through the training images.")] = 10,

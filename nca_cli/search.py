@@ -49,7 +49,10 @@ def search(
         ),
     ] = None,
     study: Annotated[
-        str | None, typer.Option(help="The study's name; TARGET-RES if left out.", show_default=False)
+        str | None,
+        typer.Option(
+            help="The study's name; TARGET-RES, or TARGET-RES-wide, if left out.", show_default=False
+        ),
     ] = None,
     promote: Annotated[int, typer.Option(help="Then train so many of the best at full size.", min=0)] = 0,
     full_res: Annotated[int, typer.Option(help="Cells along a side at full size.")] = 256,

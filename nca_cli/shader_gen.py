@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 import typer
 
 from nca_cli.completion import complete_model
+
+if TYPE_CHECKING:
+    from petri.modelfile import Model
 
 FOLDER = Path("shaders")
 
@@ -65,6 +68,8 @@ def shader_gen(
         _say(*paths)
         if embed:
             _say_snippet(folder / "embed.html")
+        if shadertoy:
+            _warn_of_smaller_grids(chosen)
     if html is not None:
         from petri.files import write_whole
 
@@ -86,6 +91,21 @@ def _say(*paths: Path) -> None:
 
     for path in paths:
         out.print(f"[bold]{escape(str(path))}[/] · {path.stat().st_size / 1000:,.0f} kB", soft_wrap=True)
+
+
+def _warn_of_smaller_grids(models: dict[str, Model]) -> None:
+    from rich.markup import escape
+
+    from petri.console import err
+    from petri.shaders.shadertoy import side
+
+    for name, model in models.items():
+        if (room := side(model)) < model.res:
+            err.print(
+                f"[yellow]{escape(name)} was trained on {model.res}×{model.res} cells, Shadertoy has room "
+                f"for {room}×{room}: it may grow something else there[/]",
+                soft_wrap=True,
+            )
 
 
 def _say_snippet(path: Path) -> None:

@@ -29,7 +29,7 @@ def rollout(
 
     Args:
         bfloat16: whether the products are computed in bfloat16.
-        compiled: whether torch.compile makes the step, which takes a minute before the first one.
+        compiled: whether torch.compile makes the step, which takes a while before the first one.
     """
     step_of = _compiled(automaton.spec, state.device.type) if compiled else type(automaton).step
     if bfloat16:  # its convolutions are twice as fast with the channels of a cell side by side

@@ -35,7 +35,7 @@ DISTILL_SPEC = {
 
 
 def steps_for(res: int) -> tuple[int, int]:
-    """Steps that a pattern of this size is given to grow: 48–96 up to 96 cells, then in proportion.
+    """Steps that a pattern of this size is given to grow: 48–96, and more on larger grids.
 
     A pattern comes in from the edges by about 0.9 cells a step (docs/results.md): half a side's steps are the
     least that bring it to the centre.

@@ -19,6 +19,11 @@ BUFFERS = "ABCD"
 ERASER = 0.08  # radius, as a share of the side
 
 
+def side(model: Model) -> int:
+    """Cells along a side that Shadertoy has room for: the model's own number, or fewer."""
+    return min(model.res, LARGEST, ROWS // _tiles(model))
+
+
 def shadertoy(model: Model, *, name: str) -> str:
     """Write the tabs one after the other, each under a line that says its settings.
 
@@ -36,9 +41,7 @@ def shadertoy(model: Model, *, name: str) -> str:
             f"the weights of {name} take {len(constants)} constants, Shadertoy's shaders have room for {MOST}"
         )
     known = values(spec, shadertoy=True)
-    places = layout(spec)
-    tiles = math.ceil(math.sqrt(places.groups))
-    size = min(model.res, LARGEST, ROWS // tiles)
+    places, tiles, size = layout(spec), _tiles(model), side(model)
     row, column = seed_cell(spec, size, size)
     lanes = [float(channel < spec.channels) for channel in range(4 * places.groups)][-4:]
     known |= {
@@ -69,6 +72,11 @@ def shadertoy(model: Model, *, name: str) -> str:
     tabs.append(_tab("Image", "iChannel0 = Buffer D", resolve(IMAGE, known)))
     head = resolve(HEAD, known)
     return head + "\n" + "\n".join(tabs)
+
+
+def _tiles(model: Model) -> int:
+    """Tiles along a side of a buffer, each of four channels."""
+    return math.ceil(math.sqrt(layout(model.automaton.spec).groups))
 
 
 def _tab(name: str, channels: str, code: str) -> str:

@@ -135,6 +135,15 @@ def test_a_model_too_large_for_shadertoy_is_named_and_the_others_are_done(petri,
     assert [name for name in files(tmp_path / "o") if "shadertoy" in name] == ["small.shadertoy.txt"]
 
 
+def test_a_model_of_a_grid_that_shadertoy_has_no_room_for_is_named_and_written(petri, write, tmp_path):
+    write("m/wide.safetensors", training={"recipe": {"target": "spiral", "phases": [{"res": 256}]}})
+    write("m/small.safetensors")
+    said = petri("shader-gen", tmp_path / "m", "--out", tmp_path / "o", "--shadertoy")
+    assert "wide was trained on 256×256 cells, Shadertoy has room for 160×160" in said
+    assert "small was trained" not in said
+    assert "Grid: 160 x 160 cells" in (tmp_path / "o/wide.shadertoy.txt").read_text()
+
+
 def test_nine_models_of_the_report_fit_in_a_page_of_a_megabyte(petri, write, tmp_path):
     from petri.growth.catalogue import TABLE_4
 
