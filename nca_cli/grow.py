@@ -206,12 +206,18 @@ def start_run(
 
     chosen, ranks, more = _prepare(device, engine, tensorboard)
     how = {"engine": engine, "ranks": ranks}
-    with _together(ranks, chosen):
-        if ranks.leads:
-            run, trainer = growing.start(recipe, out, name, chosen, **how)
-        else:
-            trainer = growing.make_trainer(recipe, chosen, **how)
-    if ranks.leads:
+    run = None
+    try:
+        with _together(ranks, chosen):
+            if ranks.leads:
+                run, trainer = growing.start(recipe, out, name, chosen, **how)
+            else:
+                trainer = growing.make_trainer(recipe, chosen, **how)
+    except BadRequest:
+        if run:
+            run.discard()
+        raise
+    if run:
         _watch(run, trainer, 0.0, notes + more, tensorboard)
     else:
         _follow(trainer)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-PICTURES_BYTES = 2_000_000_000  # of an animation, all of which is held at once
+PICTURES_BYTES = 2_000_000_000  # of a file, all of which are held at once
 
 
 def play(
@@ -56,11 +56,12 @@ def play(
     loaded = modelfile.read(models.find(model))
     size, steps = size or loaded.res, steps or 2 * loaded.steps
     zoom = zoom or max(1, 512 // size)
-    if out is not None and out.suffix.lower() in images.ANIMATED:
-        needed = (steps // EVERY + 2) * (size * zoom) ** 2 * 3
+    if out is not None:
+        count = steps // EVERY + 2 if out.suffix.lower() in images.ANIMATED else 1
+        needed = count * (size * zoom) ** 2 * 3
         if needed > PICTURES_BYTES:
             raise BadRequest(
-                f"{steps} steps of {size * zoom}² pixels make {needed / 1e9:,.0f} GB of pictures, "
+                f"{count:,} × {size * zoom}² pixels make {needed / 1e9:,.0f} GB of pictures, "
                 f"at most {PICTURES_BYTES / 1e9:.0f} are allowed: lower --steps, --size or --zoom"
             )
     automaton = loaded.automaton.to(devices.choose(device))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -73,6 +74,9 @@ def petri(
 def main() -> None:
     """Run the command line; errors are one line and an exit code: 2, 1 or, after Ctrl-C, 130."""
     debug = "--debug" in sys.argv
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a letter that its encoding lacks is no reason to end
+            stream.reconfigure(errors="replace")
     try:
         code = app(standalone_mode=False) or 0
     except (BadRequest, UsageError) as error:
@@ -84,6 +88,8 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read the output has gone
         code = FAILED
+    except OSError as error:  # of a file named by the user, or of the disk in the middle of it all
+        code = _report(error, BAD_REQUEST if error.filename else FAILED, debug)
     except Exception as error:
         code = _report(error, FAILED, debug, f"{type(error).__name__}: ")
     sys.exit(code)
@@ -96,7 +102,11 @@ def _report(error: Exception, code: int, debug: bool, kind: str = "") -> int:
         return code  # of several processes one speaks
     from petri.console import err
 
-    message = error.format_message() if isinstance(error, UsageError) else str(error)
+    message = str(error)
+    if isinstance(error, UsageError):
+        message = error.format_message()
+    elif isinstance(error, OSError) and error.filename:
+        message = f"{error.filename}: {error.strerror}"
     err.print(f"[red]petri:[/] {kind}", end="")
     err.print(" ".join(message.split()), markup=False, soft_wrap=True)
     if kind:

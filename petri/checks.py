@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from petri.errors import BadRequest
@@ -52,14 +53,14 @@ def choice(name: str, value: Any, choices: tuple[str, ...]) -> str:
     return value
 
 
-def printable(name: str, value: Any, longest: int = 500) -> str:
-    """A text that a terminal can be given: not empty, without control characters, and not too long.
+def printable(name: str, value: Any, longest: int = 5000) -> str:
+    """A text that a terminal can be given: not empty, not too long, without control characters.
 
     Raises:
         BadRequest: it is none.
     """
     if not isinstance(value, str) or not value.strip() or len(value) > longest:
         raise BadRequest(f"{name} must be a text of 1 to {longest} characters, got {value!r:.60}")
-    if any(ord(letter) < 32 or 127 <= ord(letter) < 160 for letter in value):
-        raise BadRequest(f"{name} must have no control characters, got {value!r}")
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value):
+        raise BadRequest(f"{name} must have no control characters or halves of letters, got {value!r}")
     return value

@@ -17,7 +17,13 @@ HOLE = (0.6, 0.45)  # centre of the damage, beside the pattern's, so that part o
 
 @torch.no_grad()
 def film(
-    automaton: Automaton, res: int, steps: int, *, seed: int = 0, damage_at: int | None = None
+    automaton: Automaton,
+    res: int,
+    steps: int,
+    *,
+    seed: int = 0,
+    damage_at: int | None = None,
+    every: int = EVERY,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Grow from the seed.
 
@@ -27,10 +33,11 @@ def film(
         steps: taken in all.
         seed: decides which cells fire.
         damage_at: the step after which a circle of a quarter of the area is emptied; shown at once.
+        every: steps a picture.
 
     Yields:
         The number of steps taken and the picture then, uint8 `[res, res, 3]`: before the first step, after
-        every second and after the last.
+        so many each and after the last.
     """
     state = automaton.seed_state(res)
     yield 0, picture(state[0], automaton.spec)
@@ -40,7 +47,7 @@ def film(
             state = cut_circle(state, x=HOLE[0], y=HOLE[1])
             damage_at = None
             yield step, picture(state[0], automaton.spec)
-        count = min(EVERY, steps - step)
+        count = min(every, steps - step)
         state = automaton.rollout(state, count, seed=seed, start=step)
         step += count
         yield step, picture(state[0], automaton.spec)

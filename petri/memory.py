@@ -60,11 +60,6 @@ def wanted(recipe: Recipe, device: torch.device, *, engine: str = "auto", ranks:
     return size * (500_000_000 + max(_wanted(recipe, phase, native, size) for phase in recipe.phases))
 
 
-def pool_bytes(recipe: Recipe) -> int:
-    """Bytes of the largest pool of all phases."""
-    return max(recipe.pool_size(phase) * recipe.spec.channels * phase.res**2 * 4 for phase in recipe.phases)
-
-
 def _wanted(recipe: Recipe, phase: Phase, native: bool, size: int) -> int:
     """Of a phase: the pool, its copy while a checkpoint is written, and what the backward pass keeps.
 

@@ -79,7 +79,12 @@ def write(path: Path, model: Model) -> None:
 
 
 def to_bytes(model: Model) -> bytes:
-    """What a model file holds."""
+    """What a model file holds.
+
+    Raises:
+        BadRequest: the target is no text that `read` would take.
+    """
+    checks.printable("target", model.target)
     tensors = {name: tensor.detach().float().cpu() for name, tensor in weights(model.automaton).items()}
     metadata = {
         "format": FORMAT,

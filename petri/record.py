@@ -9,6 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from filelock import FileLock, Timeout
+
 from petri.errors import BadRequest
 from petri.files import write_whole
 
@@ -18,6 +20,8 @@ Trial = TypeVar("Trial")
 class Record(Generic[Trial]):
     """A JSON file of what was asked and of the trials so far; it is made at once.
 
+    No other process can open it until this one closes it or ends; a file `.NAME.lock` beside it sees to that.
+
     Args:
         path: of the file; its folder is made.
         asked: whatever must be the same for the trials to be of use; JSON values.
@@ -25,7 +29,8 @@ class Record(Generic[Trial]):
         kind: what it is a record of, for messages.
 
     Raises:
-        BadRequest: it cannot be written, is not such a record, or is one of something else.
+        BadRequest: it cannot be written, is not such a record, is one of something else, or another process
+            has it.
 
     Attributes:
         trials: in the order in which they were kept.
@@ -36,16 +41,31 @@ class Record(Generic[Trial]):
     ) -> None:
         self.path, self._asked = path, asked
         self.trials: list[Trial] = []
+        self._lock = FileLock(path.with_name(f".{path.name}.lock"))
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise BadRequest(f"{path} is in use by another process") from None
+        except OSError as error:
+            raise BadRequest(f"cannot write {path}: {error.strerror or error}") from None
+        try:
+            self._read(restore, kind)
+        except BadRequest:
+            self.close()
+            raise
+
+    def _read(self, restore: Callable[[dict[str, Any]], Trial], kind: str) -> None:
+        path = self.path
         if path.exists():
             try:
                 found = json.loads(path.read_text(encoding="utf-8"))
                 self.trials = [restore(fields) for fields in found.pop("trials")]
             except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 raise BadRequest(f"{path} is not a record of {kind}") from None
-            if found != asked:
+            if found != self._asked:
                 raise BadRequest(f"{path} is of another recipe: choose another --out")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             self._write()  # it can be written, so nothing will be done in vain
         except OSError as error:
             raise BadRequest(f"cannot write {path}: {error.strerror or error}") from None
@@ -58,6 +78,10 @@ class Record(Generic[Trial]):
         """
         self.trials.append(trial)
         self._write()
+
+    def close(self) -> None:
+        """Let other processes have it."""
+        self._lock.release()
 
     def _write(self) -> None:
         whole = {**self._asked, "trials": [_plain(asdict(trial)) for trial in self.trials]}

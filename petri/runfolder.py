@@ -76,7 +76,7 @@ class RunFolder:
             run._acquire()
             try:
                 write_whole(run.path(RECIPE), recipe.to_toml())
-            except OSError:
+            except BaseException:
                 run.discard()
                 raise
         except OSError as error:
@@ -99,7 +99,7 @@ class RunFolder:
             raise BadRequest(f"{folder} is not a run: it has no {RECIPE}")
         try:
             recipe = cls.recipes.from_toml(path.read_text(encoding="utf-8"))
-        except (BadRequest, UnicodeDecodeError) as error:
+        except (BadRequest, UnicodeDecodeError, OSError) as error:
             raise BadRequest(f"{path}: {error}") from None
         run = cls(folder, recipe)
         if lock:

@@ -18,8 +18,8 @@ def clear(freedom: int) -> float:
 
 
 def spread(losses: Sequence[float]) -> float:
-    """Standard deviation, of a sample; 0 for a single loss, or where one is not a number."""
-    return statistics.stdev(losses) if len(losses) > 1 and not any(map(math.isnan, losses)) else 0.0
+    """Standard deviation, of a sample; 0 for a single loss, or where one is not finite."""
+    return statistics.stdev(losses) if len(losses) > 1 and all(map(math.isfinite, losses)) else 0.0
 
 
 def against(losses: Sequence[float], others: Sequence[float]) -> str:
@@ -29,7 +29,7 @@ def against(losses: Sequence[float], others: Sequence[float]) -> str:
     one loss says nothing.
     """
     mean = statistics.fmean(losses)
-    if math.isnan(mean):
+    if not math.isfinite(mean):
         return "failed"
     error = (spread(losses) ** 2 / len(losses) + spread(others) ** 2 / len(others)) ** 0.5
     apart = mean - statistics.fmean(others)

@@ -14,6 +14,10 @@ from petri.errors import BadRequest
 from petri.targets import Target
 
 OPAQUE = 250  # of 255: an alpha nowhere below this is taken for none
+# What Pillow's decoders raise on broken files.
+BROKEN = (
+    OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, ArithmeticError, RuntimeError
+)  # fmt: skip
 DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")  # modes that Pillow would clip to 8 bits
 
 
@@ -138,7 +142,6 @@ def _explaining(path: Path) -> Iterator[None]:
         raise BadRequest(f'"{path}" is not an image that can be read') from None
     except MemoryError:
         raise BadRequest(f'"{path}" is too large for the memory of this machine') from None
-    # Pillow's decoders raise all of these on broken files.
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, ArithmeticError) as error:
+    except BROKEN as error:
         what = " ".join(str(error).split()) or type(error).__name__
         raise BadRequest(f'"{path}" cannot be read: {what}') from None

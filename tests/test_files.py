@@ -3,9 +3,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tempfile
+from pathlib import Path
 
 import pytest
 
+from petri import folders
 from petri.files import remove_unfinished, replacing, write_whole
 
 
@@ -80,3 +83,17 @@ def test_what_a_killed_writer_leaves_is_told_from_all_else(tmp_path, name):
         remove_unfinished(tmp_path)
         assert not temporary.exists()
     assert sorted(os.listdir(tmp_path)) == sorted(others)
+
+
+def test_the_cache_needs_no_home(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert folders.cache("x") == tmp_path / "petri" / "x"
+
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    assert folders.cache("x") == tmp_path / "petri" / "x"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert folders.cache("x").is_relative_to(tempfile.gettempdir())

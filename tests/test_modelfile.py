@@ -4,6 +4,7 @@ import json
 import pickle
 import re
 import struct
+from dataclasses import replace
 
 import pytest
 import torch
@@ -187,3 +188,13 @@ def test_a_failed_write_leaves_the_old_model(file, model, monkeypatch):
     with pytest.raises(OSError, match="the disk is full"):
         modelfile.write(file, Model(automaton=model.automaton, target="other"))
     assert file.read_bytes() == before and list(file.parent.iterdir()) == [file]
+
+
+def test_what_can_be_trained_can_be_read(tmp_path, model):
+    long = replace(model, target="text:" + "word " * 200)
+    modelfile.write(tmp_path / "long.safetensors", long)
+    assert modelfile.read(tmp_path / "long.safetensors").target == long.target
+    for broken in ("a\x1b[31m", "a\udcff"):
+        with pytest.raises(BadRequest, match="control characters"):
+            modelfile.write(tmp_path / "broken.safetensors", replace(model, target=broken))
+    assert not (tmp_path / "broken.safetensors").exists()

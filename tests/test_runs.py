@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -163,3 +164,24 @@ def test_kill_9_at_any_moment_leaves_a_whole_checkpoint(run):
         tensors, epoch, _ = again.read_checkpoint(lambda epoch: like)
         assert torch.equal(tensors["a"], torch.full((200_000,), float(epoch)))
         assert len(again.rows) == epoch
+
+
+def test_a_folder_is_not_left_by_a_run_that_cannot_begin(tmp_path):
+    class Unwritable:
+        def to_toml(self):
+            raise ValueError("a letter that is none")
+
+    with pytest.raises(ValueError, match="none"):
+        Run.make(tmp_path, "it", Unwritable(), default="it", room=0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_recipe_that_cannot_be_read_is_refused(run, monkeypatch):
+    run.close()
+
+    def closed(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", closed)
+    with pytest.raises(BadRequest, match=r"recipe.toml: .*Permission denied"):
+        Run.open(run.folder)

@@ -341,3 +341,13 @@ def test_paths_are_found_where_a_shell_would_find_them(tmp_path, monkeypatch, qu
     (tmp_path / "a picture.png").rename(tmp_path / "bare")
     for name in ("bare", "./bare", "~/bare", str(tmp_path / "bare")):
         assert load(name, 16).name == "bare"
+
+
+def test_a_picture_that_pillow_knows_but_cannot_decode_is_refused(tmp_path):
+    header = struct.pack("<7I44x", 124, 0x1007, 16, 16, 0, 0, 0) + struct.pack(
+        "<2I4s5I", 32, 4, b"ODD!", *[0] * 5
+    )
+    path = tmp_path / "odd.dds"
+    path.write_bytes(b"DDS " + header + bytes(20))
+    with pytest.raises(BadRequest, match=r"odd.dds\" cannot be read"):
+        load(str(path), 16)

@@ -105,7 +105,7 @@ class Recipe:
         """
         try:
             fields = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, RecursionError) as error:  # also of a number too long, of lists too deep
             raise BadRequest(f"the recipe is not TOML: {error}") from None
         known = [field.name for field in dataclasses.fields(cls)]
         for name in fields:

@@ -88,7 +88,7 @@ class Trainer:
         begun, looking, losses = time.perf_counter(), 0.0, []
         for picked in order.split(recipe.batch):
             images, labels = data.train.images[picked], data.train.labels[picked]
-            if self.graders is not None and _is_looked_at(self.step):
+            if self.graders is not None and self._is_looked_at():
                 devices.synchronise(self.device)  # the steps before it are no part of the look
                 look_begun = time.perf_counter()
                 self._look(images, labels)
@@ -98,6 +98,13 @@ class Trainer:
         seconds = time.perf_counter() - begun - looking
         self.epoch += 1
         return Epoch(self.epoch, self.beta, loss, self.accuracy(), 1000 * seconds / len(losses))
+
+    def _is_looked_at(self) -> bool:
+        """Before steps 1, 2, 4, 8 … 64, then one in `LOOK_EVERY`, and the last."""
+        number = self.step + 1
+        if number == self.recipe.epochs * self.steps_per_epoch:
+            return True
+        return number % LOOK_EVERY == 0 if number >= LOOK_EVERY else number.bit_count() == 1
 
     def train_step(self, images: Tensor, labels: Tensor) -> Tensor:
         """Change the weights by one batch, and the graders' if it is their turn; returns the loss."""
@@ -158,8 +165,3 @@ def make_graders(recipe: Recipe, widths: tuple[int, ...], seed: int) -> Graders:
         # Not the network's own numbers again; a generator on the CPU looks at the low 32 bits of its seed.
         generator=torch.Generator().manual_seed(2**32 - 1 - seed),
     )
-
-
-def _is_looked_at(step: int) -> bool:
-    """Steps 1, 2, 4, 8 … 64, then one in `LOOK_EVERY`; `step` counts from 0."""
-    return (step + 1) % LOOK_EVERY == 0 if step >= LOOK_EVERY - 1 else (step + 1).bit_count() == 1

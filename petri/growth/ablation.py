@@ -147,7 +147,7 @@ def ablate(
     Raises:
         BadRequest: a part that does not exist, a target that one of the variants cannot draw, or a record of
             another ablation.
-        RunFailed: a training process has failed.
+        RunFailed: a training process has failed, or the record cannot be written; what it has is kept.
     """
     made = variants(recipe, parts)
     check(made, engine)
@@ -160,7 +160,10 @@ def ablate(
         if trial is None:
             fields = {**made[name].to_fields(), "seed": seed}
             trial = Trial(name, seed, **_apart(fields, engine))
-            kept.add(trial)
+            try:
+                kept.add(trial)
+            except OSError as error:
+                raise RunFailed(f"cannot write {record}: {error.strerror or error}") from None
         tell(trial, wanted.index((name, seed)) + 1, len(wanted))
     return [
         _outcome(name, [t for t in trials if t.variant == name and (name, t.seed) in wanted]) for name in made

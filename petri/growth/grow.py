@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import re
 import time
@@ -16,7 +17,7 @@ from torch import Tensor
 from petri import images, memory, modelfile, plots, targets
 from petri.errors import BadRequest, RunFailed
 from petri.evaluation.report import ReportLoss, report_loss
-from petri.film import film
+from petri.film import EVERY, film
 from petri.growth.catalogue import TABLE_5
 from petri.growth.pace import Pace
 from petri.growth.recipe import Recipe
@@ -28,6 +29,7 @@ REPORT_EVERY = 1.0  # seconds between looks at the device
 SAVE_EVERY = 60.0  # seconds between checkpoints
 GROWTH_PIXELS = 256  # about the side of growth.webp
 GROWTH_FPS = 20
+GROWTH_BYTES = 10**9  # that its pictures may take on the way, about 7 a pixel
 RESULTS = (
     "model.safetensors",
     "grown.png",
@@ -284,7 +286,8 @@ def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
     # A path says where a file lay on one machine; the model keeps only its name.
     training["recipe"]["target"] = recipe.name
     zoom = max(1, GROWTH_PIXELS // recipe.res)
-    shown = film(automaton, recipe.res, recipe.steps[1] + recipe.hold)
+    steps, room = recipe.steps[1] + recipe.hold, GROWTH_BYTES // (7 * (recipe.res * zoom) ** 2)
+    shown = film(automaton, recipe.res, steps, every=max(EVERY, math.ceil(steps / max(1, room))))
     frames = [images.enlarge(rgb, zoom) for _, rgb in shown]
     images.save_picture(run.path("grown.png"), frames[-1])
     images.save_animation(run.path("growth.webp"), frames, fps=GROWTH_FPS)

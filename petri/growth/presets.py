@@ -211,7 +211,7 @@ def _set(fields: dict[str, Any], setting: str) -> None:
 
 
 def _inside(place: Any, name: str, path: str) -> list[Any]:
-    if isinstance(place, list) and name.isdigit():
+    if isinstance(place, list) and name.isdecimal():
         if not 1 <= int(name) <= len(place):
             raise BadRequest(f"--set {path}: there are {len(place)} phases, counted from 1")
         return [place[int(name) - 1]]

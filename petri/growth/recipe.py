@@ -130,8 +130,8 @@ class Recipe:
     seed: int = 0  # of the weights, the pool's draws, the damage and the fire masks
 
     def __post_init__(self) -> None:
-        checks.printable("target", self.target, 5000)
-        checks.printable("name", self.name, 5000)
+        checks.printable("target", self.target)
+        checks.printable("name", self.name)
         object.__setattr__(self, "phases", tuple(self.phases))
         if not self.phases:
             raise BadRequest("the recipe needs at least one phase")
@@ -232,7 +232,7 @@ def parse(text: str) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of a number too long, of tables too deep
         raise BadRequest(f"the recipe is not TOML: {error}") from None
 
 

@@ -191,7 +191,7 @@ class Trainer:
 
     def _roll(self, state: Tensor, steps: int, start: int, seed: int, first: int) -> Tensor:
         kept = min(steps, self.phase.truncate or steps)  # steps that the gradient goes back through
-        if self.phase.truncate:
+        if self.phase.truncate and steps:
             with torch.no_grad():
                 state = self._take(state, steps - kept, start, seed, first).detach()
         return self._take(state, kept, start + steps - kept, seed, first)

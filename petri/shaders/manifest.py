@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import copy
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -25,11 +27,13 @@ def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
     """Describe a model.
 
     Args:
-        model: grown twice: on its own grid for the thumbnail, on a small one for the golden values.
+        model: grown twice on the CPU, on its own grid for the thumbnail and on a small one for the
+            golden values.
         name: unique in the manifest.
         file: URL of the model file.
     """
     spec = model.automaton.spec
+    model = replace(model, automaton=copy.deepcopy(model.automaton).cpu())
     return {
         "name": name,
         "title": model.target,
@@ -51,7 +55,7 @@ def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
 def to_json(entries: list[dict[str, Any]]) -> str:
     """The manifest of these entries, a line each."""
     head = json.dumps({"format": FORMAT, "schema": SCHEMA, "version": __version__})[:-1]
-    lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
+    lines = ",\n".join(json.dumps(entry) for entry in entries)
     return f'{head}, "models": [\n{lines}\n]}}\n'
 
 

@@ -45,6 +45,9 @@ def gather(places: list[str]) -> tuple[list[Specimen], list[str]]:
         except BadRequest as error:
             problems.append(str(error))
             continue
+        except (OSError, RuntimeError) as error:  # a folder that is closed, a name too long, ~nobody
+            problems.append(f"{place} cannot be read: {getattr(error, 'strerror', None) or error}")
+            continue
         for source in sources:
             try:
                 if isinstance(source, Follower):

@@ -54,3 +54,8 @@ def test_doctor_says_what_is_here():
     assert done.returncode == 0, done.stderr[-2000:]
     for word in ("petri", "Python", "torch", "threads", "devices", "Engine", "MP4", "GLSL", "ms growing"):
         assert word in done.stdout
+
+
+def test_letters_that_the_output_has_not_do_not_end_a_command():
+    done = petri("targets", PYTHONIOENCODING="cp1252")
+    assert done.returncode == 0 and "emoji:?" in done.stdout

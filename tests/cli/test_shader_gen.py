@@ -127,6 +127,17 @@ def test_a_folder_that_cannot_be_written_is_refused(petri, write, tmp_path):
     assert "cannot write to" in petri("shader-gen", path, "--out", tmp_path / "taken", code=2)
 
 
+def test_half_a_letter_in_a_model_file_does_not_spoil_the_manifest(petri, write, tmp_path):
+    write("m/odd.safetensors", training=RECIPE | {"note": "\ud800"})
+    write("m/plain.safetensors", target="emoji:🦎")
+    petri("shader-gen", tmp_path / "m", "--out", tmp_path / "o", "--html", tmp_path / "page.html")
+    for models in (
+        json.loads((tmp_path / "o/manifest.json").read_text())["models"],
+        inlined((tmp_path / "page.html").read_text())["models"],
+    ):
+        assert [one["title"] for one in models] == ["spiral", "emoji:🦎"]
+
+
 def test_a_model_too_large_for_shadertoy_is_named_and_the_others_are_done(petri, write, tmp_path):
     write("m/large.safetensors", hidden=256, layers=3)
     write("m/small.safetensors")

@@ -95,7 +95,10 @@ def test_records_that_do_not_fit(recipe, tmp_path):
     epochs = [Epoch(1, 0.0, 2.0, 20.0, 1.0), Epoch(2, 0.0, math.nan, 10.0, 1.0)]
     record.add(Trial("without bounds", 0, epochs))
     assert "NaN" not in path.read_text()
-    (read,) = open_record(path, recipe(seed=5, seeds=9)).trials  # other seeds are no other recipe
+    record.close()
+    again = open_record(path, recipe(seed=5, seeds=9))  # other seeds are no other recipe
+    (read,) = again.trials
+    again.close()
     assert read.epochs[0] == epochs[0] and math.isnan(read.epochs[1].loss)
     text = path.read_text()
     with pytest.raises(BadRequest, match=r"record.json is of another recipe: choose another --out"):

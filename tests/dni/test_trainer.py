@@ -177,3 +177,10 @@ def test_looks_do_not_count_as_training_time(digits, recipe, monkeypatch):
     trainer.train_epoch()
     looks = [index for index, event in enumerate(events) if event == "look"]
     assert len(looks) == 2 and all(events[index - 2 : index] == ["wait", "clock"] for index in looks)
+
+
+def test_looks_are_taken_at_first_often_and_at_the_last_step(digits, recipe):
+    trainer = Trainer(recipe(), digits, seed=0, graded=True)
+    for _ in range(2):
+        trainer.train_epoch()
+    assert [look.step for look in trainer.looks] == [1, 2, 4, 6]

@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import json
 import os
 import random
@@ -153,3 +154,18 @@ def test_a_trial_trains_in_a_process_of_its_own_and_tells_loss_time_and_memory(t
     trial = Trial(**json.loads((tmp_path / "r.json").read_text())["trials"][0])
     assert trial == Trial("as it is", 0, outcome.losses[0], outcome.seconds[0], outcome.memory[0])
     assert isinstance(small, Recipe)
+
+
+def test_a_disk_that_fills_up_keeps_the_trials_before(tmp_path, monkeypatch):
+    written = []
+
+    def write(path, content):
+        if len(written) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written.append(content)
+
+    monkeypatch.setattr("petri.record.write_whole", write)
+    monkeypatch.setattr(ablation, "_apart", lambda *_: {"loss": 0.1, "seconds": 1.0, "memory": 1})
+    with pytest.raises(RunFailed, match=r"cannot write .*record.json: No space left"):
+        ablate(recipe(epochs=1), ["average"], seeds=1, engine="auto", record=tmp_path / "record.json")
+    assert [len(json.loads(content)["trials"]) for content in written] == [0, 1]

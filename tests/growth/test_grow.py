@@ -219,3 +219,14 @@ def test_tensorboard_gets_every_epoch(tmp_path):
     assert [event.step for event in events.Scalars("loss")] == list(range(1, 61))
     losses = [float(line.split(",")[1]) for line in run.path("metrics.csv").read_text().splitlines()[1:]]
     assert [event.value for event in events.Scalars("loss")] == pytest.approx(losses, rel=1e-4)
+
+
+def test_a_long_growth_of_a_large_grid_is_filmed_in_fewer_pictures(tmp_path, monkeypatch):
+    counts = []
+    monkeypatch.setattr(grow.images, "save_animation", lambda path, frames, fps: counts.append(len(frames)))
+    for room in (10**9, 7 * 256**2 * 4):  # of four pictures
+        monkeypatch.setattr(grow, "GROWTH_BYTES", room)
+        run, trainer = grow.start(tiny(), tmp_path, None, CPU)
+        grow.finish(run, trainer, 0.0)
+        run.close()
+    assert counts == [7, 5]  # of eleven steps, with the first: every second, every third; the last is shown

@@ -62,3 +62,9 @@ def test_shares_are_even_and_in_order():
     assert [batch[Ranks(rank, 4).share(8)] for rank in range(4)] == [[0, 1], [2, 3], [4, 5], [6, 7]]
     with pytest.raises(BadRequest, match="a batch of 8 cannot be split evenly over 3 processes"):
         Ranks(0, 3).share(8)
+
+
+def test_a_run_is_not_left_if_another_process_cannot_begin(petri, tmp_path, monkeypatch):
+    monkeypatch.setattr(Ranks, "any", lambda *_: True)
+    said = petri(*GROW[2:], *SHORT, "--out", tmp_path / "runs", code=2)
+    assert "another process could not begin" in said and not list((tmp_path / "runs").iterdir())

@@ -380,3 +380,13 @@ def test_a_generator_state_of_another_device_does_not_stop_a_resume():
     second.restore(tensors, 3)
     assert second.epoch == 3
     second.train_epoch()
+
+
+def test_a_hold_of_no_steps_passes_the_gradient_on():
+    learner = randomised(trainer(truncate=2))
+    grown = learner._roll(learner.pool.draw(2, learner.draws, seeds=2)[1], 6, 0, 1, 0)
+    held = learner._roll(grown, 0, 6, 1, 0)
+    assert torch.equal(held, grown)
+    weight = learner.weights["rule.weights.0"]
+    gradients = [torch.autograd.grad(state.sum(), weight, retain_graph=True)[0] for state in (grown, held)]
+    assert torch.equal(*gradients) and gradients[0].abs().sum() > 0
