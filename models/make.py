@@ -24,7 +24,7 @@ from petri.models.catalogue import write_catalogue
 from petri.nca import Spec
 from petri.viewing.following import Follower
 
-RES = {name: 256 if name == "spiral" else 128 for name in targets.PATTERNS}
+RES = {name: 256 if name in ("circle", "spiral") else 128 for name in targets.PATTERNS}
 RUNS = Path("runs") / "models"
 HERE = Path(__file__).parent
 HEALING = ("braid", "checkerboard", "circle", "cross", "rings")  # also trained with damage

@@ -56,7 +56,7 @@ def test_what_each_pattern_is_trained_as(tmp_path, monkeypatch):
     for name in PATTERNS:
         make.train(name)
     assert list(orders) == list(PATTERNS)
-    assert {name for name, told in orders.items() if told[:2] == ["--res", "256"]} == {"spiral"}
+    assert {name for name, told in orders.items() if told[:2] == ["--res", "256"]} == {"circle", "spiral"}
     healing = {name for name, told in orders.items() if "pool.damage=1" in told}
     assert healing == {"braid", "checkerboard", "circle", "cross", "rings"}
 
