@@ -69,7 +69,10 @@ def shader_gen(
         if embed:
             _say_snippet(folder / "embed.html")
         if shadertoy:
-            _warn_of_smaller_grids(chosen)
+            written = {path.name for path in paths}
+            _warn_of_smaller_grids(
+                {name: model for name, model in chosen.items() if f"{name}.shadertoy.txt" in written}
+            )
     if html is not None:
         from petri.files import write_whole
 

@@ -75,7 +75,8 @@ def main() -> None:
     """Run the command line; errors are one line and an exit code: 2, 1 or, after Ctrl-C, 130."""
     debug = "--debug" in sys.argv
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a letter that its encoding lacks is no reason to end
+        # A letter that its encoding lacks is no reason to end.
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="replace")
     try:
         code = app(standalone_mode=False) or 0
@@ -105,7 +106,7 @@ def _report(error: Exception, code: int, debug: bool, kind: str = "") -> int:
     message = str(error)
     if isinstance(error, UsageError):
         message = error.format_message()
-    elif isinstance(error, OSError) and error.filename:
+    elif isinstance(error, OSError) and error.filename and error.strerror:
         message = f"{error.filename}: {error.strerror}"
     err.print(f"[red]petri:[/] {kind}", end="")
     err.print(" ".join(message.split()), markup=False, soft_wrap=True)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 
 def cache(name: str) -> Path:
-    """The folder `petri/NAME` within the platform's cache folder."""
+    """The folder `petri/NAME` within the platform's cache folder.
+
+    Raises:
+        OSError: there is none, because the system knows of no home folder, as in some containers.
+    """
     if sys.platform == "win32":
         root = Path(os.environ.get("LOCALAPPDATA") or _home() / "AppData" / "Local")
     elif sys.platform == "darwin":
@@ -20,8 +23,7 @@ def cache(name: str) -> Path:
 
 
 def _home() -> Path:
-    """The user's folder; one for what is temporary where the system knows of none, as in some containers."""
     try:
         return Path.home()
     except RuntimeError:
-        return Path(tempfile.gettempdir())
+        raise OSError("there is no home folder to keep a cache in: set HOME or XDG_CACHE_HOME") from None

@@ -100,7 +100,7 @@ class RunFolder:
         try:
             recipe = cls.recipes.from_toml(path.read_text(encoding="utf-8"))
         except (BadRequest, UnicodeDecodeError, OSError) as error:
-            raise BadRequest(f"{path}: {error}") from None
+            raise BadRequest(f"{path}: {getattr(error, 'strerror', None) or error}") from None
         run = cls(folder, recipe)
         if lock:
             run._acquire()

@@ -55,16 +55,18 @@ def library() -> Path:
 
     The file's name is a hash of all that decides its content, so a new version, compiler or processor
     never meets an old library. Two processes that need it at once: one compiles and the other waits.
-    Where the cache cannot be written, the library lives in a private temporary folder until the process ends.
+    Where there is no cache that can be written, the library lives in a private temporary folder until the
+    process ends.
 
     Raises:
         Unavailable: no compiler, or it failed.
     """
     compiler = find_compiler()
-    folder, name = cache_folder(), f"step-{_key(compiler)}{LIBRARY}"
-    if _intact(folder / name):
-        return folder / name
+    name = f"step-{_key(compiler)}{LIBRARY}"
     try:
+        folder = cache_folder()
+        if _intact(folder / name):
+            return folder / name
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f"{name}.lock", timeout=PATIENCE):
             if not _intact(folder / name):

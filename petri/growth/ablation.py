@@ -7,6 +7,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
@@ -152,19 +153,19 @@ def ablate(
     made = variants(recipe, parts)
     check(made, engine)
     asked = {"recipe": recipe.to_fields(), "engine": engine}
-    kept = Record(record, asked, lambda fields: Trial(**fields), kind="an ablation")
-    trials = kept.trials
     wanted = [(name, recipe.seed + number) for number in range(seeds) for name in made]
-    for name, seed in wanted:
-        trial = next((done for done in trials if (done.variant, done.seed) == (name, seed)), None)
-        if trial is None:
-            fields = {**made[name].to_fields(), "seed": seed}
-            trial = Trial(name, seed, **_apart(fields, engine))
-            try:
-                kept.add(trial)
-            except OSError as error:
-                raise RunFailed(f"cannot write {record}: {error.strerror or error}") from None
-        tell(trial, wanted.index((name, seed)) + 1, len(wanted))
+    with closing(Record(record, asked, lambda fields: Trial(**fields), kind="an ablation")) as kept:
+        trials = kept.trials
+        for name, seed in wanted:
+            trial = next((done for done in trials if (done.variant, done.seed) == (name, seed)), None)
+            if trial is None:
+                fields = {**made[name].to_fields(), "seed": seed}
+                trial = Trial(name, seed, **_apart(fields, engine))
+                try:
+                    kept.add(trial)
+                except OSError as error:
+                    raise RunFailed(f"cannot write {record}: {error.strerror or error}") from None
+            tell(trial, wanted.index((name, seed)) + 1, len(wanted))
     return [
         _outcome(name, [t for t in trials if t.variant == name and (name, t.seed) in wanted]) for name in made
     ]

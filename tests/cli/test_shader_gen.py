@@ -139,10 +139,11 @@ def test_half_a_letter_in_a_model_file_does_not_spoil_the_manifest(petri, write,
 
 
 def test_a_model_too_large_for_shadertoy_is_named_and_the_others_are_done(petri, write, tmp_path):
-    write("m/large.safetensors", hidden=256, layers=3)
+    wide = {"recipe": {"phases": [{"res": 256}]}}
+    write("m/large.safetensors", hidden=256, layers=3, training=wide)
     write("m/small.safetensors")
     said = petri("shader-gen", tmp_path / "m", "--out", tmp_path / "o", "--shadertoy", code=1)
-    assert "the weights of large take" in said and "room for 4096" in said
+    assert "the weights of large take" in said and "room for 4096" in said and "was trained on" not in said
     assert [name for name in files(tmp_path / "o") if "shadertoy" in name] == ["small.shadertoy.txt"]
 
 
