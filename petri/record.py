@@ -50,12 +50,12 @@ class Record(Generic[Trial]):
         except OSError as error:
             raise BadRequest(f"cannot write {path}: {error.strerror or error}") from None
         try:
-            self._read(restore, kind)
+            self._begin(restore, kind)
         except BadRequest:
             self.close()
             raise
 
-    def _read(self, restore: Callable[[dict[str, Any]], Trial], kind: str) -> None:
+    def _begin(self, restore: Callable[[dict[str, Any]], Trial], kind: str) -> None:
         path = self.path
         if path.exists():
             try:

@@ -38,7 +38,7 @@ class Recipe:
     way: str = "clean"  # how the gradients reach the layers: see petri.dni.ways
     beta_max: float = 0.8  # share of the synthetic gradients after the warm-up
     warm_up: float = 5.0  # epochs in which that share would rise from 0 to 1
-    grader: str = "mlp"  # linear or silent
+    grader: str = "mlp"  # or linear, or silent
     conditioned: bool = False  # cDNI: graders are given the label too
     grader_every: int = 1  # graders learn from every so many batches
     grader_learning_rate: float = 1e-3  # of Adam, constant
