@@ -146,7 +146,10 @@ def _show(name: str, found: Evaluation) -> None:
 def _loss(found: Evaluation) -> Table:
     from petri.growth.catalogue import TABLE_5
 
-    table = _table("", "RGB", "RGBA")
+    columns = {"RGB": found.rgb, "RGBA": found.rgba}
+    if found.shows == "rgba":
+        columns = {"as seen": found.loss, **columns}
+    table = _table("", *columns)
     rows: list[tuple[str, str]] = [
         (f"pattern, after {found.rgb.steps} steps", "pattern"),
         (f"stability, after {found.rgb.steps + found.rgb.hold}", "stability"),
@@ -154,16 +157,21 @@ def _loss(found: Evaluation) -> Table:
         ("pattern + ½ stability + ⅒ overflow", "loss"),
     ]
     for label, part in rows:
-        table.add_row(label, _part(found.rgb, part), _part(found.rgba, part))
+        table.add_row(label, *(_part(loss, part) for loss in columns.values()))
     if found.target in TABLE_5:
         table.add_row("the report's, at 256²", f"{TABLE_5[found.target]:.3f}", style="dim")
     return table
 
 
 def _drift(found: Evaluation) -> Table:
-    table = _table("steps", "pattern")
+    table = _table(
+        "steps", "pattern", "PSNR, median", "worst", *(["standing"] if found.shows == "rgba" else [])
+    )
     for look in found.drift:
-        table.add_row(f"{look.steps:,}", _measured(look.pattern))
+        stands = look.standing
+        figures = (_measured(look.pattern), f"{stands.median:.1f} dB", f"{stands.worst:.1f} dB")
+        count = [f"{stands.standing} of {stands.seeds}"] if found.shows == "rgba" else []
+        table.add_row(f"{look.steps:,}", *figures, *count)
     return table
 
 

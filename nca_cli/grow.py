@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nca_cli.completion import complete_target
+from nca_cli.completion import complete_model, complete_target
 from petri.errors import BadRequest
+
+COMPARABLE = 128  # cells along a side from which on the report's loss, at 256², is worth a comparison
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from petri.growth.ranks import Ranks
     from petri.growth.recipe import Recipe
     from petri.growth.trainer import Trainer
+    from petri.modelfile import Model
     from petri.runs import Run
     from petri.search.study import Study
 
@@ -42,7 +45,10 @@ def grow(
         ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="Optimiser steps, of all phases together.", show_default=False)
+        int | None,
+        typer.Option(
+            help="Optimiser steps, of all phases together; with --resume, so many more.", show_default=False
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random.", show_default=False)] = None,
     perception: Annotated[
@@ -86,6 +92,15 @@ def grow(
             help="Take the architecture that this study of `petri search` found best.", show_default=False
         ),
     ] = None,
+    from_model: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Start from the weights of this model: a file, a run's folder or a shipped one.",
+            autocompletion=complete_model,
+            show_default=False,
+        ),
+    ] = None,
     storage: Annotated[
         str | None,
         typer.Option(help="URL of that study's database, as for `petri search`.", show_default=False),
@@ -105,10 +120,10 @@ def grow(
     if resume is not None:
         allow_only(
             context,
-            ("resume", "device", "engine", "tensorboard"),
+            ("resume", "epochs", "device", "engine", "tensorboard"),
             "--resume goes on with the run's own recipe",
         )
-        resume_run(resume, device, engine, tensorboard)
+        resume_run(resume, device, engine, tensorboard, more=epochs)
         return
 
     from petri import targets
@@ -126,11 +141,19 @@ def grow(
     drawn = targets.load(target, size)
 
     # Only now, as torch takes seconds to import: a typing error is found before.
+    from petri import modelfile, models
     from petri.growth.presets import make_recipe
 
     asked = {
         "perception": perception, "hidden": hidden, "layers": layers, "residual": residual, "gated": gated,
     }  # fmt: skip
+    model = None
+    if from_model is not None:
+        if study is not None:
+            raise BadRequest("--from and --from-study both decide the architecture: leave one of them out")
+        model = modelfile.read(models.find(from_model))
+        asked = {name: getattr(model.automaton.spec, name) if value is None else value
+                 for name, value in asked.items()}  # fmt: skip
     made = make_recipe(
         drawn,
         target,
@@ -154,10 +177,15 @@ def grow(
             *notes,
             f"as the study {study.name} found {'best' if found.again else 'best by one training'}",
         )
+    if model is not None:
+        from petri.growth.grow import starting_from
+
+        made = starting_from(made, model)
+        notes = (*notes, f"from the weights of {from_model}")
     if dry_run:
         _say_plan(made, device, engine)
     else:
-        start_run(made, notes, device, engine, out, name, tensorboard)
+        start_run(made, notes, device, engine, out, name, tensorboard, model=model)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -200,8 +228,14 @@ def start_run(
     out: Path,
     name: str | None,
     tensorboard: bool = False,
+    *,
+    model: Model | None = None,
 ) -> None:
-    """Train by a recipe in a new run folder, and show it."""
+    """Train by a recipe in a new run folder, and show it.
+
+    Raises:
+        typer.Exit: with 1 if a figure does not stand in the end, with 130 after Ctrl-C.
+    """
     from petri.growth import grow as growing
 
     chosen, ranks, more = _prepare(device, engine, tensorboard)
@@ -210,9 +244,9 @@ def start_run(
     try:
         with _together(ranks, chosen):
             if ranks.leads:
-                run, trainer = growing.start(recipe, out, name, chosen, **how)
+                run, trainer = growing.start(recipe, out, name, chosen, model=model, **how)
             else:
-                trainer = growing.make_trainer(recipe, chosen, **how)
+                trainer = growing.make_trainer(recipe, chosen, model=model, **how)
     except BadRequest:
         if run:
             run.discard()
@@ -236,13 +270,19 @@ def _together(ranks: Ranks, device: torch.device) -> Iterator[None]:
         raise BadRequest("another process could not begin")
 
 
-def resume_run(folder: Path, device: str, engine: str = "auto", tensorboard: bool = False) -> None:
-    """Go on with a run, and show it."""
+def resume_run(
+    folder: Path, device: str, engine: str = "auto", tensorboard: bool = False, *, more: int | None = None
+) -> None:
+    """Go on with a run, for some epochs more than its recipe has if so many are given, and show it."""
+    from petri import checks
     from petri.growth import grow as growing
 
+    if more is not None:
+        checks.whole("epochs", more, 1, 10_000_000)
     chosen, ranks, notes = _prepare(device, engine, tensorboard)
+    how = {"lock": ranks.leads, "engine": engine, "ranks": ranks}
     with _together(ranks, chosen):
-        run, trainer, seconds = growing.resume(folder, chosen, lock=ranks.leads, engine=engine, ranks=ranks)
+        run, trainer, seconds = growing.resume(folder, chosen, more=more or 0, **how)
     if ranks.leads:
         _watch(run, trainer, seconds, (f"resumed at epoch {trainer.epoch}", *notes), tensorboard)
     else:
@@ -375,6 +415,8 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], t
     _conclude(recipe, result)
     if not result.finished:
         raise typer.Exit(130)
+    if not result.stands:
+        raise typer.Exit(1)
 
 
 def _conclude(recipe: Recipe, result: Result) -> None:
@@ -383,12 +425,16 @@ def _conclude(recipe: Recipe, result: Result) -> None:
     from petri.console import duration, grid, out
     from petri.growth.catalogue import TABLE_5
 
-    loss, folder = result.loss, escape(str(result.folder))
+    loss, standing, folder = result.loss, result.standing, escape(str(result.folder))
     quoted = escape(shlex.quote(str(result.folder)))
     said = f"{loss.loss:.4f}"
-    if recipe.target in TABLE_5:
+    if recipe.target in TABLE_5 and result.res >= COMPARABLE:
         said += f" (the report, at 256²: {TABLE_5[recipe.target]:.3f})"
-    done = "grown" if result.finished else f"stopped at epoch {result.epochs:,} of {recipe.epochs:,}"
+    done = "grown" if result.stands else "has not grown"
+    if not result.finished:
+        done = f"stopped at epoch {result.epochs:,} of {recipe.epochs:,}"
+        if result.res < recipe.res:
+            done += f", on {result.res}×{result.res} cells"
     out.print(f"\n[bold]{escape(recipe.name)} {done}[/] in {duration(result.seconds)}")
     rows = [
         ("loss from the seed", said),
@@ -396,7 +442,17 @@ def _conclude(recipe: Recipe, result: Result) -> None:
     ]
     if loss.hold:
         rows.append((f"after {loss.steps + loss.hold} steps", f"{loss.stability:.4f}"))
+    rows.append(("likeness", standing.describe()))
+    if recipe.spec.living:
+        rows.append(("standing", f"{standing.standing} of {standing.seeds}, each with other cells firing"))
     out.print(grid(*rows))
+    if result.finished and not result.stands:
+        out.print(
+            f"[red]{standing.seeds - standing.standing} of {standing.seeds} did not grow or did not last:[/] "
+            f"train it further by  petri grow --resume {quoted} --epochs {max(1000, recipe.epochs // 2)}, "
+            "or anew with another --seed",
+            soft_wrap=True,
+        )
     out.print(f"\n[bold]{folder}/[/]")
     said_of = {
         "model.safetensors": "the model",

@@ -142,7 +142,8 @@ class GrowDisplay(Display):
             self._printed = time.monotonic()
             out.print(
                 f"epoch {progress.epoch}/{progress.epochs}  loss {progress.loss:.4f}  "
-                f"{progress.steps_per_second:.0f} steps/s  {duration(progress.seconds_left)} left",
+                + f"{progress.died} died  " * bool(progress.died)
+                + f"{progress.steps_per_second:.0f} steps/s  {duration(progress.seconds_left)} left",
                 soft_wrap=True,
             )
 
@@ -166,6 +167,7 @@ class GrowDisplay(Display):
             ("epoch", f"{now.epoch:,} of {now.epochs:,}"),
             ("phase", now.phase),
             ("loss", f"{now.loss:.4f}"),
+            *([("died", f"{now.died:,} so far, sown anew")] if now.died else []),
             ("steps/s", f"{now.steps_per_second:,.0f}"),
             ("trained", duration(now.seconds)),
             ("left", duration(now.seconds_left)),

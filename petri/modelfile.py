@@ -5,6 +5,7 @@ Reading one executes nothing, and refuses whatever does not fit the Spec.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +72,14 @@ class Model:
 def weights(automaton: Automaton) -> dict[str, Tensor]:
     """The trained tensors by their names in a file: `perception.bank` if trained, `rule.weights.0` …"""
     return dict(automaton.named_parameters())
+
+
+def digest(automaton: Automaton) -> str:
+    """A name for a model's weights, 16 hexadecimal digits: another one for every other bit in them."""
+    summed = hashlib.sha256()
+    for name, tensor in sorted(weights(automaton).items()):
+        summed.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())
+    return summed.hexdigest()[:16]
 
 
 def write(path: Path, model: Model) -> None:

@@ -10,12 +10,20 @@ from petri.growth.recipe import Phase
 LABEL = 0.08  # share of the epochs that leaves room for a phase's label
 
 
-def save_loss(path: Path, losses: list[float], *, phases: tuple[Phase, ...], reference: float | None) -> None:
+def save_loss(
+    path: Path,
+    losses: list[float],
+    *,
+    from_seed: list[tuple[int, float]],
+    phases: tuple[Phase, ...],
+    reference: float | None,
+) -> None:
     """Draw the report's loss in the pool over the epochs, on a logarithmic scale.
 
     Args:
         path: of the PNG.
         losses: of each epoch, from the first.
+        from_seed: epochs and the loss from the seed then, with fresh fire seeds; drawn as dots.
         phases: of the recipe; a line where each begins, and its size if there is room to say it.
         reference: the report's loss for this pattern, drawn as a line.
     """
@@ -25,6 +33,10 @@ def save_loss(path: Path, losses: list[float], *, phases: tuple[Phase, ...], ref
     axes = figure.subplots()
     epochs = range(1, len(losses) + 1)
     axes.plot(epochs, losses, color="#2a6f97", linewidth=1, marker="." if len(losses) < 10 else None)
+    if from_seed:
+        label = "from the seed, with fresh chance"
+        axes.plot(*zip(*from_seed, strict=True), "o", color="#c44536", markersize=4, label=label)
+        axes.legend(frameon=False)
     axes.xaxis.get_major_locator().set_params(integer=True)
     begun = 0
     for phase in phases if len(phases) > 1 else ():

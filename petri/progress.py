@@ -17,6 +17,7 @@ class Progress:
     epochs: int
     phase: str  # such as "2 of 3, 128×128"
     loss: float  # mean of the epochs since the last report
+    died: int  # rollouts so far that ended without a living cell
     seconds: float  # trained, over all sessions of the run
     seconds_left: float
     steps_per_second: float  # of the whole batch

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -20,7 +22,11 @@ from petri.growth.recipe import Recipe
 from petri.runfolder import RECIPE, RunFolder
 
 COLUMNS = ("epoch", "loss", "pattern", "stability", "overflow", "learning_rate", "steps", "seconds")
-CHECKPOINT, SCHEMA = "checkpoint.safetensors", "3"
+COLUMNS += (
+    "died",
+    "from_seed",
+)  # share of the batch; the loss from the seed, not a number where not measured
+CHECKPOINT, SCHEMA = "checkpoint.safetensors", "4"
 Row = tuple[float, ...]  # the values of COLUMNS
 ROWS = "rows"  # the metrics' name in a checkpoint
 SAME = ("target", "name", "spec", "seed")  # what another recipe may not change under a checkpoint
@@ -40,10 +46,28 @@ class Run(RunFolder):
         super().__init__(folder, recipe)
         self.rows: list[Row] = []
 
+    @property
+    def looks(self) -> list[tuple[int, float]]:
+        """Epochs after which the run was measured from the seed, and the loss then."""
+        at = COLUMNS.index("from_seed")
+        return [(int(row[0]), row[at]) for row in self.rows if not math.isnan(row[at])]
+
     @classmethod
     def create(cls, parent: Path, name: str | None, recipe: Recipe, *, room: int) -> Run:
         """Make a new folder, called after the target and the resolution if no name is given; see `make`."""
         return cls.make(parent, name, recipe, default=slug(recipe), room=room)
+
+    def lengthen(self, recipe: Recipe) -> None:
+        """Go on by another recipe, which begins as this one does.
+
+        Raises:
+            BadRequest: it cannot be written.
+        """
+        try:
+            write_whole(self.path(RECIPE), recipe.to_toml())
+        except OSError as error:
+            raise BadRequest(f"cannot write to {self.folder}: {error.strerror or error}") from None
+        self.recipe = recipe
 
     def write_checkpoint(self, tensors: dict[str, Tensor], epoch: int, seconds: float) -> None:
         """Save what training needs to go on, then the metrics, each whole or not at all.
@@ -85,11 +109,14 @@ class Run(RunFolder):
         if not path.is_file():
             return None
         metadata, tensors = tensorfile.read(path, "checkpoint")
-        if metadata.get("format") != "petri checkpoint" or metadata.get("schema") != SCHEMA:
+        schema = metadata.get("schema")
+        if metadata.get("format") != "petri checkpoint" or schema not in ("3", SCHEMA):
             raise BadRequest(f"{path} is not a checkpoint of schema {SCHEMA}")
         try:
-            epoch, seconds, rows = int(metadata["epoch"]), float(metadata["seconds"]), tensors.pop(ROWS)
             trained = Recipe.from_toml(metadata["recipe"])
+            if schema == "3":
+                tensors = _upgraded(tensors, trained)
+            epoch, seconds, rows = int(metadata["epoch"]), float(metadata["seconds"]), tensors.pop(ROWS)
         except (KeyError, ValueError) as error:
             raise BadRequest(f"{path} is not a checkpoint: {error}") from None
         for name in SAME:
@@ -115,8 +142,36 @@ class Run(RunFolder):
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows([f"{value:.6g}" for value in row] for row in self.rows)
+        writer.writerows(["" if value != value else f"{value:.6g}" for value in row] for row in self.rows)
         write_whole(self.path("metrics.csv"), text.getvalue())
+
+
+def has_finished(training: dict[str, Any], recipe: Recipe) -> bool:
+    """Whether a model is what a recipe comes to in the end: all its epochs, or an early stop.
+
+    Args:
+        training: of the model file in the run's folder.
+        recipe: of the run as it is now.
+    """
+    planned = training.get("planned", training.get("epochs"))  # petri 0.1 did not stop early
+    return planned == recipe.epochs and training.get("finished") is not False
+
+
+def _upgraded(tensors: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
+    """What a checkpoint of schema 3, of petri 0.1, holds, as this version names it.
+
+    It kept a target a phase, not one a size, did not count what died and did not measure from the seed.
+    """
+    upgraded = {name: tensor for name, tensor in tensors.items() if not name.startswith("target.")}
+    for number, phase in enumerate(recipe.phases, 1):
+        if (target := tensors.get(f"target.{number}")) is not None:
+            upgraded[f"target.{phase.res}"] = target
+    upgraded["guard.dying"] = torch.zeros((), dtype=torch.float64)
+    rows = upgraded[ROWS]
+    if rows.ndim == 2:
+        died, from_seed = rows.new_zeros(len(rows), 1), rows.new_full((len(rows), 1), float("nan"))
+        upgraded[ROWS] = torch.cat([rows, died, from_seed], dim=1)
+    return upgraded
 
 
 def slug(recipe: Recipe) -> str:

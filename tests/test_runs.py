@@ -87,13 +87,13 @@ def test_a_run_in_use_by_another_process_is_refused(run):
 
 
 def test_a_checkpoint_comes_back_bit_for_bit_with_the_metrics_of_its_epoch(run):
-    run.rows = [(1.0,) * 8, (2.0,) * 8]
+    run.rows = [(1.0,) * 10, (2.0,) * 10]
     run.write_checkpoint(TENSORS, 2, 1.25)
     run.path("metrics.csv").write_text("edited by somebody")
     again = Run(run.folder, RECIPE)
     tensors, epoch, seconds = again.read_checkpoint(lambda epoch: TENSORS)
     assert (epoch, seconds) == (2, 1.25)
-    assert again.rows == [(1.0,) * 8, (2.0,) * 8]
+    assert again.rows == [(1.0,) * 10, (2.0,) * 10]
     assert all(torch.equal(tensors[name], TENSORS[name]) for name in TENSORS)
 
 
@@ -148,7 +148,7 @@ def test_kill_9_at_any_moment_leaves_a_whole_checkpoint(run):
         "import sys, torch; from pathlib import Path; from petri.runs import Run\n"
         "run = Run.open(Path(sys.argv[1]), lock=False)\n"
         "for epoch in range(1, 10**6):\n"
-        "    run.rows.append((float(epoch),) * 8)\n"
+        "    run.rows.append((float(epoch),) * 10)\n"
         "    run.write_checkpoint({'a': torch.full((200_000,), float(epoch))}, epoch, 0.0)\n"
         "    print(epoch, flush=True)\n"
     )

@@ -19,13 +19,16 @@ from petri.evaluation.report import (
     SEEDS,
     Measure,
     ReportLoss,
+    error_of,
     pattern_measure,
     report_loss_of,
 )
+from petri.evaluation.standing import Standing, standing
 from petri.modelfile import Model
 from petri.nca import Automaton, Spec, seed_cell
 
 DRIFT = (100, 200, 500, 1000, 2000)  # steps
+FIGURES_DRIFT = (100, 160, 500, 1000, 2000, 5000)  # a figure is looked at for longer: it can die
 GROWTH = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)  # of the steps it had to grow in: moments to be shown
 SIZES = (0.5, 0.75, 1.5, 2.0)  # times the size it was trained at
 HEAL_STEPS = 300  # given to heal, or as many as it had to grow in; the NCAtorch paper: from 149 to 449
@@ -39,7 +42,8 @@ class Look:
 
     res: int  # cells along a side
     steps: int  # since the seed
-    pattern: Measure  # its pattern loss
+    pattern: Measure  # its error
+    standing: Standing
     picture: np.ndarray = field(compare=False, repr=False)  # of the first sample, uint8 [res, res, 3]
     target: np.ndarray = field(compare=False, repr=False)  # what it is to look like, uint8 [res, res, 3]
 
@@ -48,8 +52,8 @@ class Look:
 class Evaluation:
     """How good a model is.
 
-    Losses of moments are pattern losses over what the model shows: RGB, or RGB and alpha if it has the
-    living mask. All are means over the same fire seeds.
+    Errors of moments are mean squared errors of what the model shows: of a plane its RGB, of a figure what is
+    seen of it on black or on white, whichever is worse. All are means over the same fire seeds.
     """
 
     target: str  # name of what it was compared with
@@ -57,7 +61,8 @@ class Evaluation:
     res: int  # cells along a side
     seeds: int  # rollouts, each with fire masks of its own
     shows: str  # "rgb" or "rgba"
-    rgb: ReportLoss  # over RGB, as `petri grow` prints it
+    loss: ReportLoss  # as `petri grow` prints it: over RGB of a plane, over what is seen of a figure
+    rgb: ReportLoss  # over RGB
     rgba: ReportLoss  # over RGB and alpha, whether or not alpha was trained
     growth: tuple[Look, ...]  # on its way
     drift: tuple[Look, ...]  # long after
@@ -78,8 +83,15 @@ class Evaluation:
             "res": self.res,
             "seeds": self.seeds,
             "shows": self.shows,
-            "loss": {"rgb": self.rgb.to_fields(), "rgba": self.rgba.to_fields()},
-            "drift": [{"steps": look.steps, **look.pattern.to_fields()} for look in self.drift],
+            "loss": {
+                "seen": self.loss.to_fields(),
+                "rgb": self.rgb.to_fields(),
+                "rgba": self.rgba.to_fields(),
+            },
+            "drift": [
+                {"steps": look.steps, **look.pattern.to_fields(), **look.standing.to_fields()}
+                for look in self.drift
+            ],
             "regeneration": [one.to_fields() for one in self.regeneration],
             "sizes": [
                 {"res": look.res, "steps": look.steps, **look.pattern.to_fields()} for look in self.sizes
@@ -136,12 +148,17 @@ def _evaluate(
 
     looks: dict[int, Look] = {}
     kept: dict[int, Tensor] = {}
-    stops = sorted({*growth_at, healed_at, *DRIFT})
+    drift_at = FIGURES_DRIFT if spec.living else DRIFT
+    stops = sorted({*growth_at, healed_at, *drift_at})
     for step, state in _walk(automaton, automaton.seed_state(res, batch=seeds), stops):
         say(f"step {step:,} of {stops[-1]:,}")
         looks[step] = _look(state, step, pixels, spec)
         if step in (steps, damage_at):
             kept[step] = state
+    seen = report_loss_of(
+        kept[steps], kept[damage_at], pixels[: 4 if spec.living else 3],
+        steps=steps, hold=model.hold, error=error_of(spec),
+    )  # fmt: skip
     losses = [
         report_loss_of(kept[steps], kept[damage_at], pixels[:channels], steps=steps, hold=model.hold)
         for channels in (3, 4)
@@ -167,24 +184,21 @@ def _evaluate(
         res=res,
         seeds=seeds,
         shows="rgba" if spec.living else "rgb",
+        loss=seen,
         rgb=losses[0],
         rgba=losses[1],
         growth=tuple(looks[step] for step in growth_at),
-        drift=tuple(looks[step] for step in DRIFT),
+        drift=tuple(looks[step] for step in drift_at),
         regeneration=tuple(regeneration),
         sizes=tuple(sizes),
     )
 
 
-def _pattern(state: Tensor, pixels: Tensor, spec: Spec) -> Measure:
-    """The pattern loss over what an automaton shows: alpha counts if the living mask makes it count."""
-    return pattern_measure(state, pixels if spec.living else pixels[:3])
-
-
 def _look(state: Tensor, step: int, pixels: Tensor, spec: Spec, *, scale: float = 1.0) -> Look:
     pictures = (images.picture(one, spec) for one in (state[0], pixels))
-    pattern = _pattern(state, pixels, spec)
-    return Look(state.shape[-1], step, Measure(pattern.mean * scale, pattern.spread * scale), *pictures)
+    pattern = pattern_measure(state, pixels, spec)
+    pattern = Measure(pattern.mean * scale, pattern.spread * scale)
+    return Look(state.shape[-1], step, pattern, standing(state, pixels, spec), *pictures)
 
 
 def _regeneration(
@@ -195,8 +209,8 @@ def _regeneration(
     cut = KINDS[kind](state)
     # The same cells fire as in the rollout without damage: what differs is the damage alone.
     *_, (_, later) = _walk(automaton, cut, [undamaged.steps], start=before.steps)
-    damaged, healed = (_pattern(state, pixels, spec) for state in (cut, later))
-    empty = _pattern(torch.zeros_like(cut), pixels, spec)
+    damaged, healed = (pattern_measure(state, pixels, spec) for state in (cut, later))
+    empty = pattern_measure(torch.zeros_like(cut), pixels, spec)
     percent, why = recovery(before.pattern.mean, damaged.mean, healed.mean, empty=empty.mean)
     return Regeneration(
         kind=kind,

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from petri.damage import CORNERS, cut_circle, cut_corner, cut_half, cut_scatter
 from petri.evaluation.report import EVALUATION_SEED, Measure
+from petri.evaluation.standing import LEAST_GROWN
 
 CIRCLE_OFF = 0.15  # its centre from the grid's, as a fraction of the side
 SCATTER_SHARE = 0.25
 LEAST_SHOWN = 0.01  # of an empty grid's loss that damage must add, or a percentage would be of noise
-LEAST_GROWN = 0.5  # of an empty grid's loss: what is no better than this has not grown
 
 
 def _turns(state: Tensor) -> Tensor:

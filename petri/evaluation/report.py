@@ -1,16 +1,17 @@
-"""The report's loss of a finished model: grown from the seed, with fresh fire seeds."""
+"""The loss of a finished model: grown from the seed, with fresh fire seeds."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
 
 from petri import checks
-from petri.growth.loss import overflow_loss, pattern_loss
-from petri.nca import Automaton
+from petri.growth.loss import overflow_loss, pattern_loss, seen_error
+from petri.nca import Automaton, Spec
 
 EVALUATION_SEED = 2_000_003  # fixed, so that a figure can be had again
 SEEDS = 8  # rollouts that a figure is the mean of
@@ -44,7 +45,7 @@ class ReportLoss:
 
     steps: int  # after which the pattern is looked at
     hold: int  # more steps, after which it is looked at again
-    pattern: float  # mean squared error after `steps`
+    pattern: float  # error after `steps`
     stability: float  # and after `hold` more
     overflow: float  # mean distance beyond ±0.9 of all state values, at the end
     loss: float  # pattern + ½ stability + ⅒ overflow
@@ -66,8 +67,8 @@ def report_loss(
 
     Args:
         automaton: the model.
-        target: `[3 or 4, height, width]` in 0..1: RGB, premultiplied by alpha where the target is
-            transparent, or RGB and alpha.
+        target: `[seen, height, width]` in 0..1: RGB of a plane; RGB premultiplied by alpha and alpha of a
+            figure, which is judged by `seen_error`.
         steps, hold: when it is looked at; the report: 96 and 32 more.
         seeds: number of rollouts, each with fire masks of its own; at least 2.
 
@@ -77,23 +78,48 @@ def report_loss(
     Source: the report, "Training" and Table 5.
     """
     checks.whole("seeds", seeds, 2, 4096)
+    grown, held = grow_and_hold(automaton, target, steps=steps, hold=hold, seeds=seeds)
+    return report_loss_of(grown, held, target, steps=steps, hold=hold, error=error_of(automaton.spec))
+
+
+@torch.no_grad()
+def grow_and_hold(
+    automaton: Automaton, target: Tensor, *, steps: int, hold: int, seeds: int
+) -> tuple[Tensor, Tensor]:
+    """The states of `seeds` rollouts from the seed after `steps` steps, and after `hold` more.
+
+    Their fire seeds are always the same ones, and training has not seen them.
+    """
     state = automaton.seed_state(*target.shape[1:], batch=seeds)
     grown = automaton.rollout(state, steps, seed=EVALUATION_SEED)
-    held = automaton.rollout(grown, hold, seed=EVALUATION_SEED, start=steps)
-    return report_loss_of(grown, held, target, steps=steps, hold=hold)
+    return grown, automaton.rollout(grown, hold, seed=EVALUATION_SEED, start=steps)
 
 
-def report_loss_of(grown: Tensor, held: Tensor, target: Tensor, *, steps: int, hold: int) -> ReportLoss:
+def error_of(spec: Spec) -> Callable[[Tensor, Tensor], Tensor]:
+    """What a model is judged by: a plane by its colours as they are, a figure by what is seen of it."""
+    return seen_error if spec.living else pattern_loss
+
+
+def report_loss_of(
+    grown: Tensor,
+    held: Tensor,
+    target: Tensor,
+    *,
+    steps: int,
+    hold: int,
+    error: Callable[[Tensor, Tensor], Tensor] = pattern_loss,
+) -> ReportLoss:
     """The report's loss of rollouts that were taken before.
 
     Args:
         grown: states after `steps` steps, `[batch, channel, height, width]`.
         held: the same after `hold` more.
-        target: as for `report_loss`.
+        target: as `error` takes it.
         steps, hold: when that was.
+        error: of states and a target, a sample.
     """
     target = target.to(grown.device)
-    pattern, stability = pattern_loss(grown, target), pattern_loss(held, target)
+    pattern, stability = error(grown, target), error(held, target)
     overflow = overflow_loss(held)
     p, s, o = (values.mean().item() for values in (pattern, stability, overflow))
     loss = pattern + stability / 2 + overflow / 10
@@ -101,11 +127,13 @@ def report_loss_of(grown: Tensor, held: Tensor, target: Tensor, *, steps: int, h
     return ReportLoss(steps, hold, p, s, o, p + s / 2 + o / 10, *spreads)
 
 
-def pattern_measure(state: Tensor, target: Tensor) -> Measure:
-    """The mean squared error of what is seen.
+def pattern_measure(state: Tensor, target: Tensor, spec: Spec) -> Measure:
+    """The error that a model is judged by.
 
     Args:
         state: `[batch, channel, height, width]`.
-        target: as for `report_loss`.
+        target: `[4, height, width]` in 0..1, RGB premultiplied by alpha, and alpha.
+        spec: of the automaton; of a plane only RGB is looked at.
     """
-    return Measure.of(pattern_loss(state, target.to(state.device)))
+    target = target.to(state.device)
+    return Measure.of(error_of(spec)(state, target if spec.living else target[:3]))

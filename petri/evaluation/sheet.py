@@ -129,8 +129,8 @@ def _curve(found: Evaluation, width: int, height: int) -> Image.Image:
 
 
 def _losses(found: Evaluation) -> str:
-    rgb, rgba = (f"{loss.loss:.4f} ± {loss.loss_spread:.4f}" for loss in (found.rgb, found.rgba))
-    return f"loss {rgb} over RGB, {rgba} over RGBA"
+    seen, over = found.loss, "as seen" if found.shows == "rgba" else "over RGB"
+    return f"loss {seen.loss:.4f} ± {seen.loss_spread:.4f} {over}"
 
 
 def _figure(measure: Measure) -> str:

@@ -256,5 +256,5 @@ def _train(fields: dict[str, Any], engine: str) -> dict[str, Any]:
     cost = {"seconds": time.monotonic() - begun, "memory": memory.peak() - idle}
     if failed:
         return {"loss": None, **cost}
-    loss = report_loss(trainer.result(), trainer.target[:3], steps=recipe.steps[1], hold=32).loss
+    loss = report_loss(trainer.result(), trainer.target, steps=recipe.steps[1], hold=32).loss
     return {"loss": loss, **cost}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import platform
 import re
@@ -16,17 +17,28 @@ from torch import Tensor
 
 from petri import images, memory, modelfile, plots, targets
 from petri.errors import BadRequest, RunFailed
-from petri.evaluation.report import ReportLoss, report_loss
+from petri.evaluation.report import (
+    SEEDS,
+    ReportLoss,
+    error_of,
+    grow_and_hold,
+    report_loss,
+    report_loss_of,
+)
+from petri.evaluation.standing import Standing, standing
 from petri.film import EVERY, film
+from petri.growth import patience
 from petri.growth.catalogue import TABLE_5
 from petri.growth.pace import Pace
 from petri.growth.recipe import Recipe
 from petri.growth.trainer import Epoch, Return, Trainer
+from petri.modelfile import Model
 from petri.progress import Observer, Progress
-from petri.runs import CHECKPOINT, Row, Run
+from petri.runs import CHECKPOINT, COLUMNS, Row, Run, has_finished
 
 REPORT_EVERY = 1.0  # seconds between looks at the device
 SAVE_EVERY = 60.0  # seconds between checkpoints
+FRESH = 16  # fire seeds that a figure must stand with at the end
 GROWTH_PIXELS = 256  # about the side of growth.webp
 GROWTH_FPS = 20
 GROWTH_BYTES = 10**9  # that its pictures may take on the way, about 7 a pixel
@@ -48,9 +60,12 @@ class Result:
     folder: Path
     epochs: int
     seconds: float
+    res: int  # cells along a side that it has come to
     loss: ReportLoss  # from the seed
+    standing: Standing  # of fresh rollouts after the steps to hold
+    stands: bool  # as a whole: of a figure, every rollout does; a plane cannot die
     files: tuple[str, ...]  # in the folder
-    finished: bool  # all epochs of the recipe
+    finished: bool  # all epochs of the recipe, or an early stop
 
 
 def seen_channels(recipe: Recipe) -> int:
@@ -72,7 +87,13 @@ def draw_targets(recipe: Recipe) -> list[Tensor]:
 
 
 def start(
-    recipe: Recipe, parent: Path, name: str | None, device: torch.device, **how: Any
+    recipe: Recipe,
+    parent: Path,
+    name: str | None,
+    device: torch.device,
+    *,
+    model: Model | None = None,
+    **how: Any,
 ) -> tuple[Run, Trainer]:
     """Make a run's folder and its trainer; nothing is written if either cannot be.
 
@@ -81,9 +102,10 @@ def start(
         parent: folder that holds runs.
         name: of the run's folder; made from the recipe if None.
         device: where it trains.
+        model: what it starts from, if the recipe says that it starts from one.
         how: `engine` and `ranks` of the trainer; only the leading rank may start a run.
     """
-    trainer = make_trainer(recipe, device, **how)
+    trainer = make_trainer(recipe, device, model=model, **how)
     size = sum(
         tensor.numel() * tensor.element_size() for tensor in trainer.tensors_at(recipe.epochs).values()
     )
@@ -101,36 +123,66 @@ def start(
     return run, trainer
 
 
-def make_trainer(recipe: Recipe, device: torch.device, **how: Any) -> Trainer:
-    """The trainer of a new run, if this machine can hold it."""
+def make_trainer(recipe: Recipe, device: torch.device, *, model: Model | None = None, **how: Any) -> Trainer:
+    """The trainer of a new run, if this machine can hold it.
+
+    Raises:
+        BadRequest: the machine cannot, or the model is not the one that the recipe starts from.
+    """
     memory.check(recipe, device, **how)
-    return Trainer(recipe, draw_targets(recipe), device, **how)
+    found = "" if model is None else modelfile.digest(model.automaton)
+    if found != recipe.weights:
+        given = f"the one given is {found}" if found else "give it by --from"
+        raise BadRequest(f"the recipe starts from a model whose weights are {recipe.weights}: {given}")
+    weights = None if model is None else model.automaton
+    return Trainer(recipe, draw_targets(recipe), device, weights=weights, **how)
+
+
+def starting_from(recipe: Recipe, model: Model) -> Recipe:
+    """The recipe of a run that starts from a model's weights.
+
+    Raises:
+        BadRequest: the model is of another architecture.
+    """
+    theirs, ours = model.automaton.spec, recipe.spec
+    for name in ("channels", "perception", "hidden", "layers", "residual", "gated"):
+        if getattr(theirs, name) != getattr(ours, name):
+            raise BadRequest(
+                f"the model to start from has {name} = {getattr(theirs, name)}, "
+                f"the recipe {getattr(ours, name)}: leave that out"
+            )
+    return dataclasses.replace(recipe, weights=modelfile.digest(model.automaton))
 
 
 def resume(
-    folder: Path, device: torch.device, *, lock: bool = True, **how: Any
+    folder: Path, device: torch.device, *, more: int = 0, lock: bool = True, **how: Any
 ) -> tuple[Run, Trainer, float]:
     """Open a run where its last checkpoint left it; the third value is the seconds trained so far.
 
     Args:
         folder: of the run.
         device: where to go on.
+        more: epochs to add to the recipe, in a phase like its last one.
         lock: keep other processes out; of several ranks only the leading one does.
         how: `engine` and `ranks` of the trainer.
     """
     run = Run.open(folder, lock=lock)
     try:
-        recipe = run.recipe
-        memory.check(recipe, device, **how)
-        seen = seen_channels(recipe)
-        blank = [torch.zeros(seen, phase.res, phase.res) for phase in recipe.phases]
-        trainer = Trainer(recipe, blank, device, **how)
+        trainer = _blank(run.recipe, device, **how)
         saved = run.read_checkpoint(trainer.tensors_at)
         if saved is None:
             raise BadRequest(f"{folder} has no checkpoint to resume from")
         tensors, epoch, seconds = saved
-        if epoch >= recipe.epochs and _has_results_of(run, epoch):
-            raise BadRequest(f"{folder} is finished: {epoch} of {recipe.epochs} epochs")
+        early = patience.exhausted(run.recipe, run.looks)
+        if more:
+            # What is left of a run that stopped early is not made up for.
+            recipe = run.recipe.so_far(epoch) if early else run.recipe
+            run.lengthen(recipe.longer(more))
+            trainer = _blank(run.recipe, device, **how)
+        elif (early or epoch >= run.recipe.epochs) and _has_results_of(run, epoch):
+            raise BadRequest(
+                f"{folder} is finished: {epoch} of {run.recipe.epochs} epochs; --epochs trains it further"
+            )
         try:
             trainer.restore(tensors, epoch)
         except RuntimeError as error:  # of a generator, whose state is not any bytes
@@ -141,13 +193,22 @@ def resume(
     return run, trainer, seconds
 
 
+def _blank(recipe: Recipe, device: torch.device, **how: Any) -> Trainer:
+    """A trainer whose targets are still to be read."""
+    memory.check(recipe, device, **how)
+    seen = seen_channels(recipe)
+    blank = [torch.zeros(seen, phase.res, phase.res) for phase in recipe.phases]
+    return Trainer(recipe, blank, device, **how)
+
+
 def _has_results_of(run: Run, epoch: int) -> bool:
     """Whether the results are whole and those of this epoch, not of an earlier stop of the run."""
     try:
         model = modelfile.read(run.path("model.safetensors"))  # written last
     except BadRequest:
         return False
-    return model.training.get("epochs") == epoch and all(run.path(name).is_file() for name in RESULTS)
+    fits = has_finished(model.training, run.recipe) and model.training.get("epochs") == epoch
+    return fits and all(run.path(name).is_file() for name in RESULTS)
 
 
 def unrecorded(row: Row) -> None:
@@ -216,17 +277,23 @@ def _train_epochs(
     begun = reported = saved = time.monotonic()
     pace = Pace(recipe, trainer.epoch)
     unread: list[Epoch] = []
+    looks: dict[int, float] = {}  # losses from the seed, by epoch
 
     def read() -> None:
         """Wait for the device, keep the metrics of the epochs since the last time, and tell of them."""
         nonlocal reported
         if not unread:
             return
-        losses = torch.stack([torch.stack([e.loss, e.pattern, e.stability, e.overflow]) for e in unread])
+        losses = torch.stack(
+            [torch.stack([e.loss, e.pattern, e.stability, e.overflow, e.died]) for e in unread]
+        )
         values = losses.tolist()
         now = time.monotonic()
-        for epoch, parts in zip(unread, values, strict=True):
-            row = (epoch.number, *parts, epoch.learning_rate, epoch.steps, before + now - begun)
+        for epoch, (*parts, died) in zip(unread, values, strict=True):
+            row = (
+                epoch.number, *parts, epoch.learning_rate, epoch.steps, before + now - begun, died,
+                looks.pop(epoch.number, math.nan),
+            )  # fmt: skip
             run.rows.append(row)
             record(row)
         pace.add(unread, now - reported)
@@ -236,6 +303,7 @@ def _train_epochs(
                 epochs=recipe.epochs,
                 phase=f"{trainer.number + 1} of {len(recipe.phases)}, {trainer.phase.res}²",
                 loss=sum(value[0] for value in values) / len(values),
+                died=_died(run),
                 seconds=before + now - begun,
                 seconds_left=pace.left(unread[-1].number),
                 steps_per_second=sum(epoch.steps + recipe.hold for epoch in unread) / (now - reported),
@@ -245,10 +313,13 @@ def _train_epochs(
         unread.clear()
         reported = now
 
-    stopping = False
+    stopping = early = patience.exhausted(recipe, run.looks)
     while trainer.epoch < recipe.epochs and not stopping:
         outcome = trainer.train_epoch()
-        stopping = trainer.ranks.any(stop(), trainer.device)
+        if isinstance(outcome, Epoch) and patience.due(recipe, outcome.number):
+            looks[outcome.number] = loss_from_seed(trainer, seeds=patience.SEEDS).loss
+            early = patience.exhausted(recipe, [*run.looks, *looks.items()])
+        stopping = trainer.ranks.any(early or stop(), trainer.device)
         if isinstance(outcome, Return):
             read()  # some of them may be from before the state it went back to
             del run.rows[outcome.epoch :]
@@ -268,35 +339,76 @@ def _train_epochs(
                     raise
                 observer.note(f"no checkpoint now ({error.strerror or error}); the last one is whole")
             saved = time.monotonic()
+    if early:
+        share = f"{100 * recipe.patience:.0f} % of the epochs"
+        observer.note(f"stopped early: for {share} it has not become better (--set patience=0 goes on)")
     return before + time.monotonic() - begun
 
 
+def _died(run: Run) -> int:
+    """Rollouts of a run that ended without a living cell."""
+    recipe, column, total = run.recipe, COLUMNS.index("died"), 0.0
+    for row in run.rows:
+        if row[column]:
+            total += row[column] * recipe.phases[recipe.phase_after(int(row[0]) - 1)].batch
+    return round(total)
+
+
+def loss_from_seed(trainer: Trainer, *, seeds: int) -> ReportLoss:
+    """The report's loss of what a trainer has come to, at the size that it has come to."""
+    steps, hold = trainer.phase.steps[1], trainer.recipe.hold
+    return report_loss(trainer.result(), trainer.target, steps=steps, hold=hold, seeds=seeds)
+
+
 def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
-    """Measure the model from the seed and write it, its pictures and the plot of its loss."""
-    recipe, automaton = run.recipe, trainer.result()
-    loss = report_loss(automaton, trainer.targets[-1][:3], steps=recipe.steps[1], hold=recipe.hold)
+    """Measure the model from the seed and write it, its pictures and the plot of its loss.
+
+    All at the size that the run has come to: a model that was stopped has never seen a larger one.
+    """
+    whole, automaton, res, target = run.recipe, trainer.result(), trainer.phase.res, trainer.target
+    finished = trainer.epoch >= whole.epochs or patience.exhausted(whole, run.looks)
+    recipe, spec = whole.so_far(trainer.epoch), whole.spec
+    asked = {"steps": recipe.steps[1], "hold": recipe.hold}
+    grown, held = grow_and_hold(automaton, target, **asked, seeds=FRESH if spec.living else SEEDS)
+    # The loss is that of `petri evaluate`, of as many rollouts.
+    loss = report_loss_of(grown[:SEEDS], held[:SEEDS], target, **asked, error=error_of(spec))
+    stands = standing(held, target, spec)
     training = {
         "recipe": recipe.to_fields(),
         "epochs": trainer.epoch,
+        "planned": whole.epochs,
+        "finished": finished,
         "seconds": round(seconds),
         "loss": loss.to_fields(),
+        "standing": stands.to_fields(),
         "machine": f"{platform.system()} {platform.machine()}, {trainer.device.type}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}",
     }
     # A path says where a file lay on one machine; the model keeps only its name.
     training["recipe"]["target"] = recipe.name
-    zoom = max(1, GROWTH_PIXELS // recipe.res)
-    steps, room = recipe.steps[1] + recipe.hold, GROWTH_BYTES // (7 * (recipe.res * zoom) ** 2)
-    shown = film(automaton, recipe.res, steps, every=max(EVERY, math.ceil(steps / max(1, room))))
+    zoom = max(1, GROWTH_PIXELS // res)
+    steps, room = recipe.steps[1] + recipe.hold, GROWTH_BYTES // (7 * (res * zoom) ** 2)
+    shown = film(automaton, res, steps, every=max(EVERY, math.ceil(steps / max(1, room))))
     frames = [images.enlarge(rgb, zoom) for _, rgb in shown]
     images.save_picture(run.path("grown.png"), frames[-1])
     images.save_animation(run.path("growth.webp"), frames, fps=GROWTH_FPS)
     plots.save_loss(
         run.path("loss.png"),
         [pattern + stability / 2 + overflow / 10 for _, _, pattern, stability, overflow, *_ in run.rows],
+        from_seed=run.looks,
         phases=recipe.phases,
         reference=TABLE_5.get(recipe.target),
     )
     model = modelfile.Model(automaton=automaton, target=recipe.name, training=training)
     modelfile.write(run.path("model.safetensors"), model)
-    return Result(run.folder, trainer.epoch, seconds, loss, RESULTS, trainer.epoch >= recipe.epochs)
+    return Result(
+        folder=run.folder,
+        epochs=trainer.epoch,
+        seconds=seconds,
+        res=res,
+        loss=loss,
+        standing=stands,
+        stands=stands.all or not spec.living,
+        files=RESULTS,
+        finished=finished,
+    )

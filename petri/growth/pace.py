@@ -17,9 +17,9 @@ def cell_steps(recipe: Recipe, phase: Phase, steps: float | None = None) -> floa
 
     Args:
         recipe, phase: of the run.
-        steps: to grow; if left out, the mean of the phase's.
+        steps: to grow; if left out, the mean over the phase's epochs.
     """
-    grow = sum(phase.steps) / 2 if steps is None else steps
+    grow = phase.steps_a_epoch if steps is None else steps
     back = sum(min(part, phase.truncate or part) for part in (grow, recipe.hold))
     return phase.batch * phase.res**2 * (grow + recipe.hold + BACK * back) / (1 + BACK)
 

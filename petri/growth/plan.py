@@ -49,13 +49,13 @@ def plan(recipe: Recipe, targets: list[Tensor], device: torch.device, *, engine:
     for phase, target in zip(recipe.phases, targets, strict=True):
         # Two lengths: an epoch has a part that does not depend on its steps. If the gradient goes through
         # some of the steps only, those between the two lengths are such as it does not go through.
-        part = phase if phase.truncate < sum(phase.steps) / 2 else dataclasses.replace(phase, truncate=0)
+        part = phase if phase.truncate < phase.steps_a_epoch else dataclasses.replace(phase, truncate=0)
         short = max(SHORT, part.truncate)
         one, other = (
             _seconds(recipe, part, steps, target, device, engine) for steps in (short, short + MORE)
         )
         step = max(0.0, (other - one) / MORE)
-        each = one + step * (sum(phase.steps) / 2 - short)
+        each = one + step * (phase.steps_a_epoch - short)
         measured.append(PhasePlan(phase, phase.epochs * max(each, one * 0.1)))
     return Plan(recipe, tuple(measured), memory.wanted(recipe, device, engine=engine))
 
@@ -67,7 +67,7 @@ def _seconds(
     # The pool is the least that works: filling it is no part of an epoch.
     brief = dataclasses.replace(
         recipe,
-        phases=(dataclasses.replace(phase, steps=(steps, steps), epochs=1000),),
+        phases=(dataclasses.replace(phase, steps=(steps, steps), again=(), epochs=1000),),
         optimiser=dataclasses.replace(recipe.optimiser, warm_up=0.0),
         pool=dataclasses.replace(recipe.pool, size=phase.batch),
     )

@@ -32,22 +32,47 @@ class Phase:
     epochs: int  # optimiser steps
     batch: int  # states trained together
     steps: tuple[int, int]  # least and most steps to grow, drawn anew each epoch
+    again: tuple[int, int] | tuple[()] = ()  # and for states of the pool, where they have turns; as `steps`
+    turns: int = 0  # every so many epochs the batch is seeds, else the pool's; 0: one of each batch is a seed
     truncate: int = 0  # backpropagate through this many steps at most; 0 for all of them
 
     def __post_init__(self) -> None:
         checks.whole("res", self.res, SMALLEST, LARGEST)
         checks.whole("epochs", self.epochs, 1, 10_000_000)
         checks.whole("batch", self.batch, 1, 4096)
-        if not isinstance(self.steps, (tuple, list)) or len(self.steps) != 2:
-            raise BadRequest(f"steps must be two whole numbers, least and most, got {self.steps!r}")
-        least = checks.whole("the least of steps", self.steps[0], 1, 100_000)
-        checks.whole("the most of steps", self.steps[1], least, 100_000)
-        object.__setattr__(self, "steps", tuple(self.steps))
+        object.__setattr__(self, "steps", _range("steps", self.steps))
+        object.__setattr__(self, "again", _range("again", self.again) if self.again else ())
+        checks.whole("turns", self.turns, 0, 1000)
+        if self.turns == 1:
+            raise BadRequest("turns = 1 would never train a state of the pool: give 0, or at least 2")
+        if self.again and not self.turns_of:
+            raise BadRequest("again is for states of the pool that have turns of their own: give turns too")
         checks.whole("truncate", self.truncate, 0, 100_000)
 
+    @property
+    def turns_of(self) -> int:
+        """Of so many epochs the first begins from the seed alone; 0 where every batch has one seed.
+
+        A batch of one has no room for both, so that they take turns anyway.
+        """
+        return self.turns or (2 if self.batch == 1 else 0)
+
     def seeds(self, epoch: int) -> int:
-        """How many of the next batch are the seed: 1; but batches of one are it and the pool's in turn."""
-        return 1 if self.batch > 1 else 1 - epoch % 2
+        """How many of the batch that follows `epoch` epochs are the seed."""
+        if not self.turns_of:
+            return 1
+        return 0 if epoch % self.turns_of else self.batch
+
+    def steps_of(self, epoch: int) -> tuple[int, int]:
+        """Least and most steps to grow in the epoch that follows `epoch` epochs."""
+        return self.steps if self.seeds(epoch) or not self.again else self.again
+
+    @property
+    def steps_a_epoch(self) -> float:
+        """Steps to grow, the mean over epochs."""
+        if not (self.again and self.turns_of):
+            return sum(self.steps) / 2
+        return (sum(self.steps) + (self.turns_of - 1) * sum(self.again)) / 2 / self.turns_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +108,14 @@ class PoolUse:
     size: int = 256  # states kept, as far as 400 MB hold them
     priority: float = 0.0  # 0 draws evenly; else softmax of this many times loss / mean loss
     damage: int = 0  # so many of a batch, the best, lose a circle or a half before they grow on
+    newcomer: int = 4  # where seeds have turns: of so many of these one batch stays, so that others grow old
     half_planes: bool = True  # false: damage is circles alone
 
     def __post_init__(self) -> None:
         checks.whole("pool.size", self.size, 1, 1_000_000)
         checks.number("pool.priority", self.priority, 0, 100)
         checks.whole("pool.damage", self.damage, 0, 4096)
+        checks.whole("pool.newcomer", self.newcomer, 1, 1000)
         checks.truth("pool.half_planes", self.half_planes)
 
 
@@ -128,6 +155,8 @@ class Recipe:
     hold: int = 32  # steps that the pattern must last after it has grown
     checkpoint: int = 0  # of so many steps one state is kept for the way back; 0 lets the engine choose
     seed: int = 0  # of the weights, the pool's draws, the damage and the fire masks
+    patience: float = 0.3  # share of the epochs without a better loss from the seed that ends it; 0 for none
+    weights: str = ""  # digest of the model that training starts from; drawn by the seed if empty
 
     def __post_init__(self) -> None:
         checks.printable("target", self.target)
@@ -149,6 +178,9 @@ class Recipe:
             raise BadRequest("loss.stability is of the steps to hold: set it to 0, or hold to at least 1")
         checks.whole("checkpoint", self.checkpoint, 0, 1_000_000)
         checks.whole("seed", self.seed, 0, 2**32 - 1)
+        checks.number("patience", self.patience, 0, 1)
+        if self.weights:
+            checks.printable("weights", self.weights, 64)
 
     @property
     def res(self) -> int:
@@ -172,6 +204,21 @@ class Recipe:
             if epoch < 0:
                 return number
         return len(self.phases) - 1
+
+    def so_far(self, epoch: int) -> Recipe:
+        """What has been done of the recipe after `epoch` epochs: its phases up to there, the last one cut.
+
+        At least one epoch is left, so that there is a phase.
+        """
+        number = self.phase_after(max(0, epoch - 1))
+        done = sum(phase.epochs for phase in self.phases[:number])
+        last = dataclasses.replace(self.phases[number], epochs=max(1, epoch - done))
+        return dataclasses.replace(self, phases=(*self.phases[:number], last))
+
+    def longer(self, epochs: int) -> Recipe:
+        """The same with a phase more, like the last one but of so many epochs."""
+        last = dataclasses.replace(self.phases[-1], epochs=epochs)
+        return dataclasses.replace(self, phases=(*self.phases, last))
 
     def pool_size(self, phase: Phase) -> int:
         """States that the pool holds in a phase: as many as asked for, if memory allows."""
@@ -222,6 +269,13 @@ class Recipe:
             BadRequest: not TOML, or a field missing, unknown or not valid.
         """
         return cls.from_fields(parse(text))
+
+
+def _range(name: str, value: Any) -> tuple[int, int]:
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise BadRequest(f"{name} must be two whole numbers, least and most, got {value!r}")
+    least = checks.whole(f"the least of {name}", value[0], 1, 100_000)
+    return least, checks.whole(f"the most of {name}", value[1], least, 100_000)
 
 
 def parse(text: str) -> dict[str, Any]:

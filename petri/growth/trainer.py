@@ -17,13 +17,15 @@ from petri.growth.pool import Pool
 from petri.growth.ranks import Ranks
 from petri.growth.recipe import Phase, Recipe
 from petri.nca import Automaton, seed_state
+from petri.nca.life import ALPHA, THRESHOLD
 
 SHORTEST = 0.25  # share of a rollout's length at the start of the warm-up
 EXPLODED = 1e4  # a state value beyond this will not come back
-NEWCOMER = 8  # epochs, if a batch is one state, between the seeds that stay in the pool: the others grow old
 GOOD_EVERY = 50  # epochs between the states that a failing run goes back to
 RETURNS = 3  # before it is given up
 SLOWER = 0.5  # what a return does to the learning rate
+DYING = 0.5  # share of the rollouts of late that may die before the run goes back, if it still can
+LATE = 0.05  # share of this average that one epoch is
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Epoch:
     pattern: Tensor  # mean squared error of what has grown
     stability: Tensor  # and of what is there after the steps to hold
     overflow: Tensor
+    died: Tensor  # share of the batch that ended without a living cell
     loss: Tensor  # what was minimised
     grown: Tensor  # state [channel, height, width] of the sample that started from the seed, if one did
 
@@ -57,6 +60,7 @@ class Trainer:
         device: where the pool, the weights and all arithmetic live.
         engine, precision: how rollouts are computed; see `Automaton.rollout`.
         ranks: the processes that share the work.
+        weights: the model to start from, of the recipe's architecture; drawn by the recipe's seed if None.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Trainer:
         engine: str = "auto",
         precision: str = "auto",
         ranks: Ranks | None = None,
+        weights: Automaton | None = None,
     ) -> None:
         self.recipe = recipe
         self.targets = [target.to(device) for target in targets]
@@ -80,14 +85,17 @@ class Trainer:
         self.chance = torch.Generator().manual_seed(recipe.seed)  # steps, damage and fire seeds
         self.draws = torch.Generator(device).manual_seed(recipe.seed)  # of the pool
         self.automaton = Automaton(recipe.spec, generator=self.chance).to(device)
+        if weights is not None:
+            self.automaton.load_state_dict(weights.state_dict())
         self.weights = dict(self.automaton.named_parameters())
         self.adam = optimiser.make(self.weights)
         self.average = {name: weight.detach().clone() for name, weight in self.weights.items()}
         self.slower = torch.ones((), dtype=torch.float64)  # what returns have made of the learning rate
         self.returns = torch.zeros((), dtype=torch.int64)
         self.good_epoch = torch.zeros((), dtype=torch.int64)
+        self.dying = torch.zeros((), dtype=torch.float64)  # share of the rollouts that died of late
         self.good = {name: tensor.clone() for name, tensor in self._learned().items()}
-        self._enter(0)
+        self._enter(0, fresh=True)
 
     @property
     def phase(self) -> Phase:
@@ -99,8 +107,8 @@ class Trainer:
         """What is to be grown in this phase, `[seen, res, res]`."""
         return self.targets[self.number]
 
-    def _enter(self, number: int) -> None:
-        """Begin a phase: weights and optimiser go on, the pool begins anew from the seed."""
+    def _enter(self, number: int, *, fresh: bool = False) -> None:
+        """Begin a phase: weights and optimiser go on; so does the pool, if it is to and still fits."""
         self.number = number
         recipe, phase, weigh = self.recipe, self.phase, self.recipe.loss
         self.begun = sum(before.epochs for before in recipe.phases[:number])
@@ -108,7 +116,9 @@ class Trainer:
         self.perceptual = PerceptualLoss(self.target) if weigh.perceptual else None
         with torch.no_grad():
             loss = self._losses(seed, seed).mean()
-        self.pool = Pool(seed, recipe.pool_size(phase), loss=loss, priority=recipe.pool.priority)
+        if fresh or self.pool.states.shape != (recipe.pool_size(phase), *seed.shape[1:]):
+            self.pool = Pool(seed, recipe.pool_size(phase), loss=loss, priority=recipe.pool.priority)
+        self.empty = loss  # what a rollout that died begins again with
 
     def _losses(self, grown: Tensor, held: Tensor) -> Tensor:
         """What is minimised, `[batch]`."""
@@ -159,11 +169,12 @@ class Trainer:
                     pattern_loss(grown, self.target),
                     pattern_loss(held, self.target),
                     overflow_loss(held),
+                    self._dead(held),
                 ]
             )
             parts = self.ranks.gather(parts.T).T
             held, seen = self.ranks.gather(held.detach()), self.ranks.gather(grown.detach()[:1])[0]
-            reason = self._trouble(parts[0], held)
+            reason = self._trouble(parts[0], held, parts[4])
         if reason:
             return self._go_back(reason)
 
@@ -171,19 +182,34 @@ class Trainer:
         rate = optimiser.learning_rate(epoch, phase.epochs, recipe.optimiser) * self.slower.item()
         self.adam.param_groups[0]["lr"] = rate
         optimiser.normalise_gradients(self.weights.values())
-        if self.epoch and self.epoch % GOOD_EVERY == 0:
+        if self.epoch and self.epoch % GOOD_EVERY == 0 and self.dying < DYING / 2:
             self._keep()  # this epoch's rollout has shown that these weights are sound
         self.adam.step()
-        if seeds < phase.batch or self.epoch % NEWCOMER == 0:
-            self.pool.put_back(indices, held, parts[0])
+        if seeds < phase.batch or not phase.turns_of or self._stays(phase):
+            self._put_back(indices, held, parts[0], parts[4] > 0)
         self.epoch += 1
         optimiser.update_average(self.average, self.weights, recipe.optimiser.average, self.epoch)
-        loss, pattern, stability, overflow = parts.mean(dim=1)
-        return Epoch(self.epoch, steps, rate, pattern, stability, overflow, loss, seen)
+        loss, pattern, stability, overflow, died = parts.mean(dim=1)
+        return Epoch(self.epoch, steps, rate, pattern, stability, overflow, died, loss, seen)
+
+    def _stays(self, phase: Phase) -> bool:
+        """Whether a batch of seeds comes into the pool: one of so many of them, in turn."""
+        return self.epoch // phase.turns_of % self.recipe.pool.newcomer == 0
+
+    def _put_back(self, indices: Tensor, states: Tensor, losses: Tensor, dead: Tensor) -> None:
+        """Keep what has grown; a dead state has no gradient and never will have: the seed replaces it."""
+        states = torch.where(dead[:, None, None, None], self.pool.seed, states)
+        self.pool.put_back(indices, states, torch.where(dead, self.empty, losses))
+
+    def _dead(self, state: Tensor) -> Tensor:
+        """1 for every sample without a living cell, `[batch]`; without the living mask none can die."""
+        if not self.recipe.spec.living:
+            return state.new_zeros(len(state))
+        return (state[:, ALPHA].amax(dim=(1, 2)) <= THRESHOLD).to(state.dtype)
 
     def _draw_steps(self) -> int:
         """Steps to grow in this epoch; in the first phase's warm-up fewer."""
-        least, most = self.phase.steps
+        least, most = self.phase.steps_of(self.epoch)
         warm = self.recipe.optimiser.warm_up * self.recipe.phases[0].epochs
         length = min(1.0, SHORTEST + (1 - SHORTEST) * self.epoch / warm) if warm else 1.0
         steps = int(torch.randint(least, most + 1, (), generator=self.chance))
@@ -208,14 +234,17 @@ class Trainer:
             checkpoint=self.recipe.checkpoint,
         )
 
-    def _trouble(self, losses: Tensor, held: Tensor) -> str:
+    def _trouble(self, losses: Tensor, held: Tensor, dead: Tensor) -> str:
         """What is wrong with an epoch; empty if nothing is."""
+        self.dying.lerp_(dead.mean().double().to(self.dying.device), LATE)
         if not losses.isfinite().all():
             return "the loss was no longer finite"
         if not all(weight.grad.isfinite().all() for weight in self.weights.values()):
             return "a gradient was no longer finite"
         if not held.abs().max() <= EXPLODED:
             return f"state values passed {EXPLODED:,.0f}"
+        if self.dying > DYING and self.returns < RETURNS:
+            return "more than half of what grew of late has died"
         return ""
 
     def _learned(self) -> dict[str, Tensor]:
@@ -246,8 +275,10 @@ class Trainer:
         for name, tensor in self._learned().items():
             tensor.copy_(self.good[name])
         self.slower *= SLOWER
+        self.dying.zero_()
         self._set_epoch(int(self.good_epoch))
-        self._enter(self.recipe.phase_after(max(0, self.epoch - 1)))  # with a pool that nothing has spoilt
+        # With a pool that nothing has spoilt.
+        self._enter(self.recipe.phase_after(max(0, self.epoch - 1)), fresh=True)
         return Return(self.epoch, reason)
 
     def _set_epoch(self, epoch: int) -> None:
@@ -266,10 +297,14 @@ class Trainer:
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that going on with the same numbers needs, by name."""
-        saved = {f"target.{number}": target for number, target in enumerate(self.targets, 1)}
+        saved = {
+            f"target.{phase.res}": target
+            for phase, target in zip(self.recipe.phases, self.targets, strict=True)
+        }
         saved |= {"pool.states": self.pool.states, "pool.losses": self.pool.losses}
         saved |= {"chance": self.chance.get_state(), "draws": self.draws.get_state()}
         saved |= {"guard.slower": self.slower, "guard.returns": self.returns, "guard.epoch": self.good_epoch}
+        saved["guard.dying"] = self.dying
         return saved | self._learned() | {f"good.{name}": tensor for name, tensor in self.good.items()}
 
     def tensors_at(self, epoch: int) -> dict[str, Tensor]:
@@ -281,8 +316,8 @@ class Trainer:
 
     def restore(self, tensors: dict[str, Tensor], epoch: int) -> None:
         """Go back to where `tensors` were taken, after `epoch` epochs."""
-        for number, target in enumerate(self.targets, 1):
-            target.copy_(tensors[f"target.{number}"])
+        for phase, target in zip(self.recipe.phases, self.targets, strict=True):
+            target.copy_(tensors[f"target.{phase.res}"])
         self._enter(self.recipe.phase_after(max(0, epoch - 1)))  # what it compares with is now the target
         for name, place in self.tensors().items():
             if name == "chance" or (name == "draws" and place.shape == tensors[name].shape):

@@ -13,7 +13,7 @@ from petri.files import write_whole
 from petri.growth.presets import quick, share_out
 from petri.growth.recipe import Recipe
 from petri.models import MODEL
-from petri.runs import Run
+from petri.runs import Run, has_finished
 from petri.search.results import Finding, candidates, findings
 from petri.search.space import Configuration
 from petri.search.study import PROMOTED, Study
@@ -101,7 +101,7 @@ def outcome(promotion: Promotion, parent: Path) -> dict[str, Any] | None:
         training = modelfile.read(folder / MODEL).training
     except BadRequest:
         return None
-    if training.get("epochs") != promotion.recipe.epochs:
+    if not has_finished(training, promotion.recipe):
         return None
     return {
         "configuration": promotion.configuration.describe(),

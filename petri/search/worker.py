@@ -147,8 +147,8 @@ def train(
         trainer.train_epoch()
         due = trainer.epoch % every == 0 or trainer.epoch == recipe.epochs
         if due and trainer.epoch > seen:  # the trainer may have gone back
-            target = trainer.target[:3]
-            loss = report_loss(trainer.result(), target, steps=trainer.phase.steps[1], hold=recipe.hold).loss
+            steps, hold = trainer.phase.steps[1], recipe.hold
+            loss = report_loss(trainer.result(), trainer.target, steps=steps, hold=hold).loss
             if not math.isfinite(loss):
                 raise RunFailed(f"the loss from the seed was {loss} after epoch {trainer.epoch:,}")
             seen = trainer.epoch

@@ -15,7 +15,7 @@ from petri.errors import BadRequest
 from petri.growth.recipe import Recipe
 from petri.modelfile import Model
 from petri.nca import Automaton
-from petri.runs import CHECKPOINT, COLUMNS, ROWS
+from petri.runs import CHECKPOINT, COLUMNS, ROWS, has_finished
 
 RECIPE = "recipe.toml"
 WEIGHTS = "weights."  # what a checkpoint's tensors of weights begin with
@@ -56,7 +56,7 @@ class Follower:
             training = modelfile.read(self.folder / models.MODEL).training
         except BadRequest:
             return False
-        return training.get("epochs") == self.recipe.epochs
+        return has_finished(training, self.recipe)
 
     def model(self) -> Model:
         """The model as of the last checkpoint."""
@@ -106,6 +106,7 @@ class Follower:
         place.data.copy_(tensor)
 
     def _model(self, automaton: Automaton, epoch: int, seconds: float) -> Model:
-        recipe = self.recipe.to_fields() | {"target": self.recipe.name}
+        # As far as it has come: it has never seen the larger grids.
+        recipe = self.recipe.so_far(epoch).to_fields() | {"target": self.recipe.name}
         training = {"recipe": recipe, "epochs": epoch, "seconds": round(seconds)}
         return Model(automaton=automaton, target=self.recipe.name, training=training)

@@ -94,7 +94,7 @@ def test_an_interrupted_run_goes_on_with_the_numbers_it_would_have_had(grown, tm
         "recipe = Run.open(Path(sys.argv[1])).recipe\n"
         "run, trainer = grow.start(recipe, Path('runs'), 'cut', devices.choose('cpu'))\n"
         "for _ in range(2): trainer.train_epoch()\n"
-        "run.rows = [(1.0,) * 8] * 2\n"
+        "run.rows = [(1.0,) * 10] * 2\n"
         "run.write_checkpoint(trainer.tensors(), 2, 1.0)\n"
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

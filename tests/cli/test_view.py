@@ -204,7 +204,7 @@ def run(tmp_path):
         automaton = Automaton(SPEC)
         for values in automaton.parameters():
             values.data.uniform_(-1, 1, generator=torch.Generator().manual_seed(epoch))
-        made.rows = [(number + 1, loss) + (0.0,) * 6 for number in range(epoch)]
+        made.rows = [(number + 1, loss) + (0.0,) * 8 for number in range(epoch)]
         tensors = {f"weights.{name}": value.detach() for name, value in automaton.named_parameters()}
         made.write_checkpoint(tensors | {"pool.states": torch.zeros(4)}, epoch, 1.5)
         return dict(automaton.named_parameters())

@@ -77,7 +77,7 @@ def test_a_checkpoint_with_weights_that_are_not_finite_is_survived(tmp_path):
     for _ in range(52):
         trainer.train_epoch()
     spoil(trainer)
-    run.rows = [(1.0,) * 8] * 52
+    run.rows = [(1.0,) * 10] * 52
     run.write_checkpoint(trainer.tensors(), 52, 1.0)
     run.close()
     run, trainer, _ = grow.resume(run.folder, CPU)
@@ -96,7 +96,7 @@ def test_a_checkpoint_with_weights_that_are_not_finite_is_survived(tmp_path):
 )
 def test_a_checkpoint_of_another_recipe_is_refused_by_name(tmp_path, change, said):
     run, trainer = grow.start(tiny(), tmp_path, None, CPU)
-    run.rows = [(1.0,) * 8] * 2
+    run.rows = [(1.0,) * 10] * 2
     run.write_checkpoint(trainer.tensors(), 2, 1.0)
     run.close()
     phase = dataclasses.replace(run.recipe.phases[0], **change)
