@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +34,8 @@ def recorder(folder: Path, epoch: int) -> Iterator[Callable[[Row], None]]:
             writer = SummaryWriter(folder, purge_step=int(row[0]))
         epoch = int(row[0])
         for name, value in zip(COLUMNS[1:], row[1:], strict=True):
-            writer.add_scalar(name, value, epoch)
+            if not math.isnan(value):  # not every epoch is measured from the seed
+                writer.add_scalar(name, value, epoch)
 
     try:
         yield record

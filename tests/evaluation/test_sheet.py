@@ -66,5 +66,5 @@ def test_a_sheet_is_written_whole_or_not_at_all(found, tmp_path):
     sheets.save(tmp_path / "a.png", [("white", found)])
     before = (tmp_path / "a.png").read_bytes()
     with pytest.raises(AttributeError):
-        sheets.save(tmp_path / "a.png", [("white", dataclasses.replace(found, rgb=None))])
+        sheets.save(tmp_path / "a.png", [("white", dataclasses.replace(found, loss=None))])
     assert (tmp_path / "a.png").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
