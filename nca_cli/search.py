@@ -119,10 +119,11 @@ def _recipe(target: str, res: int, epochs: int, settings: list[str]) -> Recipe:
     """How a trial trains: in one phase, as the report's proxies did; its architecture is tried first."""
     from petri import targets
     from petri.growth.catalogue import reports_architecture
-    from petri.growth.presets import make_recipe, phase
+    from petri.growth.presets import figure_phase, make_recipe, phase
 
     drawn = targets.load(target, res)
-    file = {"phases": [phase(res, epochs)], "spec": reports_architecture(target)}
+    trial = figure_phase if drawn.transparent else phase
+    file = {"phases": [trial(res, epochs)], "spec": reports_architecture(target)}
     return make_recipe(drawn, target, res=res, file=file, settings=settings)
 
 

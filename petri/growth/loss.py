@@ -52,12 +52,12 @@ def _averaged(picture: Tensor, scale: int) -> Tensor:
     return picture if scale == 1 else F.avg_pool2d(picture, scale, ceil_mode=True)
 
 
-def overflow_loss(state: Tensor) -> Tensor:
-    """Mean distance by which state values lie beyond ±0.9, a sample; `[batch]`, at least 0.
+def overflow_loss(state: Tensor, *, bound: float = NEAR_BOUND) -> Tensor:
+    """Mean distance by which state values lie beyond ±bound, a sample; `[batch]`, at least 0.
 
     Source: the report, "Training": it penalises states near the clamp boundary.
     """
-    return (state.abs() - NEAR_BOUND).relu().mean(dim=(1, 2, 3))
+    return (state.abs() - bound).relu().mean(dim=(1, 2, 3))
 
 
 def seen_error(state: Tensor, target: Tensor) -> Tensor:

@@ -28,21 +28,29 @@ class Pool:
         self.states = seed.repeat(size, 1, 1, 1)
         self.losses = torch.zeros(size, device=seed.device) + loss
 
-    def draw(self, batch: int, generator: torch.Generator, *, seeds: int = 1) -> tuple[Tensor, Tensor]:
+    def draw(
+        self, batch: int, generator: torch.Generator, *, seeds: int = 1, rivals: int = 0
+    ) -> tuple[Tensor, Tensor]:
         """Draw a batch without replacement, so that no entry is written back twice.
+
+        Args:
+            batch: number of entries.
+            generator: on the pool's device.
+            seeds: so many of them begin anew.
+            rivals: so many are drawn, if more than the batch, and the batch is the worst of these.
 
         Returns:
             Indices `[batch]` and states, the largest loss first; the first `seeds` are reset to the seed.
         """
-        device = self.states.device
+        device, drawn = self.states.device, min(max(batch, rivals), len(self.states))
         if self.priority:
             # The largest of logits with Gumbel noise are a draw by softmax without replacement.
             logits = self.priority * self.losses / (self.losses.mean() + 1e-12)
             chance = torch.rand(len(logits), generator=generator, device=device)
-            indices = (logits - (-chance.clamp_min(1e-30).log()).log()).topk(batch).indices
+            indices = (logits - (-chance.clamp_min(1e-30).log()).log()).topk(drawn).indices
         else:
-            indices = torch.randperm(len(self.states), generator=generator, device=device)[:batch]
-        indices = indices[self.losses[indices].argsort(descending=True, stable=True)]
+            indices = torch.randperm(len(self.states), generator=generator, device=device)[:drawn]
+        indices = indices[self.losses[indices].argsort(descending=True, stable=True)][:batch]
         states = self.states[indices]
         states[:seeds] = self.seed
         return indices, states

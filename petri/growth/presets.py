@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from petri.targets import Target
 
 PRESETS = {
-    "quick": "minutes on two cores at 64²; a small grid first, then larger ones; one state at a time",
+    "quick": "minutes on two cores at 64²; one state at a time; a plane on a small grid first",
     "report": "the report's architecture, three phases and six stabilizers, with its truncation to 16 steps",
     "distill": "the experiment of Growing Neural Cellular Automata (2020), for figures of 54 cells, not 40",
 }
@@ -28,6 +28,11 @@ LEARNING = 2000  # epochs of the first size
 STRETCHING = 150  # of each larger one
 REFINING = 1000  # more after each doubling, and of the last, on larger grids in inverse proportion
 REFINED = 128  # cells along a side up to which they are as many
+FIGURE = 12_000  # epochs of a figure
+LEAST_SIDE = 32  # cells that a figure's steps are reckoned from, at the least
+FIGURE_SPEC = {
+    "perception": "learned+dilated", "hidden": 128, "layers": 2, "residual": False, "clamp": "none"
+}  # fmt: skip
 POOL = 32  # states: few enough that batches of one come back to each of them
 DISTILL_SPEC = {
     "perception": "sobel", "hidden": 128, "layers": 2, "residual": False, "gated": False, "clamp": "none"
@@ -78,6 +83,41 @@ def quick(res: int) -> dict[str, Any]:
         "pool": {"size": POOL},
         "optimiser": {"learning_rate": 6e-3, "average": 0.99},
     }
+
+
+def figure_phase(res: int, epochs: int) -> dict[str, Any]:
+    """The fields of a figure's phase of the quick preset.
+
+    A batch is one state, of which the gradient goes back through all steps. From the seed it takes as many
+    steps as the grid has cells along a side, or half as many again; from the pool, where all that is asked is
+    to last and to become finer, far fewer, so that more epochs fit into the time (docs/notes/figures.md).
+    """
+    side = max(LEAST_SIDE, res)
+    return {
+        "res": res,
+        "epochs": epochs,
+        "batch": 1,
+        "turns": 2,
+        "steps": [side, side * 3 // 2],
+        "again": [side * 3 // 8, side * 3 // 4],
+    }
+
+
+def quick_figure(res: int) -> dict[str, Any]:
+    """One size, as a figure does not fill the grid: stretched, it would have to be learned anew."""
+    return {
+        "phases": [figure_phase(res, FIGURE)],
+        "spec": FIGURE_SPEC,
+        "loss": {"stability": 0.0, "bound": 1.0},
+        "pool": {"size": 64, "rivals": 16},
+        "optimiser": {"average": 0.99, "warm_up": 0.05},
+        "hold": 0,
+    }
+
+
+def quick_for(res: int, figure: bool) -> dict[str, Any]:
+    """The quick preset's fields for a figure or a plane."""
+    return quick_figure(res) if figure else quick(res)
 
 
 def report(res: int) -> dict[str, Any]:
@@ -145,7 +185,7 @@ def make_recipe(
     spec = {"living": target.transparent, "seed": list(target.seed)}
     known = catalogue.reports_architecture if preset == "report" else catalogue.architecture
     fields["spec"] = {**_defaults(), **known(asked), **spec}
-    _merge(fields, MAKERS[preset](res))
+    _merge(fields, quick_for(res, target.transparent) if preset == "quick" else MAKERS[preset](res))
     file = copy.deepcopy(file or {})
     if file.get("target", asked) != asked and isinstance(file.get("spec"), dict):
         for name in spec:

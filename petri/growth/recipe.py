@@ -85,7 +85,8 @@ class LossTerms:
     scales: tuple[int, ...] = (1,)  # sides of squares that are averaged before comparing; report: 1, 2, 4, 8
     perceptual: float = 0.0  # weight of the difference in VGG16's features; the report: 0.1
     stability: float = 0.5  # weight of the loss after the steps to hold
-    overflow: float = 0.1  # weight of the penalty on state values beyond ±0.9
+    overflow: float = 0.1  # weight of the penalty on state values beyond the bound
+    bound: float = 0.9  # the magnitude from which on a state value is penalised
 
     def __post_init__(self) -> None:
         if not isinstance(self.scales, (tuple, list)) or not self.scales:
@@ -96,6 +97,7 @@ class LossTerms:
         checks.number("loss.perceptual", self.perceptual, 0, 1000)
         checks.number("loss.stability", self.stability, 0, 1000)
         checks.number("loss.overflow", self.overflow, 0, 1000)
+        checks.number("loss.bound", self.bound, 0, 1e6)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +110,7 @@ class PoolUse:
     size: int = 256  # states kept, as far as 400 MB hold them
     priority: float = 0.0  # 0 draws evenly; else softmax of this many times loss / mean loss
     damage: int = 0  # so many of a batch, the best, lose a circle or a half before they grow on
+    rivals: int = 0  # what has grown from a batch of seeds replaces the worst of so many entries; 0: any
     newcomer: int = 4  # where seeds have turns: of so many of these one batch stays, so that others grow old
     half_planes: bool = True  # false: damage is circles alone
 
@@ -115,6 +118,7 @@ class PoolUse:
         checks.whole("pool.size", self.size, 1, 1_000_000)
         checks.number("pool.priority", self.priority, 0, 100)
         checks.whole("pool.damage", self.damage, 0, 4096)
+        checks.whole("pool.rivals", self.rivals, 0, 1_000_000)
         checks.whole("pool.newcomer", self.newcomer, 1, 1000)
         checks.truth("pool.half_planes", self.half_planes)
 

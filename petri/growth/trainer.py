@@ -127,7 +127,7 @@ class Trainer:
         if weigh.stability:
             losses = losses + weigh.stability * multi_scale_loss(held, self.target, weigh.scales)
         if weigh.overflow:
-            losses = losses + weigh.overflow * overflow_loss(held)
+            losses = losses + weigh.overflow * overflow_loss(held, bound=weigh.bound)
         if self.perceptual:
             losses = losses + weigh.perceptual * self.perceptual(grown)
         return losses
@@ -149,7 +149,8 @@ class Trainer:
         seeds = phase.seeds(self.epoch)
         steps = self._draw_steps()
         fire_seed = int(torch.randint(2**32, (), generator=self.chance))
-        indices, states = self.pool.draw(phase.batch, self.draws, seeds=seeds)
+        rivals = recipe.pool.rivals if seeds == phase.batch else 0
+        indices, states = self.pool.draw(phase.batch, self.draws, seeds=seeds, rivals=rivals)
         if count := min(recipe.pool.damage, phase.batch - seeds):
             best = states[phase.batch - count :]  # the batch is sorted by loss
             damaged = random_damage(best, self.chance, half_planes=recipe.pool.half_planes)
@@ -168,7 +169,7 @@ class Trainer:
                     losses,
                     pattern_loss(grown, self.target),
                     pattern_loss(held, self.target),
-                    overflow_loss(held),
+                    overflow_loss(held, bound=recipe.loss.bound),
                     self._dead(held),
                 ]
             )

@@ -10,7 +10,7 @@ from typing import Any
 from petri import modelfile
 from petri.errors import BadRequest
 from petri.files import write_whole
-from petri.growth.presets import quick, share_out
+from petri.growth.presets import quick_for, share_out
 from petri.growth.recipe import Recipe
 from petri.models import MODEL
 from petri.runs import Run, has_finished
@@ -55,7 +55,7 @@ def full_size(recipe: Recipe, *, res: int, epochs: int | None) -> Recipe:
     Raises:
         BadRequest: a size out of range, or one that the recipe cannot have.
     """
-    phases = quick(res)["phases"]
+    phases = quick_for(res, recipe.spec.living)["phases"]
     if epochs is not None:
         phases = share_out(phases, epochs)
     return Recipe.from_fields({**recipe.to_fields(), "phases": phases})

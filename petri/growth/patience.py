@@ -1,0 +1,32 @@
+"""Patience: whether a run still gets better from the seed, or may stop early."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from petri.growth.recipe import Recipe
+
+LOOKS = 20  # times that a run is measured from the seed, with fire seeds that training has not seen
+SEEDS = 4  # rollouts each time
+
+
+def due(recipe: Recipe, epoch: int) -> bool:
+    """Whether a run is to be measured after `epoch` epochs."""
+    return epoch % max(1, recipe.epochs // LOOKS) == 0
+
+
+def exhausted(recipe: Recipe, looks: Sequence[tuple[int, float]]) -> bool:
+    """Whether nothing has become better for the recipe's share of all epochs.
+
+    Args:
+        recipe: of the run.
+        looks: epochs and the loss from the seed then, in order; those of earlier phases do not count, as they
+            are of other sizes.
+    """
+    begun = recipe.epochs - recipe.phases[-1].epochs
+    last = [(epoch, loss) for epoch, loss in looks if epoch > begun and math.isfinite(loss)]
+    if not recipe.patience or not last:
+        return False
+    best, _ = min(last, key=lambda look: look[1])
+    return last[-1][0] - best > recipe.patience * recipe.epochs
