@@ -425,7 +425,7 @@ def _conclude(recipe: Recipe, result: Result) -> None:
     from petri.console import duration, grid, out
     from petri.growth.catalogue import TABLE_5
 
-    loss, standing, folder = result.loss, result.standing, escape(str(result.folder))
+    loss, folder = result.loss, escape(str(result.folder))
     quoted = escape(shlex.quote(str(result.folder)))
     said = f"{loss.loss:.4f}"
     if recipe.target in TABLE_5 and result.res >= COMPARABLE:
@@ -440,15 +440,18 @@ def _conclude(recipe: Recipe, result: Result) -> None:
         ("loss from the seed", said),
         (f"after {loss.steps} steps", f"{loss.pattern:.4f} mean squared error"),
     ]
-    if loss.hold:
-        rows.append((f"after {loss.steps + loss.hold} steps", f"{loss.stability:.4f}"))
-    rows.append(("likeness", standing.describe()))
-    if recipe.spec.living:
-        rows.append(("standing", f"{standing.standing} of {standing.seeds}, each with other cells firing"))
+    for step, look in result.looks.items():
+        words = [look.describe()]
+        if step == loss.steps + loss.hold:
+            words.insert(0, f"{loss.stability:.4f}")
+        if recipe.spec.living:
+            words.append(f"{look.standing} of {look.seeds} stand")
+        rows.append((f"after {step:,} steps", " · ".join(words)))
     out.print(grid(*rows))
     if result.finished and not result.stands:
+        fallen = max(look.seeds - look.standing for look in result.looks.values())
         out.print(
-            f"[red]{standing.seeds - standing.standing} of {standing.seeds} did not grow or did not last:[/] "
+            f"[red]{fallen} of {look.seeds} rollouts did not grow or did not last:[/] "
             f"train it further by  petri grow --resume {quoted} --epochs {max(1000, recipe.epochs // 2)}, "
             "or anew with another --seed",
             soft_wrap=True,

@@ -18,6 +18,7 @@ from torch import Tensor
 from petri import images, memory, modelfile, plots, targets
 from petri.errors import BadRequest, RunFailed
 from petri.evaluation.report import (
+    EVALUATION_SEED,
     SEEDS,
     ReportLoss,
     error_of,
@@ -33,12 +34,14 @@ from petri.growth.pace import Pace
 from petri.growth.recipe import Recipe
 from petri.growth.trainer import Epoch, Return, Trainer
 from petri.modelfile import Model
+from petri.nca import Automaton
 from petri.progress import Observer, Progress
 from petri.runs import CHECKPOINT, COLUMNS, Row, Run, has_finished
 
 REPORT_EVERY = 1.0  # seconds between looks at the device
 SAVE_EVERY = 60.0  # seconds between checkpoints
 FRESH = 16  # fire seeds that a figure must stand with at the end
+LASTING = 1000  # steps after which it must still stand
 GROWTH_PIXELS = 256  # about the side of growth.webp
 GROWTH_FPS = 20
 GROWTH_BYTES = 10**9  # that its pictures may take on the way, about 7 a pixel
@@ -62,8 +65,10 @@ class Result:
     seconds: float
     res: int  # cells along a side that it has come to
     loss: ReportLoss  # from the seed
-    standing: Standing  # of fresh rollouts after the steps to hold
-    stands: bool  # as a whole: of a figure, every rollout does; a plane cannot die
+    looks: dict[
+        int, Standing
+    ]  # of fresh rollouts, by the steps after which; of a figure the last is long after
+    stands: bool  # a figure: all of them, each time; a plane cannot die
     files: tuple[str, ...]  # in the folder
     finished: bool  # all epochs of the recipe, or an early stop
 
@@ -360,6 +365,19 @@ def loss_from_seed(trainer: Trainer, *, seeds: int) -> ReportLoss:
     return report_loss(trainer.result(), trainer.target, steps=steps, hold=hold, seeds=seeds)
 
 
+@torch.no_grad()
+def _looks(automaton: Automaton, held: Tensor, target: Tensor, step: int) -> dict[int, Standing]:
+    """How rollouts that have taken `step` steps look; of a figure, after as many again and long after."""
+    spec = automaton.spec
+    if not spec.living:
+        return {step: standing(held, target, spec)}
+    looks = {}
+    for later in (2 * step, max(LASTING, 4 * step)):
+        held = automaton.rollout(held, later - step, seed=EVALUATION_SEED, start=step)
+        looks[later], step = standing(held, target, spec), later
+    return looks
+
+
 def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
     """Measure the model from the seed and write it, its pictures and the plot of its loss.
 
@@ -372,7 +390,7 @@ def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
     grown, held = grow_and_hold(automaton, target, **asked, seeds=FRESH if spec.living else SEEDS)
     # The loss is that of `petri evaluate`, of as many rollouts.
     loss = report_loss_of(grown[:SEEDS], held[:SEEDS], target, **asked, error=error_of(spec))
-    stands = standing(held, target, spec)
+    looks = _looks(automaton, held, target, recipe.steps[1] + recipe.hold)
     training = {
         "recipe": recipe.to_fields(),
         "epochs": trainer.epoch,
@@ -380,14 +398,14 @@ def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
         "finished": finished,
         "seconds": round(seconds),
         "loss": loss.to_fields(),
-        "standing": stands.to_fields(),
+        "looks": [{"steps": step, **look.to_fields()} for step, look in looks.items()],
         "machine": f"{platform.system()} {platform.machine()}, {trainer.device.type}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}",
     }
     # A path says where a file lay on one machine; the model keeps only its name.
     training["recipe"]["target"] = recipe.name
     zoom = max(1, GROWTH_PIXELS // res)
-    steps, room = recipe.steps[1] + recipe.hold, GROWTH_BYTES // (7 * (res * zoom) ** 2)
+    steps, room = min(looks), GROWTH_BYTES // (7 * (res * zoom) ** 2)
     shown = film(automaton, res, steps, every=max(EVERY, math.ceil(steps / max(1, room))))
     frames = [images.enlarge(rgb, zoom) for _, rgb in shown]
     images.save_picture(run.path("grown.png"), frames[-1])
@@ -407,8 +425,8 @@ def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
         seconds=seconds,
         res=res,
         loss=loss,
-        standing=stands,
-        stands=stands.all or not spec.living,
+        looks=looks,
+        stands=not spec.living or all(look.all for look in looks.values()),
         files=RESULTS,
         finished=finished,
     )

@@ -9,6 +9,7 @@ from petri.growth.recipe import Recipe
 
 LOOKS = 20  # times that a run is measured from the seed, with fire seeds that training has not seen
 SEEDS = 4  # rollouts each time
+IN_VAIN = 5  # looks that must have been in vain, so that a run of a few epochs does not end by chance
 
 
 def due(recipe: Recipe, epoch: int) -> bool:
@@ -28,5 +29,6 @@ def exhausted(recipe: Recipe, looks: Sequence[tuple[int, float]]) -> bool:
     last = [(epoch, loss) for epoch, loss in looks if epoch > begun and math.isfinite(loss)]
     if not recipe.patience or not last:
         return False
-    best, _ = min(last, key=lambda look: look[1])
-    return last[-1][0] - best > recipe.patience * recipe.epochs
+    best = min(range(len(last)), key=lambda number: last[number][1])
+    waited = last[-1][0] - last[best][0]
+    return waited > recipe.patience * recipe.epochs and len(last) - 1 - best >= IN_VAIN
