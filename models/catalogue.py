@@ -6,7 +6,7 @@ import base64
 from dataclasses import dataclass
 from pathlib import Path
 
-from petri import modelfile, models
+from petri import ground, modelfile, models
 from petri.files import write_whole
 from petri.growth.catalogue import TABLE_5, reports_architecture
 from petri.modelfile import Model
@@ -75,7 +75,8 @@ def write_catalogue(folder: Path) -> None:
     rows = []
     for entry in entries():
         picture = f"{PICTURES}/{entry.name}.webp"
-        write_whole(folder / picture, base64.b64decode(thumbnail(entry.model).split(",")[1]))
+        drawn = thumbnail(entry.model, ground.of(entry.model))
+        write_whole(folder / picture, base64.b64decode(drawn.split(",")[1]))
         rows.append(_row(entry, picture))
     head = (
         "| | model | cell | parameters | kB | grid | loss | the report's | drift | trained to heal | healed "

@@ -105,6 +105,10 @@ def grow(
         str | None,
         typer.Option(help="URL of that study's database, as for `petri search`.", show_default=False),
     ] = None,
+    ground: Annotated[
+        str,
+        typer.Option(help="What pictures show a figure on: auto, white, black, #rrggbb or transparent."),
+    ] = "auto",
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write curves for TensorBoard into the run's folder.")
     ] = False,
@@ -126,8 +130,10 @@ def grow(
         resume_run(resume, device, engine, tensorboard, more=epochs)
         return
 
+    from petri import ground as grounds
     from petri import targets
 
+    ground = grounds.check(ground)
     fields = _read(recipe) if recipe is not None else {}
     if storage is not None and from_study is None:
         raise BadRequest("--storage is where the study of --from-study is: give both")
@@ -182,10 +188,11 @@ def grow(
 
         made = starting_from(made, model)
         notes = (*notes, f"from the weights of {from_model}")
+    grounds.check_figure(ground, made.name, made.spec)
     if dry_run:
         _say_plan(made, device, engine)
     else:
-        start_run(made, notes, device, engine, out, name, tensorboard, model=model)
+        start_run(made, notes, device, engine, out, name, tensorboard, model=model, ground=ground)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -230,6 +237,7 @@ def start_run(
     tensorboard: bool = False,
     *,
     model: Model | None = None,
+    ground: str = "auto",
 ) -> None:
     """Train by a recipe in a new run folder, and show it.
 
@@ -244,7 +252,7 @@ def start_run(
     try:
         with _together(ranks, chosen):
             if ranks.leads:
-                run, trainer = growing.start(recipe, out, name, chosen, model=model, **how)
+                run, trainer = growing.start(recipe, out, name, chosen, model=model, ground=ground, **how)
             else:
                 trainer = growing.make_trainer(recipe, chosen, model=model, **how)
     except BadRequest:

@@ -45,27 +45,40 @@ def play(
     damage: Annotated[
         bool, typer.Option("--damage", help="Cut a hole of a quarter of the area half-way.")
     ] = False,
+    ground: Annotated[
+        str,
+        typer.Option(help="What a figure is seen on: auto, white, black, #rrggbb or transparent."),
+    ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Grow MODEL from a single cell."""
     from petri import devices, images, modelfile, models
+    from petri import ground as grounds
     from petri.film import EVERY, film
 
+    ground = grounds.check(ground)
     if out is not None:
-        images.check_name(out)
+        images.check_name(out, ground)
+    elif ground == grounds.TRANSPARENT:
+        raise BadRequest("a terminal cannot be transparent: give --out FILE, or choose another --ground")
     loaded = modelfile.read(models.find(model))
+    grounds.check_figure(ground, loaded.target, loaded.automaton.spec)
     size, steps = size or loaded.res, steps or 2 * loaded.steps
     zoom = zoom or max(1, 512 // size)
     if out is not None:
         count = steps // EVERY + 2 if out.suffix.lower() in images.ANIMATED else 1
-        needed = count * (size * zoom) ** 2 * 3
+        needed = count * (size * zoom) ** 2 * (4 if ground == grounds.TRANSPARENT else 3)
         if needed > PICTURES_BYTES:
             raise BadRequest(
                 f"{count:,} × {size * zoom}² pixels make {needed / 1e9:,.0f} GB of pictures, "
                 f"at most {PICTURES_BYTES / 1e9:.0f} are allowed: lower --steps, --size or --zoom"
             )
     automaton = loaded.automaton.to(devices.choose(device))
-    pictures = film(automaton, size, steps, seed=seed, damage_at=steps // 2 if damage else None)
+    if ground == grounds.AUTO:
+        ground = grounds.of(loaded)
+    pictures = film(
+        automaton, size, steps, ground=ground, seed=seed, damage_at=steps // 2 if damage else None
+    )
     if out is not None:
         _save(out, pictures, zoom, fps)
     else:
@@ -83,7 +96,7 @@ def _save(path: Path, pictures: Iterator[tuple[int, np.ndarray]], zoom: int, fps
             last = deque(pictures, maxlen=1)[0][1]
             images.save_picture(path, images.enlarge(last, zoom))
         else:
-            images.save_animation(path, [images.enlarge(rgb, zoom) for _, rgb in pictures], fps=fps)
+            images.save_animation(path, [images.enlarge(picture, zoom) for _, picture in pictures], fps=fps)
     except OSError as error:
         raise BadRequest(f"cannot write {path}: {error.strerror or error}") from None
     out.print(f"[bold]{escape(str(path))}[/] · {path.stat().st_size / 1000:,.0f} kB")

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from petri.damage import cut_circle
 from petri.images import picture
+from petri.modelfile import Model
 from petri.nca import Automaton
 
 EVERY = 2  # steps a picture
+LARGEST, LONGEST = 256, 512  # cells along a side that one picture is grown on, and steps
 HOLE = (0.6, 0.45)  # centre of the damage, beside the pattern's, so that part of its outline goes too
 
 
@@ -21,6 +24,7 @@ def film(
     res: int,
     steps: int,
     *,
+    ground: str,
     seed: int = 0,
     damage_at: int | None = None,
     every: int = EVERY,
@@ -31,23 +35,34 @@ def film(
         automaton: what grows.
         res: cells along a side.
         steps: taken in all.
+        ground: what a figure is seen on, as for `picture`.
         seed: decides which cells fire.
         damage_at: the step after which a circle of a quarter of the area is emptied; shown at once.
         every: steps a picture.
 
     Yields:
-        The number of steps taken and the picture then, uint8 `[res, res, 3]`: before the first step, after
+        The number of steps taken and the picture then, as `picture` gives it: before the first step, after
         so many each and after the last.
     """
     state = automaton.seed_state(res)
-    yield 0, picture(state[0], automaton.spec)
+    yield 0, picture(state[0], automaton.spec, ground)
     step = 0
     while step < steps:
         if damage_at is not None and step >= damage_at:
             state = cut_circle(state, x=HOLE[0], y=HOLE[1])
             damage_at = None
-            yield step, picture(state[0], automaton.spec)
+            yield step, picture(state[0], automaton.spec, ground)
         count = min(every, steps - step)
         state = automaton.rollout(state, count, seed=seed, start=step)
         step += count
-        yield step, picture(state[0], automaton.spec)
+        yield step, picture(state[0], automaton.spec, ground)
+
+
+@torch.no_grad()
+def grown(model: Model) -> Tensor:
+    """What a model has grown when its time to grow is over, `[channel, height, width]`.
+
+    On its own grid; on large ones, which would take long, on fewer cells and for fewer steps.
+    """
+    automaton = model.automaton
+    return automaton.rollout(automaton.seed_state(min(model.res, LARGEST)), min(model.steps, LONGEST))[0]

@@ -10,6 +10,7 @@ from PIL import Image
 
 from petri.errors import BadRequest
 from petri.files import replacing
+from petri.ground import TRANSPARENT, over, straight
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,38 +19,47 @@ if TYPE_CHECKING:
 
 STILL = (".png",)
 ANIMATED = (".gif", ".webp", ".apng", ".mp4")
+OPAQUE = (".gif", ".mp4")  # these have no alpha, or only all or nothing of it
 
 
-def picture(state: Tensor, spec: Spec) -> np.ndarray:
-    """What one sample looks like: its RGB, on white where the living mask makes alpha count.
+def picture(state: Tensor, spec: Spec, ground: str) -> np.ndarray:
+    """What one sample looks like: its RGB, on a ground where the living mask makes alpha count.
 
     Args:
         state: `[channel, height, width]`; colours are premultiplied by alpha if the Spec has the mask.
         spec: of the automaton.
+        ground: `#rrggbb` or `transparent`; see `petri.ground`.
 
     Returns:
-        uint8 `[height, width, 3]`.
+        uint8 `[height, width, 3]`, or `[height, width, 4]` of a figure that is transparent: RGB, and alpha.
     """
-    rgb = state[:3]
-    if spec.living:
-        rgb = rgb + (1 - state[3:4].clamp(0, 1))
-    return (rgb.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    if not spec.living:
+        seen = state[:3].clamp(0, 1)
+    elif ground == TRANSPARENT:
+        seen = straight(state)
+    else:
+        seen = over(state, ground)
+    return (seen * 255).round().byte().permute(1, 2, 0).cpu().numpy()
 
 
-def enlarge(rgb: np.ndarray, zoom: int) -> np.ndarray:
+def enlarge(picture: np.ndarray, zoom: int) -> np.ndarray:
     """Draw each cell as `zoom` × `zoom` pixels."""
-    return rgb.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    return picture.repeat(zoom, axis=0).repeat(zoom, axis=1)
 
 
-def check_name(path: Path) -> None:
+def check_name(path: Path, ground: str) -> None:
     """Refuse a file that cannot be written, before anything is computed for it.
 
     Raises:
-        BadRequest: unknown ending, `.mp4` without the library it needs, or a folder that is not there.
+        BadRequest: unknown ending, one that cannot be transparent if that is the ground, `.mp4` without the
+            library it needs, or a folder that is not there.
     """
     ending = path.suffix.lower()
     if ending not in STILL + ANIMATED:
         raise BadRequest(f"the file must end in one of {' '.join(STILL + ANIMATED)}, got {path.name!r}")
+    if ground == TRANSPARENT and ending in OPAQUE:
+        able = " ".join(end for end in STILL + ANIMATED if end not in OPAQUE)
+        raise BadRequest(f"{path.name} cannot be transparent: name it {able}, or choose another --ground")
     if ending == ".mp4":
         try:
             import av  # noqa: F401
@@ -59,14 +69,14 @@ def check_name(path: Path) -> None:
         raise BadRequest(f"cannot write {path}: there is no folder {path.parent}")
 
 
-def save_picture(path: Path, rgb: np.ndarray) -> None:
-    """Write one picture, uint8 `[height, width, 3]`, whole or not at all."""
+def save_picture(path: Path, picture: np.ndarray) -> None:
+    """Write one picture, uint8 `[height, width, 3 or 4]`, whole or not at all."""
     with replacing(path) as temporary:
-        Image.fromarray(rgb).save(temporary, format="PNG", optimize=True)
+        Image.fromarray(picture).save(temporary, format="PNG", optimize=True)
 
 
 def save_animation(path: Path, frames: list[np.ndarray], *, fps: int) -> None:
-    """Write frames, uint8 `[height, width, 3]` each, in the format that the name's ending says.
+    """Write frames, uint8 `[height, width, 3 or 4]` each, in the format that the name's ending says.
 
     The last frame stays for two seconds before the animation begins again.
     """

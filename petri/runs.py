@@ -18,6 +18,7 @@ from torch import Tensor
 from petri import tensorfile
 from petri.errors import BadRequest
 from petri.files import replacing, write_whole
+from petri.ground import AUTO, check
 from petri.growth.recipe import Recipe
 from petri.runfolder import RECIPE, RunFolder
 
@@ -38,6 +39,7 @@ class Run(RunFolder):
     Attributes:
         recipe: how it trains.
         rows: metrics of each epoch so far, in the order of `COLUMNS`.
+        ground: what its pictures show a figure on; see `petri.ground`.
     """
 
     recipes = Recipe
@@ -45,6 +47,7 @@ class Run(RunFolder):
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         super().__init__(folder, recipe)
         self.rows: list[Row] = []
+        self.ground = AUTO
 
     @property
     def looks(self) -> list[tuple[int, float]]:
@@ -81,6 +84,7 @@ class Run(RunFolder):
             "epoch": str(epoch),
             "seconds": repr(seconds),
             "recipe": self.recipe.to_toml(),
+            "ground": self.ground,
         }
         rows = torch.tensor(self.rows, dtype=torch.float64).reshape(-1, len(COLUMNS))
         saved = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()} | {ROWS: rows}
@@ -100,7 +104,7 @@ class Run(RunFolder):
             like_at: of an epoch gives tensors of the same names, shapes and types, as the recipe makes them.
 
         Returns:
-            Tensors, epoch, seconds trained. `rows` is then that of the checkpoint's epoch.
+            Tensors, epoch, seconds trained. `rows` and `ground` are then those of the checkpoint.
 
         Raises:
             BadRequest: damaged, or does not fit the recipe; the message names the field.
@@ -117,6 +121,7 @@ class Run(RunFolder):
             if schema == "3":
                 tensors = _upgraded(tensors, trained)
             epoch, seconds, rows = int(metadata["epoch"]), float(metadata["seconds"]), tensors.pop(ROWS)
+            ground = check(metadata.get("ground", AUTO))
         except (KeyError, ValueError) as error:
             raise BadRequest(f"{path} is not a checkpoint: {error}") from None
         for name in SAME:
@@ -135,6 +140,7 @@ class Run(RunFolder):
         if rows.shape != (epoch, len(COLUMNS)):
             raise BadRequest(f"{path}: {ROWS} does not fit the epoch {epoch}")
         self.rows = [tuple(row) for row in rows.tolist()]
+        self.ground = ground
         return tensors, epoch, seconds
 
     def write_metrics(self) -> None:

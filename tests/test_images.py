@@ -5,18 +5,27 @@ from PIL import Image
 
 from petri import images
 from petri.errors import BadRequest
+from petri.ground import TRANSPARENT, WHITE
 from petri.nca import Spec
 
 FRAMES = [np.full((10, 12, 3), (20 * i, 255 - 20 * i, 60), np.uint8) for i in range(6)]
 
 
-def test_colours_are_on_white_only_where_alpha_counts():
+@pytest.mark.parametrize(
+    ("ground", "seen", "behind"),
+    [
+        (WHITE, [191, 255, 0], [255, 255, 255]),
+        ("#40ff80", [96, 255, 0], [64, 255, 128]),
+        (TRANSPARENT, [128, 255, 0, 128], [0, 0, 0, 0]),
+    ],
+)
+def test_colours_are_on_the_ground_only_where_alpha_counts(ground, seen, behind):
     state = torch.zeros(16, 2, 2)
     state[:4, 0, 1] = torch.tensor([0.25, 0.5, -1.0, 0.5])
-    plain = images.picture(state, Spec())
+    plain = images.picture(state, Spec(), ground)
     assert plain[0, 1].tolist() == [64, 128, 0] and plain[1, 0].tolist() == [0, 0, 0]
-    living = images.picture(state, Spec(living=True))
-    assert living[0, 1].tolist() == [191, 255, 0] and living[1, 0].tolist() == [255, 255, 255]
+    living = images.picture(state, Spec(living=True), ground)
+    assert living[0, 1].tolist() == seen and living[1, 0].tolist() == behind
 
 
 def test_each_cell_becomes_a_square():
@@ -39,6 +48,22 @@ def test_an_animation_can_be_read_back(tmp_path, ending, kind):
     assert [path.name for path in tmp_path.iterdir()] == [f"a{ending}"]
 
 
+@pytest.mark.parametrize("ending", [".webp", ".apng"])
+def test_an_animation_stays_transparent(tmp_path, ending):
+    frames = [np.zeros((10, 12, 4), np.uint8) for _ in range(4)]
+    for number, frame in enumerate(frames):  # a bar moves over nothing, half seen through
+        frame[:, 3 * number : 3 * number + 2] = (250, 10, 10, 128)
+    path = tmp_path / f"a{ending}"
+    images.save_animation(path, frames, fps=20)
+    with Image.open(path) as read:
+        assert read.n_frames == 4
+        for number, frame in enumerate(frames):
+            read.seek(number)
+            shown = np.asarray(read.convert("RGBA")).astype(int)
+            assert np.array_equal(shown[..., 3], frame[..., 3])
+            assert abs(shown - frame)[frame[..., 3] > 0].max() <= 8
+
+
 def test_mp4_can_be_read_back(tmp_path):
     av = pytest.importorskip("av", reason="MP4 is an optional extra")
     path = tmp_path / "a.mp4"
@@ -59,4 +84,15 @@ def test_a_gif_keeps_to_hundredths_that_browsers_play(tmp_path, fps, millisecond
 @pytest.mark.parametrize("name", ["a.tiff", "a", "gif"])
 def test_an_ending_that_cannot_be_written_is_refused(tmp_path, name):
     with pytest.raises(BadRequest, match="must end in one of"):
-        images.check_name(tmp_path / name)
+        images.check_name(tmp_path / name, WHITE)
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.mp4", "a.GIF"])
+def test_what_cannot_be_transparent_is_refused(tmp_path, name):
+    with pytest.raises(BadRequest, match=rf"{name} cannot be transparent: name it .png .webp .apng"):
+        images.check_name(tmp_path / name, TRANSPARENT)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.apng"])
+def test_what_can_be_transparent_is_not_refused(tmp_path, name):
+    images.check_name(tmp_path / name, TRANSPARENT)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from petri import checks, images, targets
+from petri import checks, ground, images, targets
 from petri.errors import BadRequest, RunFailed
 from petri.evaluation.regeneration import KINDS, Regeneration, recovery
 from petri.evaluation.report import (
@@ -146,13 +146,14 @@ def _evaluate(
     healed_at = damage_at + max(HEAL_STEPS, steps)
     growth_at = sorted({max(1, round(share * steps)) for share in GROWTH} | {damage_at})
 
+    on = ground.kept(model) or ground.choose(pixels)
     looks: dict[int, Look] = {}
     kept: dict[int, Tensor] = {}
     drift_at = FIGURES_DRIFT if spec.living else DRIFT
     stops = sorted({*growth_at, healed_at, *drift_at})
     for step, state in _walk(automaton, automaton.seed_state(res, batch=seeds), stops):
         say(f"step {step:,} of {stops[-1]:,}")
-        looks[step] = _look(state, step, pixels, spec)
+        looks[step] = _look(state, step, pixels, spec, on)
         if step in (steps, damage_at):
             kept[step] = state
     seen = report_loss_of(
@@ -167,7 +168,7 @@ def _evaluate(
     for kind in KINDS:
         say(f"damage: {kind}")
         regeneration.append(
-            _regeneration(automaton, kind, kept[damage_at], pixels, looks[damage_at], looks[healed_at])
+            _regeneration(automaton, kind, kept[damage_at], pixels, looks[damage_at], looks[healed_at], on)
         )
     sizes = []
     for there in _other_sizes(name, spec, pixels):
@@ -177,7 +178,7 @@ def _evaluate(
         *_, (_, state) = _walk(automaton, automaton.seed_state(side, batch=seeds), [count])
         # A figure's errors are counted by the cells it was trained on: empty room is no merit.
         share = (side / res) ** 2 if spec.living else 1.0
-        sizes.append(_look(state, count, there, spec, scale=share))
+        sizes.append(_look(state, count, there, spec, on, scale=share))
     return Evaluation(
         target=drawn.name,
         architecture=spec.describe(),
@@ -194,15 +195,15 @@ def _evaluate(
     )
 
 
-def _look(state: Tensor, step: int, pixels: Tensor, spec: Spec, *, scale: float = 1.0) -> Look:
-    pictures = (images.picture(one, spec) for one in (state[0], pixels))
+def _look(state: Tensor, step: int, pixels: Tensor, spec: Spec, on: str, *, scale: float = 1.0) -> Look:
+    pictures = (images.picture(one, spec, on) for one in (state[0], pixels))
     pattern = pattern_measure(state, pixels, spec)
     pattern = Measure(pattern.mean * scale, pattern.spread * scale)
     return Look(state.shape[-1], step, pattern, standing(state, pixels, spec), *pictures)
 
 
 def _regeneration(
-    automaton: Automaton, kind: str, state: Tensor, pixels: Tensor, before: Look, undamaged: Look
+    automaton: Automaton, kind: str, state: Tensor, pixels: Tensor, before: Look, undamaged: Look, on: str
 ) -> Regeneration:
     """Damage a state and let it heal until the time of `undamaged`."""
     spec = automaton.spec
@@ -222,8 +223,8 @@ def _regeneration(
         undamaged=undamaged.pattern,
         percent=percent,
         why=why,
-        damaged_picture=images.picture(cut[0], spec),
-        healed_picture=images.picture(later[0], spec),
+        damaged_picture=images.picture(cut[0], spec, on),
+        healed_picture=images.picture(later[0], spec, on),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from petri import ground as grounds
 from petri import images, memory, modelfile, plots, targets
 from petri.errors import BadRequest, RunFailed
 from petri.evaluation.report import (
@@ -98,6 +99,7 @@ def start(
     device: torch.device,
     *,
     model: Model | None = None,
+    ground: str = grounds.AUTO,
     **how: Any,
 ) -> tuple[Run, Trainer]:
     """Make a run's folder and its trainer; nothing is written if either cannot be.
@@ -108,6 +110,7 @@ def start(
         name: of the run's folder; made from the recipe if None.
         device: where it trains.
         model: what it starts from, if the recipe says that it starts from one.
+        ground: what a figure is seen on; see `petri.ground.check`.
         how: `engine` and `ranks` of the trainer; only the leading rank may start a run.
     """
     trainer = make_trainer(recipe, device, model=model, **how)
@@ -118,14 +121,26 @@ def start(
     room = 2 * size + 20_000_000  # the old checkpoint, the new one, and the pictures
     run = Run.create(parent, name, recipe, room=room)
     try:
+        run.ground = _settled(ground, trainer)
         run.write_checkpoint(trainer.tensors(), 0, 0.0)
-        images.save_picture(run.path("target.png"), images.picture(trainer.targets[-1], recipe.spec))
+        target = images.picture(trainer.targets[-1], recipe.spec, run.ground)
+        images.save_picture(run.path("target.png"), target)
     except BaseException as error:
         run.discard()
         if isinstance(error, OSError):
             raise BadRequest(f"cannot write to {run.folder}: {error.strerror or error}") from None
         raise
     return run, trainer
+
+
+def _settled(ground: str, trainer: Trainer) -> str:
+    """The ground that was asked for, or one on which the target can be seen."""
+    return grounds.choose(trainer.targets[-1]) if ground == grounds.AUTO else ground
+
+
+def _opaque(ground: str, trainer: Trainer) -> str:
+    """The same for what cannot be transparent."""
+    return _settled(grounds.AUTO, trainer) if ground == grounds.TRANSPARENT else ground
 
 
 def make_trainer(recipe: Recipe, device: torch.device, *, model: Model | None = None, **how: Any) -> Trainer:
@@ -192,6 +207,7 @@ def resume(
             trainer.restore(tensors, epoch)
         except RuntimeError as error:  # of a generator, whose state is not any bytes
             raise BadRequest(f"{run.path(CHECKPOINT)} is damaged: {error}") from None
+        run.ground = _settled(run.ground, trainer)  # version 0.1 kept none
     except BaseException:
         run.close()
         raise
@@ -282,6 +298,7 @@ def _train_epochs(
     begun = reported = saved = time.monotonic()
     pace = Pace(recipe, trainer.epoch)
     unread: list[Epoch] = []
+    ground = _opaque(run.ground, trainer)
     looks: dict[int, float] = {}  # losses from the seed, by epoch
 
     def read() -> None:
@@ -312,7 +329,7 @@ def _train_epochs(
                 seconds=before + now - begun,
                 seconds_left=pace.left(unread[-1].number),
                 steps_per_second=sum(epoch.steps + recipe.hold for epoch in unread) / (now - reported),
-                picture=images.picture(unread[-1].grown, recipe.spec),
+                picture=images.picture(unread[-1].grown, recipe.spec, ground),
             )
         )
         unread.clear()
@@ -402,11 +419,14 @@ def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
         "machine": f"{platform.system()} {platform.machine()}, {trainer.device.type}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}",
     }
+    if recipe.spec.living:
+        training["ground"] = _opaque(run.ground, trainer)
     # A path says where a file lay on one machine; the model keeps only its name.
     training["recipe"]["target"] = recipe.name
     zoom = max(1, GROWTH_PIXELS // res)
     steps, room = min(looks), GROWTH_BYTES // (7 * (res * zoom) ** 2)
-    shown = film(automaton, res, steps, every=max(EVERY, math.ceil(steps / max(1, room))))
+    every = max(EVERY, math.ceil(steps / max(1, room)))
+    shown = film(automaton, res, steps, ground=run.ground, every=every)
     frames = [images.enlarge(rgb, zoom) for _, rgb in shown]
     images.save_picture(run.path("grown.png"), frames[-1])
     images.save_animation(run.path("growth.webp"), frames, fps=GROWTH_FPS)

@@ -9,10 +9,10 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import torch
 from PIL import Image
 
-from petri import modelfile
+from petri import ground, modelfile
+from petri.film import grown
 from petri.images import picture
 from petri.modelfile import Model
 from petri.shaders.golden import golden
@@ -20,7 +20,6 @@ from petri.version import __version__
 
 FORMAT, SCHEMA = "petri-manifest", "1"
 THUMBNAIL = 96  # pixels along a side
-LARGEST, LONGEST = 256, 512  # cells along a side that a thumbnail is grown on, and steps
 
 
 def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
@@ -45,6 +44,7 @@ def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
         "res": model.res,
         "steps": model.steps,
         "heals": heals(model),
+        "ground": ground.of(model) if spec.living else None,
         # What JSON does not know, such as NaN, becomes null: a browser would refuse the whole manifest.
         "training": json.loads(json.dumps(model.training), parse_constant=lambda _: None),
         "thumbnail": thumbnail(model),
@@ -70,16 +70,9 @@ def heals(model: Model) -> bool | None:
     return bool(isinstance(pool, dict) and pool.get("damage"))
 
 
-@torch.no_grad()
-def thumbnail(model: Model) -> str:
-    """The grown pattern as a small WebP, in a data URI; transparent where a figure is."""
-    automaton = model.automaton
-    state = automaton.rollout(automaton.seed_state(min(model.res, LARGEST)), min(model.steps, LONGEST))
-    image = Image.fromarray(picture(state[0], automaton.spec))
-    if automaton.spec.living:  # the page lays it on its own colour, dark or light
-        alpha = state[0, 3:4].clamp(0, 1)
-        figure = torch.cat([(state[0, :3] / alpha.clamp_min(1e-3)).clamp(0, 1), alpha])
-        image = Image.fromarray((figure * 255).round().byte().permute(1, 2, 0).numpy())
+def thumbnail(model: Model, on: str = ground.TRANSPARENT) -> str:
+    """The grown pattern as a small WebP, in a data URI; a figure on a ground or transparent."""
+    image = Image.fromarray(picture(grown(model), model.automaton.spec, on))
     shrinks = image.width > THUMBNAIL
     image = image.resize(
         (THUMBNAIL, THUMBNAIL), Image.Resampling.BOX if shrinks else Image.Resampling.NEAREST

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from petri import ground
 from petri.errors import BadRequest
 from petri.modelfile import Model
 from petri.nca.seed import seed_cell
@@ -57,6 +58,7 @@ def shadertoy(model: Model, *, name: str) -> str:
         "eraser": f"{ERASER * size:.1f}",
         "living": spec.living,
         "frames": 2 if spec.living else 4,
+        "ground": ", ".join(f"{part:.3f}" for part in ground.colour(ground.of(model))),
     }
     tabs = [_tab("Common", "no channels", resolve(COMMON, known))]
     for number, letter in enumerate(BUFFERS):
@@ -229,7 +231,7 @@ void mainImage(out vec4 colour, in vec2 pixel) {
     if (all(greaterThanEqual(at, ivec2(0))) && all(lessThan(at, ivec2(SIZE)))) {
         vec4 cell = texelFetch(iChannel0, at, 0);
 //#if living
-        cell.rgb += 1.0 - clamp(cell.a, 0.0, 1.0);  // colours are premultiplied by alpha
+        cell.rgb += (1.0 - clamp(cell.a, 0.0, 1.0)) * vec3({{ground}});  // colours are premultiplied by alpha
 //#end
         colour.rgb = clamp(cell.rgb, 0.0, 1.0);
     }

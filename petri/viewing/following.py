@@ -84,7 +84,7 @@ class Follower:
     def _read(self, path: Path, version: str) -> Snapshot:
         automaton = Automaton(self.recipe.spec, generator=torch.Generator().manual_seed(self.recipe.seed))
         if version == "0":
-            return Snapshot(version, 0, None, self._model(automaton, 0, 0.0))
+            return Snapshot(version, 0, None, self._model(automaton, 0, 0.0, {}))
         try:
             with safe_open(path, framework="pt") as file:  # the pool, most of it, is not read
                 metadata = file.metadata() or {}
@@ -97,7 +97,7 @@ class Follower:
             loss = float(rows[-1, COLUMNS.index("loss")]) if len(rows) else None
         except (SafetensorError, OSError, KeyError, ValueError, IndexError) as error:
             raise BadRequest(f"{path} is not a checkpoint of this run: {error}") from None
-        return Snapshot(version, epoch, loss, self._model(automaton, epoch, seconds))
+        return Snapshot(version, epoch, loss, self._model(automaton, epoch, seconds, metadata))
 
     @staticmethod
     def _copy(tensor: Tensor, place: Tensor, name: str) -> None:
@@ -105,8 +105,10 @@ class Follower:
             raise ValueError(f"{name} must be {list(place.shape)}, got {list(tensor.shape)}")
         place.data.copy_(tensor)
 
-    def _model(self, automaton: Automaton, epoch: int, seconds: float) -> Model:
+    def _model(self, automaton: Automaton, epoch: int, seconds: float, metadata: dict[str, str]) -> Model:
         # As far as it has come: it has never seen the larger grids.
         recipe = self.recipe.so_far(epoch).to_fields() | {"target": self.recipe.name}
         training = {"recipe": recipe, "epochs": epoch, "seconds": round(seconds)}
+        if "ground" in metadata:
+            training["ground"] = metadata["ground"]
         return Model(automaton=automaton, target=self.recipe.name, training=training)
