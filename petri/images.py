@@ -90,17 +90,32 @@ def save_animation(path: Path, frames: list[np.ndarray], *, fps: int) -> None:
         if path.suffix.lower() == ".gif":
             # It counts in hundredths of a second, and browsers slow down what is shorter than two.
             options["duration"] = [max(20, round(100 / fps) * 10)] * len(rest) + [2000]
-            # One palette for the whole growth: colours do not flicker.
             some = frames[:: max(1, len(frames) // 8)]
-            palette = Image.fromarray(np.concatenate([*some, frames[-1]])).quantize(256)
-            first, *rest = [
-                image.quantize(palette=palette, dither=Image.Dither.NONE) for image in (first, *rest)
-            ]
+            whole = Image.fromarray(np.concatenate([*some, frames[-1]]))
+            first, *rest = _of_one_palette([first, *rest], whole)
             first.save(temporary, format="GIF", **{**options, "append_images": rest})
         elif path.suffix.lower() == ".webp":
             first.save(temporary, format="WEBP", quality=80, method=4, **options)
         else:
             first.save(temporary, format="PNG", **options)
+
+
+def _of_one_palette(images: list[Image.Image], whole: Image.Image) -> list[Image.Image]:
+    """Reduce images to one palette, so that colours do not flicker: of 256 colours, the commonest exactly.
+
+    That is a ground's, which may be that of the page around it.
+    """
+    palette = whole.quantize(256)
+    _, commonest = max(whole.getcolors(whole.width * whole.height))
+    dot, *reduced = [
+        image.quantize(palette=palette, dither=Image.Dither.NONE)
+        for image in (Image.new("RGB", (1, 1), commonest), *images)
+    ]
+    start, colours = 3 * dot.getpixel((0, 0)), palette.getpalette()
+    colours[start : start + 3] = commonest
+    for image in reduced:
+        image.putpalette(colours)
+    return reduced
 
 
 def _save_mp4(path: Path, frames: list[np.ndarray], fps: int) -> None:

@@ -81,6 +81,21 @@ def test_a_gif_keeps_to_hundredths_that_browsers_play(tmp_path, fps, millisecond
         assert read.info["duration"] == milliseconds
 
 
+@pytest.mark.parametrize("ground", [(255, 255, 255), (0, 0, 0), (51, 102, 153)])
+def test_the_ground_of_a_gif_is_exact(tmp_path, ground):
+    y, x = np.mgrid[:48, :48] - 24
+    frames = []
+    for number in range(8):  # something soft, of more shades than a GIF has, grows on it
+        alpha = np.clip(1 - np.hypot(x, y) / 22 * (2 - number / 8), 0, 1)[..., None]
+        figure = np.array([1, 0.5, 0.1]) * (0.5 + 0.5 * np.sin(x / 5 + number))[..., None]
+        frames.append((alpha * figure * 255 + (1 - alpha) * ground).round().astype(np.uint8))
+    images.save_animation(tmp_path / "a.gif", frames, fps=20)
+    with Image.open(tmp_path / "a.gif") as read:
+        for number in (0, 7):
+            read.seek(number)
+            assert read.convert("RGB").getpixel((0, 0)) == ground
+
+
 @pytest.mark.parametrize("name", ["a.tiff", "a", "gif"])
 def test_an_ending_that_cannot_be_written_is_refused(tmp_path, name):
     with pytest.raises(BadRequest, match="must end in one of"):

@@ -107,7 +107,7 @@ def test_shadertoy_grows_what_pytorch_grows(lab, spec, random_automaton):
     automaton = random_automaton(spec, change=0.3)
     for values in automaton.parameters():
         values.data = values.data.half().float()  # as in the text
-    training = {"recipe": {"phases": [{"res": RES, "steps": [8, 8]}]}}
+    training = {"recipe": {"phases": [{"res": RES, "steps": [8, 8]}]}, "ground": "#336699"}
     written = shadertoy(Model(automaton=automaton, target="m", training=training), name="m")
     parts = list(tabs(written))
     assert [part["name"] for part in parts] == ["Common", *(f"Buffer {letter}" for letter in "ABCD"), "Image"]
@@ -123,7 +123,8 @@ def test_shadertoy_grows_what_pytorch_grows(lab, spec, random_automaton):
         found = buffer[top : top + RES, left : left + RES, lane]
         assert np.abs(found - expected[channel]).max() < 1e-4, f"channel {channel}"
     assert np.abs(expected[:3]).max() > 0.05
-    rgb = expected[:3] + (1 - expected[3:4].clip(0, 1) if spec.living else 0)
+    ground = np.array([0.2, 0.4, 0.6])[:, None, None]
+    rgb = expected[:3] + ((1 - expected[3:4].clip(0, 1)) * ground if spec.living else 0)
     seen = np.frombuffer(base64.b64decode(image), np.uint8).reshape(height, width, 4)[::-1]
     seen = seen[::2, RES // 2 : -RES // 2 : 2, :3]  # a cell is two pixels; row 0 is on top
     assert np.abs(seen - 255 * rgb.clip(0, 1).transpose(1, 2, 0)).max() <= 1

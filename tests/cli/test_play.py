@@ -1,11 +1,15 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 from rich.console import Console
 
-from petri import console, models
+from petri import console, modelfile, models
+from petri.published import read_distill
 
 SHIPPED = models.names()
+PUBLISHED = Path(__file__).parents[1] / "data" / "distill"
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -48,6 +52,54 @@ def test_damage_cuts_a_hole_half_way(petri, tmp_path):
     assert np.array_equal(frame("whole", 15), frame("cut", 15))  # step 30
     gone = (frame("cut", 16) == 0).all(axis=2) & (frame("whole", 15) != 0).any(axis=2)
     assert 0.1 < gone.mean() < 0.26
+
+
+@pytest.fixture
+def lizard(tmp_path):
+    """A published figure, whose file names no ground."""
+    path = tmp_path / "lizard.safetensors"
+    modelfile.write(path, read_distill(PUBLISHED / "ex1_lizard.json"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("asked", "seen"),
+    [
+        ((), (255, 255, 255, 255)),
+        (("--ground", "black"), (0, 0, 0, 255)),
+        (("--ground", "#336699"), (51, 102, 153, 255)),
+        (("--ground", "transparent"), (0, 0, 0, 0)),
+    ],
+)
+@pytest.mark.parametrize("ending", [".png", ".apng", ".webp"])
+def test_a_figure_is_on_the_ground_asked_for(petri, tmp_path, lizard, asked, seen, ending):
+    path = tmp_path / f"a{ending}"
+    petri("play", lizard, "--steps", 4, "--size", 16, "--zoom", 1, *asked, "--out", path)
+    with Image.open(path) as read:
+        for number in range(getattr(read, "n_frames", 1)):
+            read.seek(number)
+            found = np.array(read.convert("RGBA").getpixel((0, 0)), int)
+            assert found[3] == seen[3] and abs(found - seen).max() <= (3 if ending == ".webp" else 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--ground", "transparent", "--out", "a.gif"), "a.gif cannot be transparent"),
+        (("--ground", "transparent"), "a terminal cannot be transparent: give --out FILE"),
+        (("--ground", "green"), "must be auto, white, black, #rrggbb or transparent, got 'green'"),
+    ],
+)
+def test_a_ground_that_cannot_be_had_is_one_line(petri, lizard, arguments, said):
+    words = petri("play", lizard, *arguments, code=2)
+    assert said in words and len(words.strip().splitlines()) == 1
+
+
+def test_a_plane_has_no_ground_to_choose(petri, tmp_path):
+    said = petri("play", "circle", "--ground", "black", "--out", tmp_path / "a.png", code=2)
+    assert "circle fills its whole grid" in said and not (tmp_path / "a.png").exists()
+    said = petri("grow", "circle", "--ground", "black", "--dry-run", code=2)
+    assert "circle fills its whole grid" in said
 
 
 def test_without_colours_the_terminal_gets_shades(monkeypatch):

@@ -55,6 +55,7 @@ def test_a_folder_of_models(petri, write, tmp_path, monkeypatch):
         "d.safetensors",
     ]
     assert [entry["heals"] for entry in manifest["models"]] == [True, True, None]
+    assert [entry["ground"] for entry in manifest["models"]] == [None, "#ffffff", None]
     assert [entry["shader"] for entry in manifest["models"]] == [kinds[0], kinds[1], kinds[0]]
     assert [entry["life"] for entry in manifest["models"]] == [None, kinds[2], None]
     for path, entry in zip(paths, manifest["models"], strict=False):

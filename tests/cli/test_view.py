@@ -199,6 +199,7 @@ def test_no_model_is_one_line(petri, tmp_path):
 def run(tmp_path):
     """A run in training: `save(epoch, loss)` writes a checkpoint as training does, and gives its weights."""
     made = Run.create(tmp_path, "dot", RECIPE, room=0)
+    made.ground = "#123456"
 
     def save(epoch, loss):
         automaton = Automaton(SPEC)
@@ -238,6 +239,7 @@ def test_a_run_is_followed_from_checkpoint_to_checkpoint(serve, run):
         tag = ask("/" + entry["follow"])[0].headers["ETag"]
         assert ask("/" + entry["follow"], **{"If-None-Match": tag})[0].status == 304
         model = served(run.folder)
+        assert model.training["ground"] == "#123456"
         assert model.automaton.spec == SPEC and model.res == 16
         for name, value in model.automaton.named_parameters():
             assert torch.equal(value, weights[name])

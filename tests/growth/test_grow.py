@@ -1,7 +1,9 @@
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageDraw
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -230,3 +232,74 @@ def test_a_long_growth_of_a_large_grid_is_filmed_in_fewer_pictures(tmp_path, mon
         grow.finish(run, trainer, 0.0)
         run.close()
     assert counts == [7, 5]  # of eleven steps, with the first: every second, every third; the last is shown
+
+
+@pytest.fixture
+def white_disc(tmp_path):
+    """A recipe for a white figure, of two epochs."""
+    path = tmp_path / "disc.png"
+    image = Image.new("RGBA", (64, 64))
+    ImageDraw.Draw(image).ellipse((8, 8, 55, 55), fill="white")
+    image.save(path)
+    phases = [{"res": 16, "epochs": 2, "batch": 2, "steps": [4, 8]}]
+    file = {"phases": phases, "spec": {"hidden": 16}, "pool": {"size": 4}, "hold": 3}
+    return make_recipe(load(str(path), 16), str(path), res=16, file=file)
+
+
+def corners(path):
+    """How a picture or a film is stored, and each picture's colour where a figure is not."""
+    with Image.open(path) as read:
+        mode, colours = read.mode, []
+        for number in range(getattr(read, "n_frames", 1)):
+            read.seek(number)
+            colours.append(read.convert("RGBA").getpixel((0, 0)))
+        return mode, np.array(colours)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept", "drawn", "shown"),
+    [
+        ("auto", "#000000", (0, 0, 0, 255), [0, 0, 0]),
+        ("#ff0000", "#ff0000", (255, 0, 0, 255), [255, 0, 0]),
+        ("transparent", "#000000", (0, 0, 0, 0), [0, 0, 0]),
+    ],
+)
+def test_all_pictures_of_a_run_are_on_one_ground(tmp_path, white_disc, asked, kept, drawn, shown):
+    run, trainer = grow.start(white_disc, tmp_path, "run", CPU, ground=asked)
+    watcher = Watcher()
+    grow.train(run, trainer, watcher)
+    for name in ("target.png", "grown.png"):
+        mode, colours = corners(run.path(name))
+        assert mode == ("RGBA" if asked == "transparent" else "RGB") and colours.tolist() == [list(drawn)]
+    _, growth = corners(run.path("growth.webp"))
+    assert abs(growth[:, :3] - drawn[:3]).max() <= 3 and (growth[:, 3] == drawn[3]).all()
+    assert watcher.seen[-1].picture[0, 0].tolist() == shown  # a terminal has no alpha
+    assert modelfile.read(run.path("model.safetensors")).training["ground"] == kept
+
+
+def test_a_plane_has_no_ground(tmp_path):
+    run, trainer = grow.start(tiny(), tmp_path, None, CPU)
+    grow.train(run, trainer, Watcher(), stop=lambda: True)
+    assert "ground" not in modelfile.read(run.path("model.safetensors")).training
+
+
+@pytest.mark.parametrize("asked", ["#ff0000", "transparent"])
+def test_a_resumed_run_keeps_its_ground(tmp_path, white_disc, asked):
+    run, _ = grow.start(white_disc, tmp_path, "run", CPU, ground=asked)
+    run.close()
+    run, _, _ = grow.resume(run.folder, CPU)
+    assert run.ground == asked
+    run.close()
+
+
+def test_a_run_of_version_0_1_gets_a_ground_when_it_is_resumed(tmp_path, white_disc):
+    run, _ = grow.start(white_disc, tmp_path, "run", CPU, ground="#ff0000")
+    run.close()
+    path = run.path("checkpoint.safetensors")
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    del metadata["ground"]
+    save_file(load_file(path), path, metadata)
+    run, _, _ = grow.resume(run.folder, CPU)
+    assert run.ground == "#000000"
+    run.close()
