@@ -2,6 +2,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 from petri.evaluation import evaluate
 from petri.evaluation import sheet as sheets
@@ -68,3 +69,15 @@ def test_a_sheet_is_written_whole_or_not_at_all(found, tmp_path):
     with pytest.raises(AttributeError):
         sheets.save(tmp_path / "a.png", [("white", dataclasses.replace(found, loss=None))])
     assert (tmp_path / "a.png").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_white_figure_and_its_target_can_be_seen(painter, tmp_path):
+    disc = Image.new("RGBA", (64, 64))
+    ImageDraw.Draw(disc).ellipse((8, 8, 55, 55), fill="white")
+    disc.save(tmp_path / "disc.png")
+    found = evaluate(painter(living=True), str(tmp_path / "disc.png"), seeds=2, res=16)
+    first = found.growth[0]
+    assert first.target[0, 0].tolist() == first.picture[0, 0].tolist() == [0, 0, 0]
+    assert first.target[8, 8].tolist() == [255, 255, 255]
+    circle = found.regeneration[0].damaged_picture
+    assert {0, 255} == set(np.unique(circle))  # what was cut away shows
