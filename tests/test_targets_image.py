@@ -97,9 +97,11 @@ def test_sixteen_bit_png_with_a_transparent_grey(tmp_path):
 
 def test_floats_are_taken_as_they_are_or_stretched(tmp_path):
     path = tmp_path / "float.tiff"
-    Image.fromarray(np.full((16, 16), 0.3, np.float32)).save(path)
+    values = np.full((16, 16), 0.3, np.float32)
+    values[:, 8:] = 0.7
+    Image.fromarray(values).save(path)
     target = load(str(path), 16)
-    np.testing.assert_allclose(target.pixels[:3], 0.3, atol=1e-6)
+    np.testing.assert_allclose(target.pixels[:3], np.broadcast_to(values, (3, 16, 16)), atol=1e-6)
     assert target.notes == ()
     values = np.full((16, 16), -5, np.float32)
     values[:, 8:] = 15
@@ -133,7 +135,7 @@ def test_of_an_animation_the_first_frame_is_taken(tmp_path, quarters):
     quarters.save(path, save_all=True, append_images=[Image.new("RGB", (32, 32), c) for c in (RED, BLUE)])
     target = load(str(path), 32)
     np.testing.assert_allclose(four(target), (RED, GREEN, BLUE, WHITE), atol=3)
-    assert target.notes == ("moving.gif holds 3 frames or pages: only the first is grown",)
+    assert target.notes == ("moving.gif holds several frames or pages: only the first is grown",)
 
 
 def test_a_wide_picture_is_cut_to_its_central_square(tmp_path):
