@@ -173,9 +173,11 @@ def _read(path: Path) -> dict[str, Any]:
 
     try:
         check_plain(path)
-        return parse(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadRequest(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        return parse(text)
     except BadRequest as error:
         raise BadRequest(f"{path}: {error}") from None
 

@@ -107,6 +107,7 @@ def _read(path: Path) -> str:
     if b"\0" in content:
         raise BadRequest(f'"{path}" is not a shader: it is not text')
     # Letters beyond ASCII stand in comments alone, where a wrong one does no harm.
+    content = content.removeprefix(b"\xef\xbb\xbf")
     source = content.decode("ascii", errors="replace").replace("\ufffd", "?")
     source = source.replace("\r\n", "\n").replace("\r", "\n")
     # A comment leaves its line breaks: errors are told with the line.
