@@ -48,7 +48,7 @@ def doctor() -> None:
     out.print(grid(*[(kind, _step_time(torch.device(kind))) for kind in here]))
 
 
-OPTIONAL = (("MP4", "av", "mp4"), ("GLSL targets", "moderngl", "shader"))
+OPTIONAL = (("MP4", "av", "mp4"), ("GLSL targets", "moderngl", "shader"), ("SVG targets", "resvg_py", "svg"))
 
 
 def _found(module: str, extra: str) -> str:

@@ -37,6 +37,10 @@ def grow(
             show_default=False,
         ),
     ] = None,
+    time: Annotated[
+        float | None,
+        typer.Option(help="The second at which a shader that moves is grown; else 0.", show_default=False),
+    ] = None,
     res: Annotated[
         int | None,
         typer.Option(
@@ -141,6 +145,8 @@ def grow(
     target = target or fields.get("target") or (study and study.recipe.target)
     if not isinstance(target, str):
         raise BadRequest("say what to grow: petri grow TARGET (petri targets lists the patterns)")
+    if time is not None:
+        target = targets.at_time(target, time)
     if res is not None and "phases" in fields:
         raise BadRequest(f"--res contradicts the phases in {recipe}: leave one of them out")
     size = res if res is not None else _last_res(fields, preset)
@@ -197,12 +203,16 @@ def grow(
 
 def _read(path: Path) -> dict[str, Any]:
     """The fields of a recipe file."""
+    from petri.files import check_plain
     from petri.growth.recipe import parse
 
     try:
-        return parse(path.read_text(encoding="utf-8"))
+        check_plain(path)
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadRequest(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    try:
+        return parse(text)
     except BadRequest as error:
         raise BadRequest(f"{path}: {error}") from None
 

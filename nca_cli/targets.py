@@ -39,9 +39,12 @@ def targets(
     out.print("\nAlso")
     out.print(
         grid(
-            ("picture.png", "any image; a transparent one grows as a figure, an opaque one fills the plane"),
+            (
+                "picture.png",
+                "any image, or an SVG; a transparent one grows as a figure, an opaque one fills the plane",
+            ),
             ("emoji:🦎", "an emoji"),
             ("text:Hi", "a few letters"),
-            ("shader.glsl", "a Shadertoy fragment shader"),
+            ("shader.glsl", "a Shadertoy fragment shader; shader.glsl@2.5 as it stands after 2.5 seconds"),
         )
     )

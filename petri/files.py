@@ -5,10 +5,25 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+
+from petri.errors import BadRequest
+
+
+def check_plain(path: Path) -> None:
+    """Refuse a pipe or a device, which may have no end, before anything is read from it.
+
+    Raises:
+        BadRequest: it is neither a file nor a folder.
+        OSError: there is no such thing.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise BadRequest(f'"{path}" is a pipe or a device: put what it gives into a file first')
 
 
 @contextlib.contextmanager

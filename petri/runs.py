@@ -21,6 +21,7 @@ from petri.files import replacing, write_whole
 from petri.ground import AUTO, check
 from petri.growth.recipe import Recipe
 from petri.runfolder import RECIPE, RunFolder
+from petri.targets import split_time
 
 COLUMNS = ("epoch", "loss", "pattern", "stability", "overflow", "learning_rate", "steps", "seconds")
 COLUMNS += (
@@ -182,7 +183,10 @@ def _upgraded(tensors: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
 
 def slug(recipe: Recipe) -> str:
     """A folder name for a recipe: `circle-64`; of a file its stem, of symbols their codes."""
-    name = recipe.name if ":" in recipe.name else Path(recipe.name).stem
+    name = recipe.name
+    if ":" not in name:
+        file, _ = split_time(name)
+        name = Path(file).stem + name[len(file) :]
     letters = [c if c.isalnum() or c in "-_" else f"-{ord(c):x}" if ord(c) > 127 else "-" for c in name]
     words = re.sub("-+", "-", "".join(letters)).strip("-").lower()[:60]
     return f"{words or 'run'}-{recipe.res}"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     Paint = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 SMALLEST, LARGEST = 16, 4096  # cells a side
+SHADERS = (".glsl", ".frag")
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,8 @@ def load(name: str, res: int) -> Target:
 
     Args:
         name: a pattern's name, `emoji:🦎`, `text:Hi`, or the path of an image or of a `.glsl` or `.frag`
-            shader. A pattern wins over a file of the same name; `./spiral` is the file.
+            shader, which `waves.glsl@2.5` draws as it stands after 2.5 seconds. A pattern wins over a file of
+            the same name; `./spiral` is the file.
         res: cells a side, 16..4096.
 
     Raises:
@@ -93,7 +95,8 @@ def _load_file(name: str, res: int) -> Target:
     import os
     from pathlib import Path
 
-    path = Path(name)
+    file, time = split_time(name)
+    path = Path(file)
     # An empty name would be the current directory.
     if not name or not ("/" in name or "\\" in name or path.suffix or os.path.exists(name)):
         known = [*PATTERNS, "emoji:🦎", "text:Hi"]
@@ -103,13 +106,40 @@ def _load_file(name: str, res: int) -> Target:
         path = path.expanduser()
     except RuntimeError:  # ~nobody
         raise BadRequest(f'no such file: "{name}"') from None
-    if path.suffix.lower() in (".glsl", ".frag"):
+    if path.suffix.lower() in SHADERS:
         from petri.targets import shader
 
-        return shader.load(path, res)
+        return shader.load(path, res, Path(name).name, time)
     from petri.targets import image
 
     return image.load(path, res)
+
+
+def split_time(name: str) -> tuple[str, float]:
+    """The path that a target's name means, and the second of a shader: `waves.glsl@2.5` has both.
+
+    Raises:
+        BadRequest: what follows the @ is not a number.
+    """
+    file, at, time = name.rpartition("@")
+    if not at or not file.lower().endswith(SHADERS) or "/" in time or "\\" in time:
+        return name, 0.0
+    try:
+        return file, float(time)
+    except ValueError:
+        raise BadRequest(f'the time of "{file}" must be a number of seconds, got "{time}"') from None
+
+
+def at_time(name: str, seconds: float) -> str:
+    """The name of a shader's target at another second.
+
+    Raises:
+        BadRequest: only shaders have a time.
+    """
+    file, _ = split_time(name)
+    if not file.lower().endswith(SHADERS):
+        raise BadRequest(f'only a shader ({" or ".join(SHADERS)}) has a time, "{name}" has none')
+    return f"{file}@{seconds!r}".removesuffix(".0")
 
 
 def check_res(res: int) -> None:

@@ -11,13 +11,29 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from petri.errors import BadRequest
-from petri.targets import Target
+from petri.files import check_plain
+from petri.targets import Target, svg
+from petri.targets.render import one_colour
 
+LONGEST = 65_535  # pixels a side: Pillow needs memory for each row, however short
+FRAMES = 100  # of an animation are looked at, if they are transparent
+DARK = 0.25  # of white: a picture with nothing brighter was perhaps meant to be brighter
+DEPTHS = (8, 10, 12)  # bits that are kept in 16 and of which 16 would make black
 OPAQUE = 250  # of 255: an alpha nowhere below this is taken for none
 # What Pillow's decoders raise on broken files.
 BROKEN = (
     OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError, ArithmeticError, RuntimeError
 )  # fmt: skip
+HEIC = (
+    b"heic",
+    b"heix",
+    b"heim",
+    b"heis",
+    b"hevc",
+    b"hevx",
+    b"mif1",
+    b"msf1",
+)  # brands: telephones' photographs
 DEEP = ("I", "I;16", "I;16L", "I;16B", "I;16N", "F")  # modes that Pillow would clip to 8 bits
 
 
@@ -26,24 +42,46 @@ def load(path: Path, res: int) -> Target:
 
     A picture with transparency becomes a figure: fitted into the square with a margin, to be trained with
     alpha. Any other fills the plane: its central square, alpha 1. Turned as its EXIF data say; of an
-    animation, the first frame.
+    animation, the first frame that shows anything. An SVG is drawn by resvg.
 
     Raises:
         BadRequest: missing, a folder, not an image, truncated, too large, or with nothing visible.
     """
     notes: list[str] = []
     with _explaining(path):
+        check_plain(path)
+        if svg.is_svg(path):
+            return from_image(svg.draw(path, res, notes), res, path.name, notes)
         with Image.open(path) as file:
-            if min(file.size) < 1:
-                raise BadRequest(f'"{path}" is an empty image: {file.width} × {file.height} pixels')
-            frames = getattr(file, "n_frames", 1)
-            kind = file.format
-            file.load()
-            image = ImageOps.exif_transpose(file)
-        if frames > 1 and kind != "MPO":  # the other pictures in a telephone's photograph are its previews
-            notes.append(f"{path.name} holds {frames} frames or pages: only the first is grown")
-        image = _plain(image, path, notes)
+            width, height = file.size
+            if min(width, height) < 1:
+                raise BadRequest(f'"{path}" is an empty image: {width} × {height} pixels')
+            if max(width, height) > LONGEST:
+                raise BadRequest(
+                    f'"{path}" is too large: {width} × {height} pixels, at most {LONGEST} along a side'
+                )
+            image = _first_seen(file, path, notes)
     return from_image(image, res, path.name, notes)
+
+
+def _first_seen(file: Image.Image, path: Path, notes: list[str]) -> Image.Image:
+    """The picture in a file; of several frames or pages, the first that is not transparent everywhere."""
+    if file.format == "MPO" or not getattr(file, "is_animated", False):
+        # The other pictures in a telephone's photograph are its previews.
+        ImageOps.exif_transpose(file, in_place=True)
+        return _plain(file, path, notes)
+    for number in range(1, FRAMES + 1):
+        said: list[str] = []
+        image = _plain(ImageOps.exif_transpose(file), path, said)
+        if image.mode != "RGBA" or image.getchannel("A").getextrema()[1]:
+            which = f"the first to show anything, number {number}," if number > 1 else "only the first"
+            notes += [f"{path.name} holds several frames or pages: {which} is grown", *said]
+            return image
+        try:
+            file.seek(number)
+        except EOFError:
+            return image
+    raise BadRequest(f'"{path}" is transparent in its first {FRAMES} frames: there is nothing to grow')
 
 
 def from_image(image: Image.Image, res: int, name: str, notes: list[str]) -> Target:
@@ -69,24 +107,32 @@ def _fill(image: Image.Image, res: int, name: str, notes: list[str]) -> Target:
     if image.width != image.height:
         notes = [*notes, f"{name} is {image.width} × {image.height}: only its central square is grown"]
         left, top = (image.width - side) // 2, (image.height - side) // 2
-        image = image.crop((left, top, left + side, top + side))
-    image = shrink(image, side, res)
+    else:
+        left, top = 0, 0
+    image = shrink(image, (left, top, left + side, top + side), side, res)
     pixels = np.ones((4, res, res), np.float32)
     scale = 1 if image.mode == "F" else 255
     bands = image.split()
     for channel in range(3):
         band = bands[channel % len(bands)].convert("F")
         pixels[channel] = np.asarray(band.resize((res, res), Image.Resampling.LANCZOS)) / scale
-    return Target(name, pixels.clip(0, 1), transparent=False, notes=tuple(notes))
+    pixels = pixels.clip(0, 1)
+    brightest = pixels[:3].max()
+    if one_colour(pixels):
+        notes = [*notes, f"{name} is one colour throughout: there is no pattern to grow"]
+    elif brightest < DARK:
+        notes = [*notes, f"{name} is dark: its brightest value is {brightest:.0%} of white"]
+    return Target(name, pixels, transparent=False, notes=tuple(notes))
 
 
-def shrink(image: Image.Image, side: int, res: int) -> Image.Image:
-    """Average whole blocks of a picture far larger than needed, so that floats of it stay small.
+def shrink(image: Image.Image, box: tuple[int, int, int, int], side: int, res: int) -> Image.Image:
+    """Cut a box out of a picture; average whole blocks of one far larger than needed.
 
-    `side` is the length in pixels that becomes at most `res`; four times that is kept for the last step.
+    So floats of it stay small. `side` is the length in pixels that becomes at most `res`; four times that is
+    kept for the last step.
     """
     factor = side // (4 * res)
-    return image.reduce(factor) if factor > 1 else image
+    return image.reduce(factor, box) if factor > 1 else image.crop(box)
 
 
 def _plain(image: Image.Image, path: Path, notes: list[str]) -> Image.Image:
@@ -94,21 +140,32 @@ def _plain(image: Image.Image, path: Path, notes: list[str]) -> Image.Image:
     if image.mode in DEEP:
         return _grey(image, path, notes)
     if image.has_transparency_data:
-        return (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
-    return image.convert("RGB")
+        image = image.convert("LA") if image.mode == "La" else image
+        return image if image.mode == "RGBA" else image.convert("RGBA")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _grey(image: Image.Image, path: Path, notes: list[str]) -> Image.Image:
-    values = np.asarray(image).astype(np.float32)
-    if not np.isfinite(values).all():
+    values = np.array(image, np.float32)
+    if image.mode == "F" and not np.isfinite(values).all():
         raise BadRequest(f'"{path}" holds values that are not finite numbers')
     low, high = float(values.min()), float(values.max())
-    top = 1.0 if image.mode == "F" else 65535.0
+    top = 1.0
+    if image.mode != "F":
+        bits = next((bits for bits in DEPTHS if 0 < high < 2**bits), 16)
+        top = 2.0**bits - 1
+        if bits < 16 and low >= 0:
+            # Cameras and microscopes keep 10 or 12 bits in 16.
+            notes.append(
+                f"{path.name} holds no value above {high:g}: {top:g}, {bits} bits, is taken for white"
+            )
     if low < 0 or high > top:
         # There is no telling what stands for white: take what is there.
         notes.append(f"{path.name} holds values from {low:g} to {high:g}: stretched from black to white")
-        values, top = values - low, high - low or 1.0
-    grey = Image.fromarray(values / np.float32(top))
+        values -= np.float32(low)
+        top = high - low or 1.0
+    values /= np.float32(top)
+    grey = Image.fromarray(values)
     clear = image.info.get("transparency")
     if not isinstance(clear, int):
         return grey
@@ -116,6 +173,22 @@ def _grey(image: Image.Image, path: Path, notes: list[str]) -> Image.Image:
     picture = Image.fromarray((np.asarray(grey) * 255 + 0.5).astype(np.uint8)).convert("RGB")
     picture.putalpha(alpha)
     return picture
+
+
+def _foreign(path: Path) -> str | None:
+    """What a file is that Pillow does not read, if it is one of those that people have."""
+    with path.open("rb") as file:
+        start = file.read(16)
+    if start[4:8] == b"ftyp":
+        brand = start[8:12]
+        return "HEIC" if brand in HEIC else "AVIF" if brand in (b"avif", b"avis") else "a film"
+    kinds = {
+        b"%PDF": "a PDF",
+        b"\xff\x0a": "JPEG XL",
+        b"\0\0\0\x0cJXL ": "JPEG XL",
+        b"\x1f\x8b": "compressed",
+    }
+    return next((kind for begins, kind in kinds.items() if start.startswith(begins)), None)
 
 
 @contextmanager
@@ -139,6 +212,10 @@ def _explaining(path: Path) -> Iterator[None]:
         limit = (Image.MAX_IMAGE_PIXELS or 0) // 10**6
         raise BadRequest(f'"{path}" is too large: an image may have {limit} million pixels') from None
     except UnidentifiedImageError:
+        kind = _foreign(path)
+        if kind:
+            command = f'magick "{path.name}" "{path.stem}.png"'
+            raise BadRequest(f'"{path}" is {kind}: convert it to PNG first, such as by {command}') from None
         raise BadRequest(f'"{path}" is not an image that can be read') from None
     except MemoryError:
         raise BadRequest(f'"{path}" is too large for the memory of this machine') from None

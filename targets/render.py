@@ -49,3 +49,8 @@ def opaque(picture: np.ndarray) -> np.ndarray:
     pixels = np.ones((4, *picture.shape[:2]), np.float32)
     pixels[:3] = np.moveaxis(picture, 2, 0).clip(0, 1)
     return pixels
+
+
+def one_colour(pixels: np.ndarray) -> bool:
+    """Whether a target's pixels, `[4, res, res]`, show the same colour everywhere."""
+    return bool((np.ptp(pixels[:3], axis=(1, 2)) < 1 / 255).all())

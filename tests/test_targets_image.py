@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 
@@ -97,9 +98,11 @@ def test_sixteen_bit_png_with_a_transparent_grey(tmp_path):
 
 def test_floats_are_taken_as_they_are_or_stretched(tmp_path):
     path = tmp_path / "float.tiff"
-    Image.fromarray(np.full((16, 16), 0.3, np.float32)).save(path)
+    values = np.full((16, 16), 0.3, np.float32)
+    values[:, 8:] = 0.7
+    Image.fromarray(values).save(path)
     target = load(str(path), 16)
-    np.testing.assert_allclose(target.pixels[:3], 0.3, atol=1e-6)
+    np.testing.assert_allclose(target.pixels[:3], np.broadcast_to(values, (3, 16, 16)), atol=1e-6)
     assert target.notes == ()
     values = np.full((16, 16), -5, np.float32)
     values[:, 8:] = 15
@@ -111,6 +114,30 @@ def test_floats_are_taken_as_they_are_or_stretched(tmp_path):
     Image.fromarray(values).save(path)
     with pytest.raises(BadRequest, match="not finite"):
         load(str(path), 16)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12])
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_fewer_bits_kept_in_sixteen(tmp_path, bits, suffix):
+    top = 2**bits - 1
+    values = np.array([[0, top // 4, top // 2, top]], np.uint16).repeat(4, axis=0)
+    path = tmp_path / f"camera{suffix}"
+    Image.fromarray(values).resize((16, 16), Image.Resampling.NEAREST).save(path)
+    target = load(str(path), 16)
+    np.testing.assert_allclose(target.pixels[0, 7, 1::4], values[0] / top, atol=1e-6)
+    assert target.notes == (
+        f"camera{suffix} holds no value above {top}: {top}, {bits} bits, is taken for white",
+    )
+
+
+def test_dark_pictures_and_those_of_one_colour_are_pointed_out(tmp_path, quarters):
+    path = tmp_path / "dark.png"
+    quarters.point(lambda value: value // 16).save(path)
+    assert load(str(path), 32).notes == ("dark.png is dark: its brightest value is 6% of white",)
+    Image.new("RGB", (32, 32), RED).save(path)
+    assert load(str(path), 32).notes == ("dark.png is one colour throughout: there is no pattern to grow",)
+    quarters.save(path)
+    assert load(str(path), 32).notes == ()
 
 
 @pytest.mark.parametrize("turn", range(1, 9))
@@ -133,7 +160,45 @@ def test_of_an_animation_the_first_frame_is_taken(tmp_path, quarters):
     quarters.save(path, save_all=True, append_images=[Image.new("RGB", (32, 32), c) for c in (RED, BLUE)])
     target = load(str(path), 32)
     np.testing.assert_allclose(four(target), (RED, GREEN, BLUE, WHITE), atol=3)
-    assert target.notes == ("moving.gif holds 3 frames or pages: only the first is grown",)
+    assert target.notes == ("moving.gif holds several frames or pages: only the first is grown",)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png", ".tiff"])
+def test_the_first_frame_that_shows_anything_is_taken(tmp_path, suffix):
+    path = tmp_path / f"fade{suffix}"
+    empty, shown, last = (Image.new("RGBA", (32, 32)) for _ in range(3))
+    shown.paste((*RED, 255), (4, 4, 28, 28))
+    last.paste((*BLUE, 255), (4, 4, 28, 28))
+    empty.save(path, save_all=True, append_images=[shown, last], duration=100)
+    target = load(str(path), 32)
+    assert target.transparent
+    np.testing.assert_allclose(
+        target.pixels[:, 16, 16] * 255, (*RED, 255), atol=20 if suffix == ".webp" else 3
+    )
+    assert target.notes[0] == (
+        f"fade{suffix} holds several frames or pages: the first to show anything, number 2, is grown"
+    )
+
+
+def test_an_animation_that_never_shows_anything(tmp_path):
+    path = tmp_path / "never.png"
+    empty, speck = Image.new("RGBA", (32, 32)), Image.new("RGBA", (32, 32))
+    speck.putpixel((3, 3), (255, 0, 0, 0))
+    empty.save(path, save_all=True, append_images=[speck])
+    with pytest.raises(BadRequest, match=r"never\.png is entirely transparent"):
+        load(str(path), 32)
+
+
+def test_pages_are_not_counted(tmp_path, quarters, monkeypatch):
+    from PIL import TiffImagePlugin
+
+    path = tmp_path / "pages.tiff"
+    quarters.save(path, save_all=True, append_images=[quarters] * 3)
+    count = property(lambda self: pytest.fail("counts the pages of a file that may have 60,000"))
+    monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "n_frames", count)
+    target = load(str(path), 32)
+    np.testing.assert_allclose(four(target), (RED, GREEN, BLUE, WHITE), atol=0.01)
+    assert target.notes == ("pages.tiff holds several frames or pages: only the first is grown",)
 
 
 def test_a_wide_picture_is_cut_to_its_central_square(tmp_path):
@@ -143,7 +208,7 @@ def test_a_wide_picture_is_cut_to_its_central_square(tmp_path):
     image.save(path)
     target = load(str(path), 48)
     np.testing.assert_allclose(target.pixels[:3].mean((1, 2)) * 255, GREEN, atol=0.01)
-    assert target.notes == ("wide.png is 96 × 32: only its central square is grown",)
+    assert target.notes[0] == "wide.png is 96 × 32: only its central square is grown"
 
 
 @pytest.mark.parametrize("size", [1, 3, 2000])
@@ -250,6 +315,27 @@ def test_growth_begins_inside_the_figure(tmp_path):
     assert filled.seed == (32.5 / 64, 32.5 / 64)
 
 
+def test_a_haze_that_nobody_sees_does_not_make_the_figure_small(tmp_path):
+    clear = figure(tmp_path, [((*RED, 255), (90, 90, 111, 111))], size=(200, 200), name="clear.png")
+    hazy = [((*RED, 1), (0, 0, 200, 200)), ((*RED, 255), (90, 90, 111, 111))]
+    target = load(figure(tmp_path, hazy, size=(200, 200), name="haze.png"), 48)
+
+    def width(target):
+        return np.ptp(np.nonzero(target.pixels[3] > 0.5)[1]) + 1
+
+    assert width(load(clear, 48)) == 36 and width(target) >= 32
+    assert target.notes == (
+        "haze.png has a faint veil around what can live (alpha above 0.1): it is left out",
+    )
+
+
+def test_a_soft_edge_stays(tmp_path):
+    soft = [((*RED, 20), (7, 7, 25, 25)), ((*RED, 255), (8, 8, 24, 24))]
+    target = load(figure(tmp_path, soft), 64)
+    assert target.notes == ()
+    assert 0.05 < target.pixels[3, 32, 9] < 0.12  # a pixel is 2.7 cells wide
+
+
 def test_separate_pieces_are_pointed_out(tmp_path):
     two = [((*RED, 255), (0, 0, 12, 32)), ((*BLUE, 255), (20, 0, 32, 32))]
     target = load(figure(tmp_path, two), 64)
@@ -331,6 +417,50 @@ def test_a_bomb_is_refused_before_it_is_read(tmp_path):
         path.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
         with pytest.raises(BadRequest, match="too large: an image may have 89 million pixels"):
             load(str(path), 32)
+
+
+def png(width: int, height: int, rows: bytes) -> bytes:
+    """A grey PNG of one bit, as short as the rows that are given."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + data
+
+
+@pytest.mark.parametrize(("width", "height"), [(1, 80_000_000), (80_000_000, 1), (1, 65_536)])
+def test_a_line_of_millions_of_pixels_is_refused_before_it_is_read(tmp_path, width, height):
+    path = tmp_path / "line.png"
+    path.write_bytes(png(width, height, b"\0" * 12_000))
+    with pytest.raises(BadRequest, match=f"too large: {width} × {height} pixels, at most 65535 along a side"):
+        load(str(path), 32)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_what_has_no_end_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for name in (str(tmp_path / "pipe.png"), "/dev/zero"):
+        with pytest.raises(BadRequest, match="is a pipe or a device: put what it gives into a file first"):
+            load(name, 32)
+
+
+def test_kinds_that_are_not_read_are_named(tmp_path):
+    for name, start, kind in (
+        ("photo.heic", b"\0\0\0\x18ftypheic", "HEIC"),
+        ("photo.jpg", b"\0\0\0\x1cftypmif1", "HEIC"),
+        ("film.mp4", b"\0\0\0\x20ftypisom", "a film"),
+        ("paper.pdf", b"%PDF-1.7", "a PDF"),
+        ("next.jxl", b"\xff\x0a\0\0", "JPEG XL"),
+    ):
+        path = tmp_path / name
+        path.write_bytes(start + bytes(100))
+        with pytest.raises(BadRequest) as error:
+            load(str(path), 32)
+        assert str(error.value) == (
+            f'"{path}" is {kind}: convert it to PNG first, such as by magick "{name}" "{path.stem}.png"'
+        )
 
 
 def test_paths_are_found_where_a_shell_would_find_them(tmp_path, monkeypatch, quarters):

@@ -33,8 +33,10 @@ def target_of(model: Model, path: Path) -> str:
     if model.target in targets.PATTERNS or model.target.startswith(("emoji:", "text:")):
         return model.target
     asked = _asked(path.parent / RECIPE)
-    if asked is not None and Path(asked).name == model.target and Path(asked).is_file():
-        return asked
+    if asked is not None and Path(asked).name == model.target:
+        file, _ = targets.split_time(asked)
+        if Path(file).is_file():
+            return asked
     raise BadRequest(f"{path} grows {model.target}, which is not to be found: say with --target what that is")
 
 

@@ -181,10 +181,46 @@ def test_a_transparent_image_grows_with_the_living_mask_from_inside_the_figure(t
     assert max(abs(fraction - 0.5) for fraction in model.automaton.spec.seed) > 0.15
 
 
+def test_a_shader_is_the_same_picture_wherever_it_is_drawn_again(tmp_path):
+    from petri.evaluation.target import target_of
+    from petri.growth.grow import draw_targets
+    from petri.targets import load, shader
+
+    try:
+        shader._context().release()
+    except petri.BadRequest as error:
+        pytest.skip(str(error))
+    fade = (
+        "void mainImage(out vec4 c, in vec2 p) { c = vec4(p / iResolution.xy, 0.5, 1.0) * min(iTime, 1.0); }"
+    )
+    (tmp_path / "fade.glsl").write_text(fade)
+    path = str(tmp_path / "fade.glsl")
+    said = run(tmp_path, "grow", path, "--time", "0.5", *TINY, "--epochs", 1)
+    assert "fade.glsl moves: it is grown as it stands at time 0.5" in said
+    folder = tmp_path / "runs" / "fade-0-5-16"
+    recipe = Run.open(folder, lock=False).recipe
+    assert (recipe.target, recipe.name) == (f"{path}@0.5", "fade.glsl@0.5")
+    drawn = load(f"{path}@0.5", 16).pixels[:3]
+    assert abs(drawn[2].mean() - 0.25) < 1e-6
+    np.testing.assert_array_equal(draw_targets(recipe)[0].numpy(), drawn)
+    assert (
+        target_of(modelfile.read(folder / "model.safetensors"), folder / "model.safetensors") == recipe.target
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_recipe_without_an_end_is_refused(petri, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    line = petri("grow", "circle", "--recipe", str(tmp_path / "pipe"), code=2)
+    assert "is a pipe or a device" in line
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["grow"], "say what to grow"),
+        (["grow", "circle", "--time", "2"], "only a shader (.glsl or .frag) has a time"),
+        (["grow", "waves.glsl@soon"], 'must be a number of seconds, got "soon"'),
         (["grow", "spirl"], 'did you mean "spiral"'),
         (["grow", "circle", "--res", "8"], "res must be a whole number in 16..4096, got 8"),
         (["grow", "circle", "--layers", "2", "--residual"], "residual needs layers = 3, got layers = 2"),
