@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from petri import tensorfile
+from petri import checks, tensorfile
 from petri.errors import BadRequest
 from petri.files import replacing, write_whole
 from petri.growth.recipe import Recipe
@@ -88,7 +88,7 @@ class Run(RunFolder):
         if metadata.get("format") != "petri checkpoint" or metadata.get("schema") != SCHEMA:
             raise BadRequest(f"{path} is not a checkpoint of schema {SCHEMA}")
         try:
-            epoch, seconds, rows = int(metadata["epoch"]), float(metadata["seconds"]), tensors.pop(ROWS)
+            (epoch, seconds), rows = read_progress(metadata), tensors.pop(ROWS)
             trained = Recipe.from_toml(metadata["recipe"])
         except (KeyError, ValueError) as error:
             raise BadRequest(f"{path} is not a checkpoint: {error}") from None
@@ -107,8 +107,17 @@ class Run(RunFolder):
                 raise BadRequest(f"{path}: {name} does not fit the recipe")
         if rows.shape != (epoch, len(COLUMNS)):
             raise BadRequest(f"{path}: {ROWS} does not fit the epoch {epoch}")
+        if not rows.isfinite().all():
+            raise BadRequest(f"{path}: {ROWS} has values that are not finite")
         self.rows = [tuple(row) for row in rows.tolist()]
         return tensors, epoch, seconds
+
+    def has_metrics(self) -> bool:
+        """Whether metrics.csv has a line for every one of `rows`."""
+        try:
+            return self.path("metrics.csv").read_bytes().count(b"\n") == len(self.rows) + 1
+        except OSError:
+            return False
 
     def write_metrics(self) -> None:
         """Write metrics.csv: a line of names, then one an epoch."""
@@ -117,6 +126,17 @@ class Run(RunFolder):
         writer.writerow(COLUMNS)
         writer.writerows([f"{value:.6g}" for value in row] for row in self.rows)
         write_whole(self.path("metrics.csv"), text.getvalue())
+
+
+def read_progress(metadata: dict[str, str]) -> tuple[int, float]:
+    """The epoch of a checkpoint, and the seconds trained until then.
+
+    Raises:
+        KeyError: one is missing.
+        ValueError: one is no such number.
+    """
+    epoch = checks.whole("epoch", int(metadata["epoch"]), 0, 2**53)
+    return epoch, checks.number("seconds", float(metadata["seconds"]), 0, 1e9)
 
 
 def slug(recipe: Recipe) -> str:

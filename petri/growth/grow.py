@@ -147,7 +147,8 @@ def _has_results_of(run: Run, epoch: int) -> bool:
         model = modelfile.read(run.path("model.safetensors"))  # written last
     except BadRequest:
         return False
-    return model.training.get("epochs") == epoch and all(run.path(name).is_file() for name in RESULTS)
+    whole = all(run.path(name).is_file() for name in RESULTS) and run.has_metrics()
+    return model.training.get("epochs") == epoch and whole
 
 
 def unrecorded(row: Row) -> None:
@@ -289,6 +290,7 @@ def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
     steps, room = recipe.steps[1] + recipe.hold, GROWTH_BYTES // (7 * (recipe.res * zoom) ** 2)
     shown = film(automaton, recipe.res, steps, every=max(EVERY, math.ceil(steps / max(1, room))))
     frames = [images.enlarge(rgb, zoom) for _, rgb in shown]
+    run.write_metrics()  # a run that was killed behind its last checkpoint may have left a shorter file
     images.save_picture(run.path("grown.png"), frames[-1])
     images.save_animation(run.path("growth.webp"), frames, fps=GROWTH_FPS)
     plots.save_loss(

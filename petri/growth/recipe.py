@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +10,7 @@ from petri import checks
 from petri.errors import BadRequest, nearest
 from petri.nca.spec import Spec
 from petri.targets import LARGEST, SMALLEST
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from petri.toml import parse
 
 POOL_BYTES = 400_000_000  # a checkpoint holds the pool, so it is kept from growing with the grid
 SCHEDULES = ("one-cycle", "drop")
@@ -222,18 +217,6 @@ class Recipe:
             BadRequest: not TOML, or a field missing, unknown or not valid.
         """
         return cls.from_fields(parse(text))
-
-
-def parse(text: str) -> dict[str, Any]:
-    """TOML as plain values.
-
-    Raises:
-        BadRequest: it is none.
-    """
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # also of a number too long, of tables too deep
-        raise BadRequest(f"the recipe is not TOML: {error}") from None
 
 
 def _plain(value: Any) -> Any:
