@@ -18,6 +18,7 @@ from petri import checks, tensorfile
 from petri.errors import BadRequest
 from petri.files import write_whole
 from petri.nca import Automaton, Spec
+from petri.nca.automaton import departure
 from petri.version import __version__
 
 FORMAT = "petri"
@@ -91,9 +92,12 @@ def to_bytes(model: Model) -> bytes:
     """What a model file holds.
 
     Raises:
-        BadRequest: the target is no text that `read` would take.
+        BadRequest: the target is no text that `read` would take, or the automaton does what its Spec and its
+            weights do not tell.
     """
     checks.printable("target", model.target)
+    if departed := departure(model.automaton):
+        raise BadRequest(f"a model file holds a Spec and weights, which do not tell all: {departed}")
     tensors = {name: tensor.detach().float().cpu() for name, tensor in weights(model.automaton).items()}
     metadata = {
         "format": FORMAT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from filelock import FileLock, Timeout
 
+from petri import checks
 from petri.errors import BadRequest
 from petri.files import write_whole
 
@@ -25,7 +27,8 @@ class Record(Generic[Trial]):
     Args:
         path: of the file; its folder is made.
         asked: whatever must be the same for the trials to be of use; JSON values.
-        restore: makes a trial from the fields that `asdict` gave, numbers that JSON has not as None.
+        restore: makes a trial from the fields that `asdict` gave, numbers that JSON has not as None; refuses
+            with a BadRequest what no trial has.
         kind: what it is a record of, for messages.
 
     Raises:
@@ -61,6 +64,8 @@ class Record(Generic[Trial]):
             try:
                 found = json.loads(path.read_text(encoding="utf-8"))
                 self.trials = [restore(fields) for fields in found.pop("trials")]
+            except BadRequest as error:  # of a value that a trial cannot have
+                raise BadRequest(f"{path} is not a record of {kind}: {error}") from None
             except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 raise BadRequest(f"{path} is not a record of {kind}") from None
             if found != self._asked:
@@ -89,8 +94,14 @@ class Record(Generic[Trial]):
 
 
 def not_none(value: float | None) -> float:
-    """A number as `Record` gives it back: not a number where it was not finite."""
-    return math.nan if value is None else value
+    """A number as `Record` gives it back: not a number where it was not finite.
+
+    Raises:
+        BadRequest: it is no number, and not None either.
+    """
+    return (
+        math.nan if value is None else checks.number("a loss", value, -sys.float_info.max, sys.float_info.max)
+    )
 
 
 def _plain(value: Any) -> Any:

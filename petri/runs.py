@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from petri import tensorfile
+from petri import checks, tensorfile
 from petri.errors import BadRequest
 from petri.files import replacing, write_whole
 from petri.ground import AUTO, check
@@ -23,11 +23,11 @@ from petri.growth.recipe import Recipe
 from petri.runfolder import RECIPE, RunFolder
 from petri.targets import split_time
 
-COLUMNS = ("epoch", "loss", "pattern", "stability", "overflow", "learning_rate", "steps", "seconds")
-COLUMNS += (
-    "died",
-    "from_seed",
-)  # share of the batch; the loss from the seed, not a number where not measured
+# `died` is a share of the batch; `from_seed` the loss from the seed, not a number where it was not measured.
+COLUMNS = (
+    "epoch", "loss", "pattern", "stability", "overflow", "learning_rate", "steps", "seconds",
+    "died", "from_seed",
+)  # fmt: skip
 CHECKPOINT, SCHEMA = "checkpoint.safetensors", "4"
 Row = tuple[float, ...]  # the values of COLUMNS
 ROWS = "rows"  # the metrics' name in a checkpoint
@@ -121,7 +121,7 @@ class Run(RunFolder):
             trained = Recipe.from_toml(metadata["recipe"])
             if schema == "3":
                 tensors = _upgraded(tensors, trained)
-            epoch, seconds, rows = int(metadata["epoch"]), float(metadata["seconds"]), tensors.pop(ROWS)
+            (epoch, seconds), rows = read_progress(metadata), tensors.pop(ROWS)
             ground = check(metadata.get("ground", AUTO))
         except (KeyError, ValueError) as error:
             raise BadRequest(f"{path} is not a checkpoint: {error}") from None
@@ -140,9 +140,18 @@ class Run(RunFolder):
                 raise BadRequest(f"{path}: {name} does not fit the recipe")
         if rows.shape != (epoch, len(COLUMNS)):
             raise BadRequest(f"{path}: {ROWS} does not fit the epoch {epoch}")
+        if not rows[:, : COLUMNS.index("from_seed")].isfinite().all():
+            raise BadRequest(f"{path}: {ROWS} has values that are not finite")
         self.rows = [tuple(row) for row in rows.tolist()]
         self.ground = ground
         return tensors, epoch, seconds
+
+    def has_metrics(self) -> bool:
+        """Whether metrics.csv has a line for every one of `rows`."""
+        try:
+            return self.path("metrics.csv").read_bytes().count(b"\n") == len(self.rows) + 1
+        except OSError:
+            return False
 
     def write_metrics(self) -> None:
         """Write metrics.csv: a line of names, then one an epoch."""
@@ -179,6 +188,17 @@ def _upgraded(tensors: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
         died, from_seed = rows.new_zeros(len(rows), 1), rows.new_full((len(rows), 1), float("nan"))
         upgraded[ROWS] = torch.cat([rows, died, from_seed], dim=1)
     return upgraded
+
+
+def read_progress(metadata: dict[str, str]) -> tuple[int, float]:
+    """The epoch of a checkpoint, and the seconds trained until then.
+
+    Raises:
+        KeyError: one is missing.
+        ValueError: one is no such number.
+    """
+    epoch = checks.whole("epoch", int(metadata["epoch"]), 0, 2**53)
+    return epoch, checks.number("seconds", float(metadata["seconds"]), 0, 1e9)
 
 
 def slug(recipe: Recipe) -> str:

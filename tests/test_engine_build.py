@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from petri.engine import build
 
 compiler = pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="no C++ compiler")
+
+posix = pytest.mark.skipif(os.name == "nt", reason="needs owners, modes and a shell")
 
 PROBE = """
 import torch
@@ -106,6 +109,7 @@ def test_a_library_that_computes_something_else(cache, tmp_path):
         False,
         "the compiled step does not agree with the reference",
     )
+    assert libraries(cache) == []
 
 
 @compiler
@@ -134,7 +138,8 @@ def test_two_processes_at_once_and_then_a_damaged_library(cache, quick, monkeypa
         build, "compile_step", lambda _, target: (made.append(target), target.write_bytes(whole))
     )
     assert build.library() == build.library() == path
-    assert made == [path]  # once anew, and then taken as it is
+    assert len(made) == 1  # once anew, and then taken as it is
+    assert {other.name for other in path.parent.iterdir()} <= kept
 
 
 @compiler
@@ -171,6 +176,193 @@ def test_another_compiler_or_processor_is_another_library(monkeypatch, tmp_path)
     monkeypatch.setattr(build, "_processor", lambda: "another")
     assert build._key(first) != key
     assert stat.S_IMODE(os.stat(first).st_mode) == 0o755
+
+
+@pytest.fixture
+def untried(cache, monkeypatch, tmp_path):
+    """A cache for this process, a compiler that makes nothing of worth, and nobody who tries that out."""
+    script = 'while [ $# -gt 0 ]; do [ "$1" = -o ] && echo made > "$2"; shift; done'
+    for key, value in environment(cache, CXX=fake_compiler(tmp_path, script)).items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.setattr(build, "try_out", lambda path: None)
+    return cache / "petri" / "engine"
+
+
+def plant(folder):
+    """A library that is whole by all that lies beside it, and no library."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step-{build._key(build.find_compiler())}{build.LIBRARY}"
+    path.write_text("planted")
+    build._digest_file(path).write_text(build._digest(path))
+    return path
+
+
+@posix
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o1777, 0o702])
+def test_a_cache_that_others_can_write_to_is_not_used_but_one_beside_it(untried, mode):
+    planted = plant(untried)
+    untried.chmod(mode)
+    found = build.library()
+    assert found.read_text() == "made\n" and planted.read_text() == "planted"
+    assert found == untried.with_name("engine-private") / planted.name
+    assert build.unused() == f"{untried} is not used: others can write to it (its mode is {mode:o})"
+    assert stat.S_IMODE(found.parent.stat().st_mode) == 0o700
+    found.parent.chmod(0o777)  # then there is only a folder that ends with the process
+    last = build.library()
+    assert not last.is_relative_to(untried.parent) and stat.S_IMODE(last.parent.stat().st_mode) == 0o700
+    assert build.unused().count("others can write to it") == 2
+
+
+@posix
+def test_a_cache_of_ones_own_is_closed_to_others_whatever_the_umask(untried):
+    before = os.umask(0)
+    try:
+        found = build.library()
+    finally:
+        os.umask(before)
+    assert found.parent == untried and build.unused() == ""
+    assert stat.S_IMODE(untried.stat().st_mode) == 0o700
+    kept = (found, build._digest_file(found))
+    assert [stat.S_IMODE(path.stat().st_mode) for path in kept] == [0o600, 0o600]
+    assert build.library() == found and found.read_text() == "made\n"
+
+
+@posix
+@pytest.mark.parametrize("which", ["library", "digest", "link"])
+def test_a_file_that_others_can_write_to_is_made_anew(untried, which, tmp_path):
+    path = plant(untried)
+    if which == "link":
+        other = tmp_path / "elsewhere"
+        path.rename(other)
+        path.symlink_to(other)
+    else:
+        (path if which == "library" else build._digest_file(path)).chmod(0o664)
+    found = build.library()
+    assert found == path and path.read_text() == "made\n" and not path.is_symlink()
+    assert ("others can write to it (its mode is 664)" in build.unused()) == (which != "link")
+
+
+@posix
+@pytest.mark.skipif(os.name != "nt" and os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("what", ["folder", "library"])
+def test_what_belongs_to_another_user_is_not_used(untried, what):
+    path = plant(untried)
+    os.chown(untried if what == "folder" else path, 12345, -1)
+    found = build.library()
+    assert found.read_text() == "made\n"
+    assert build.unused() == (
+        f"{untried if what == 'folder' else path} is not used: it belongs to another user (12345)"
+    )
+
+
+FULL = 'for a; do [ "$a" = --version ] && exit 0; done; echo "as: No space left on device" >&2; exit 1'
+
+
+def test_a_full_disk_is_called_so_and_nothing_is_left(untried, tmp_path):
+    fake_compiler(tmp_path, FULL)
+    with pytest.raises(build.Unavailable) as error:
+        build.library()
+    assert str(error.value).startswith("there is no place for the compiled step: ")
+    assert (
+        str(error.value).count("is not used: No space left on device") == 2
+    )  # the cache, and the last resort
+    assert [path.suffix for path in untried.iterdir()] in ([], [".lock"])
+
+
+def test_where_the_cache_alone_is_full_the_step_is_compiled_elsewhere(untried, tmp_path):
+    made = 'while [ $# -gt 0 ]; do [ "$1" = -o ] && echo made > "$2"; shift; done'
+    fake_compiler(tmp_path, f'case "$*" in *{untried}*) {FULL};; esac; {made}')
+    found = build.library()
+    assert found.read_text() == "made\n" and not found.is_relative_to(untried)
+    assert build.unused() == f"{untried} is not used: No space left on device"
+
+
+def test_what_killed_processes_left_is_removed_after_a_while(untried):
+    untried.mkdir(parents=True, mode=0o700)
+    for name in (".making-old", ".making-new"):
+        (untried / name).mkdir()
+        (untried / name / "cc1.s").write_text("")
+    for name in (f"tmpold{build.LIBRARY}", f"tmpnew{build.LIBRARY}", "notes"):
+        (untried / name).write_text("")
+    for path in untried.iterdir():
+        if "new" not in path.name:
+            os.utime(path, (0, 0))
+    build.library()
+    left = {path.name for path in untried.iterdir() if not path.name.startswith("step-")}
+    assert left == {".making-new", f"tmpnew{build.LIBRARY}", "notes"}
+
+
+@posix
+def test_a_compiler_may_be_a_command_of_several_words(untried, tmp_path, monkeypatch):
+    said = tmp_path / "said"
+    wrapper = fake_compiler(tmp_path, f'echo "$@" >> {said}; exec "$@"')
+    inner = tmp_path / "with blank" / "c++"
+    inner.parent.mkdir()
+    inner.write_text('#!/bin/sh\nwhile [ $# -gt 0 ]; do [ "$1" = -o ] && echo made > "$2"; shift; done\n')
+    inner.chmod(0o755)
+    monkeypatch.setenv("CXX", f"{wrapper} '{inner}' -O1")
+    assert build.library().read_text() == "made\n"
+    version, compilation = said.read_text().splitlines()
+    assert version == f"{inner} -O1 --version" and compilation.startswith(f"{inner} -O1 -std=c++17 ")
+    monkeypatch.setenv("CXX", str(inner))
+    assert build.find_compiler() == str(inner) and build.library().read_text() == "made\n"
+    for wrong in ("no-such-compiler -O2", "c++ 'open"):
+        monkeypatch.setenv("CXX", wrong)
+        with pytest.raises(build.Unavailable, match=wrong.split()[-1]):
+            build.library()
+
+
+@posix
+def test_a_compiler_that_hangs_is_waited_for_once(untried, tmp_path, monkeypatch):
+    asked = tmp_path / "asked"
+    fake_compiler(tmp_path, f"echo >> {asked}; sleep 600 & wait")
+    monkeypatch.setattr(build, "ANSWER", 1)
+    for minutes in (0, 0, 40):
+        for mark in untried.glob("*.hung"):
+            os.utime(mark, (time.time() - 60 * minutes,) * 2)
+        with pytest.raises(build.Unavailable, match="gave no answer in 1 seconds"):
+            build.library()
+    assert asked.read_text() == "\n"
+    [mark] = untried.glob("*.hung")
+    os.utime(mark, (time.time() - 4000,) * 2)  # an hour later
+    with pytest.raises(build.Unavailable):
+        build.library()
+    assert asked.read_text() == "\n\n"
+
+
+@posix
+def test_a_kept_library_needs_no_answer_from_the_compiler(untried, tmp_path, monkeypatch):
+    found = build.library()
+    monkeypatch.setattr(build, "_run", None)
+    assert build.library() == found
+
+
+@pytest.fixture
+def crashing(tmp_path):
+    """A compiler whose libraries end the process when they are loaded."""
+    source = tmp_path / "crash.cpp"
+    source.write_text("#include <csignal>\nstruct Crash { Crash() { std::raise(SIGSEGV); } } crash;\n")
+    swap = f'[ "$a" = "{build.SOURCE}" ] && a="{source}"'
+    script = f'for a; do {swap}; set -- "$@" "$a"; shift; done; exec {build.find_compiler()} "$@"'
+    return fake_compiler(tmp_path, script)
+
+
+@posix
+@compiler
+def test_a_library_that_ends_the_process_is_not_kept(cache, crashing):
+    assert probe(cache, CXX=crashing) == (False, "the compiled step ends the process (SIGSEGV)")
+    assert libraries(cache) == []
+
+
+@posix
+@compiler
+def test_a_library_that_was_cut_short_in_the_making_is_not_kept(cache, tmp_path):
+    """As by a disk that filled up behind the compiler's back: loading it may end the process with SIGBUS."""
+    cut = 'while [ $# -gt 0 ]; do [ "$1" = -o ] && truncate -s 20000 "$2"; shift; done'
+    short = f'{build.find_compiler()} "$@" -O0 && {cut}'
+    runs, why = probe(cache, CXX=fake_compiler(tmp_path, short))
+    assert not runs and why.startswith("the compiled step ")
+    assert libraries(cache) == []
 
 
 DRIVE = """

@@ -9,8 +9,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 from safetensors import SafetensorError
+from safetensors.torch import save_file
 
-from petri import runs
+from petri import runs, tensorfile
 from petri.errors import BadRequest
 from petri.growth.recipe import Phase, Recipe
 from petri.nca import Spec
@@ -109,6 +110,31 @@ def test_a_damaged_checkpoint_is_refused(run, damage, said):
     damage(run.path("checkpoint.safetensors"))
     with pytest.raises(BadRequest, match=said):
         run.read_checkpoint(lambda epoch: TENSORS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seconds": "nan"}, "seconds must be in"),
+        ({"seconds": "inf"}, "seconds must be in"),
+        ({"seconds": "-1"}, "seconds must be in"),
+        ({"seconds": "soon"}, "could not convert"),
+        ({"epoch": "9" * 5000}, "is not a checkpoint"),
+        ({"epoch": "-1"}, "epoch must be"),
+        ({"recipe": "seed = 0x" + "f" * 5000}, "more than 64 bits"),
+        ({"recipe": "a" + ".a" * 5000 + " = 1"}, "32 deep"),
+        ({"rows": (float("nan"),) * 8}, "rows has values that are not finite"),
+    ],
+)
+def test_an_edited_checkpoint_is_one_line(run, changes, said):
+    run.rows = [(1.0,) * 8, changes.pop("rows", (2.0,) * 8)]
+    run.write_checkpoint(TENSORS, 2, 1.0)
+    path = run.path("checkpoint.safetensors")
+    metadata, tensors = tensorfile.read(path, "checkpoint")
+    save_file(tensors, path, metadata | changes)
+    with pytest.raises(BadRequest, match=said) as error:
+        run.read_checkpoint(lambda epoch: TENSORS)
+    assert str(error.value).startswith(str(path)) and len(str(error.value)) < 500
 
 
 def test_a_checkpoint_of_another_recipe_is_refused_by_field(run):

@@ -75,7 +75,10 @@ def open_record(path: Path, recipe: Recipe) -> Record[Trial]:
         epochs = [Epoch(**{**one, "loss": not_none(one["loss"])}) for one in fields.pop("epochs")]
         if len(epochs) != recipe.epochs:
             raise ValueError(f"{len(epochs)} epochs")
-        return Trial(**fields, epochs=epochs)
+        trial = Trial(**fields, epochs=epochs)
+        checks.printable("variant", trial.variant)
+        checks.whole("seed", trial.seed, 0, 2**31)
+        return trial
 
     return Record(path, {"recipe": asked}, restore, kind="an ablation of graders")
 

@@ -100,6 +100,7 @@ def _check(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Model:
         recipe = Recipe(**fields)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise BadRequest(f"the metadata is damaged: {error}") from None
+    checks.number("accuracy", accuracy, 0, 100)
     checks.number("mean", mean, 0, 255)
     checks.number("deviation", deviation, 0, 255, low_open=True)
     network = Network((PIXELS[recipe.data], *recipe.widths, CLASSES), torch.Generator())

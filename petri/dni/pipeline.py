@@ -136,7 +136,11 @@ def open_record(path: Path, *, data: str, stages: int, epochs: int, batch: int) 
         measured = [Measured(**{**one, "loss": not_none(one["loss"])}) for one in fields.pop("epochs")]
         if len(measured) != epochs:
             raise ValueError(f"{len(measured)} epochs")
-        return Trial(**fields, epochs=measured)
+        trial = Trial(**fields, epochs=measured)
+        checks.whole("width", trial.width, 1, 16_384)
+        checks.printable("schedule", trial.schedule)
+        checks.whole("seed", trial.seed, 0, 2**33)
+        return trial
 
     asked = {"data": data, "stages": stages, "epochs": epochs, "batch": batch}
     return Record(path, asked, restore, kind="a pipeline")

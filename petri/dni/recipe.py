@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +10,7 @@ from petri import checks, datasets
 from petri.dni.blending import beta
 from petri.dni.grader import KINDS, UNITS
 from petri.errors import BadRequest, nearest
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from petri.toml import parse
 
 WAYS = ("clean", "chained", "decoupled")
 
@@ -103,10 +98,7 @@ class Recipe:
         Raises:
             BadRequest: not TOML, or a field missing, unknown or not valid.
         """
-        try:
-            fields = tomllib.loads(text)
-        except (ValueError, RecursionError) as error:  # also of a number too long, of lists too deep
-            raise BadRequest(f"the recipe is not TOML: {error}") from None
+        fields = parse(text)
         known = [field.name for field in dataclasses.fields(cls)]
         for name in fields:
             if name not in known:

@@ -17,6 +17,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
+from petri import checks
 from petri.datasets import Dataset, load
 from petri.dni.grader import Graders
 from petri.dni.network import Network
@@ -54,11 +55,19 @@ class Plan:
 
 @dataclass(frozen=True)
 class Measured:
-    """One epoch of the whole pipeline."""
+    """One epoch of the whole pipeline.
+
+    Raises:
+        BadRequest: a value that none gives, as in a file that was edited.
+    """
 
     samples_per_second: float
     loss: float  # mean over the epoch; of the last stage
     accuracy: float  # on the test images, in percent; of the last stage
+
+    def __post_init__(self) -> None:
+        checks.number("samples_per_second", self.samples_per_second, 0, 1e12, low_open=True)
+        checks.number("accuracy", self.accuracy, 0, 100)
 
 
 class Inbox:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from petri import devices
+from petri import checks, devices
 from petri.datasets import Dataset
 from petri.dni import ways
 from petri.dni.agreement import Agreement, agreement, synthetic_share
@@ -24,13 +24,25 @@ LOOK_EVERY = 100  # steps between looks at how well the graders predict; at firs
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch gave."""
+    """What one epoch gave.
+
+    Raises:
+        BadRequest: a value that none gives, as in a file that was edited.
+    """
 
     number: int  # from 1
     beta: float  # at its end
-    loss: float  # mean over its batches
+    loss: float  # mean over its batches; not finite where training diverged
     accuracy: float  # on the test images, in percent
     step_ms: float  # mean wall clock of a step
+
+    def __post_init__(self) -> None:
+        checks.whole("epoch", self.number, 1, 10_000)
+        checks.number("beta", self.beta, 0, 1)
+        if not math.isnan(self.loss):
+            checks.number("loss", self.loss, 0, math.inf)
+        checks.number("accuracy", self.accuracy, 0, 100)
+        checks.number("step_ms", self.step_ms, 0, 1e9)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint as compute_again
 from petri.engine import native, plain
 from petri.engine.native import native_status
 from petri.errors import BadRequest
+from petri.nca.automaton import departure
 
 if TYPE_CHECKING:
     from petri.nca.automaton import Automaton
@@ -80,6 +81,8 @@ def _segment(chosen: ModuleType, state: Tensor) -> int:
 
 def _obstacle(automaton: Automaton, state: Tensor) -> str:
     """Why the native step cannot take this rollout; empty if it can."""
+    if departed := departure(automaton):
+        return departed
     for tensor in (state, *automaton.parameters()):
         if tensor.device.type != "cpu" or tensor.dtype != torch.float32:
             return f"it takes float32 on the CPU, got {tensor.dtype} on {tensor.device}".replace("torch.", "")

@@ -1,15 +1,34 @@
-"""A compiled step is tried out before it is used: a step forward and backward, against the reference."""
+"""A compiled step is tried out before it is kept: a step forward and backward, against the reference."""
 
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 # A broken compiler or processor is off by far more than rounding is; the tests are the ones to be strict.
 TOLERANCE = {False: 1e-4, True: 3e-2}
+
+
+def main(path: str) -> None:
+    """Print what is wrong with the library at `path`, and exit with 1; for a process of its own."""
+    if said := verdict(Path(path)):
+        print(said)
+        sys.exit(1)
+
+
+def verdict(path: Path) -> str:
+    """What is wrong with the library at `path`, which may end the process; empty if nothing is."""
+    from petri.engine.native import Unavailable, opened
+
+    try:
+        return "" if agrees(opened(path)) else "the compiled step does not agree with the reference"
+    except Unavailable as reason:
+        return str(reason)
 
 
 def agrees(library: ctypes.CDLL) -> bool:

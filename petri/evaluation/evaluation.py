@@ -140,7 +140,7 @@ def _evaluate(
 ) -> Evaluation:
     automaton, steps = model.automaton, model.steps
     spec = automaton.spec
-    pixels = torch.from_numpy(drawn.pixels).to(automaton.rule.weights[0].device)
+    pixels = torch.from_numpy(drawn.pixels).to(automaton.device)
     res = pixels.shape[-1]
     damage_at = steps + model.hold
     healed_at = damage_at + max(HEAL_STEPS, steps)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from petri import targets
 from petri.errors import BadRequest
 from petri.modelfile import Model
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from petri.toml import parse
 
 RECIPE = "recipe.toml"  # beside the model in a run's folder
 
@@ -42,7 +37,7 @@ def target_of(model: Model, path: Path) -> str:
 
 def _asked(recipe: Path) -> str | None:
     try:
-        asked = tomllib.loads(recipe.read_text(encoding="utf-8")).get("target")
+        asked = parse(recipe.read_text(encoding="utf-8")).get("target")
     except (OSError, ValueError):
         return None
     return asked if isinstance(asked, str) else None

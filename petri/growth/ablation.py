@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from petri import memory, verdict
+from petri import checks, memory, verdict
 from petri.errors import BadRequest, RunFailed, nearest
 from petri.growth.recipe import Recipe
 from petri.record import Record
@@ -154,10 +154,10 @@ def ablate(
     check(made, engine)
     asked = {"recipe": recipe.to_fields(), "engine": engine}
     wanted = [(name, recipe.seed + number) for number in range(seeds) for name in made]
-    with closing(Record(record, asked, lambda fields: Trial(**fields), kind="an ablation")) as kept:
-        trials = kept.trials
+    with closing(Record(record, asked, _restore, kind="an ablation")) as kept:
+        known = {(trial.variant, trial.seed): trial for trial in kept.trials}
         for name, seed in wanted:
-            trial = next((done for done in trials if (done.variant, done.seed) == (name, seed)), None)
+            trial = known.get((name, seed))
             if trial is None:
                 fields = {**made[name].to_fields(), "seed": seed}
                 trial = Trial(name, seed, **_apart(fields, engine))
@@ -165,10 +165,21 @@ def ablate(
                     kept.add(trial)
                 except OSError as error:
                     raise RunFailed(f"cannot write {record}: {error.strerror or error}") from None
+                known[name, seed] = trial
             tell(trial, wanted.index((name, seed)) + 1, len(wanted))
-    return [
-        _outcome(name, [t for t in trials if t.variant == name and (name, t.seed) in wanted]) for name in made
-    ]
+    return [_outcome(name, [known[pair] for pair in wanted if pair[0] == name]) for name in made]
+
+
+def _restore(fields: dict[str, Any]) -> Trial:
+    """A trial as a record has it."""
+    trial = Trial(**fields)
+    checks.printable("variant", trial.variant)
+    checks.whole("seed", trial.seed, 0, 2**32)
+    if trial.loss is not None:
+        checks.number("loss", trial.loss, 0, sys.float_info.max)
+    checks.number("seconds", trial.seconds, 0, 1e9)
+    checks.whole("memory", trial.memory, 0, 2**62)
+    return trial
 
 
 def check(made: dict[str, Recipe], engine: str) -> None:
@@ -183,8 +194,8 @@ def check(made: dict[str, Recipe], engine: str) -> None:
 
     for name, recipe in made.items():
         try:
-            draw_targets(recipe)
             memory.check(recipe, torch.device("cpu"), engine=engine)
+            draw_targets(recipe)
         except BadRequest as error:
             raise BadRequest(f"{name}: {error}") from None
 

@@ -229,7 +229,7 @@ def _has_results_of(run: Run, epoch: int) -> bool:
     except BadRequest:
         return False
     fits = has_finished(model.training, run.recipe) and model.training.get("epochs") == epoch
-    return fits and all(run.path(name).is_file() for name in RESULTS)
+    return fits and run.has_metrics() and all(run.path(name).is_file() for name in RESULTS)
 
 
 def unrecorded(row: Row) -> None:
@@ -428,6 +428,7 @@ def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
     every = max(EVERY, math.ceil(steps / max(1, room)))
     shown = film(automaton, res, steps, ground=run.ground, every=every)
     frames = [images.enlarge(rgb, zoom) for _, rgb in shown]
+    run.write_metrics()  # a run that was killed behind its last checkpoint may have left a shorter file
     images.save_picture(run.path("grown.png"), frames[-1])
     images.save_animation(run.path("growth.webp"), frames, fps=GROWTH_FPS)
     plots.save_loss(

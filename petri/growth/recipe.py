@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +10,7 @@ from petri import checks
 from petri.errors import BadRequest, nearest
 from petri.nca.spec import Spec
 from petri.targets import LARGEST, SMALLEST
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from petri.toml import parse
 
 POOL_BYTES = 400_000_000  # a checkpoint holds the pool, so it is kept from growing with the grid
 SCHEDULES = ("one-cycle", "drop")
@@ -280,18 +275,6 @@ def _range(name: str, value: Any) -> tuple[int, int]:
         raise BadRequest(f"{name} must be two whole numbers, least and most, got {value!r}")
     least = checks.whole(f"the least of {name}", value[0], 1, 100_000)
     return least, checks.whole(f"the most of {name}", value[1], least, 100_000)
-
-
-def parse(text: str) -> dict[str, Any]:
-    """TOML as plain values.
-
-    Raises:
-        BadRequest: it is none.
-    """
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # also of a number too long, of tables too deep
-        raise BadRequest(f"the recipe is not TOML: {error}") from None
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from itertools import chain
+
 import torch
 from torch import Tensor, nn
 
@@ -32,8 +35,14 @@ class Automaton(nn.Module):
 
     def seed_state(self, height: int, width: int | None = None, *, batch: int = 1) -> Tensor:
         """The state that growth starts from, `[batch, channel, height, width]`, on the weights' device."""
-        device = self.rule.weights[0].device
-        return seed_state(self.spec, height, width or height, batch=batch, device=device)
+        return seed_state(self.spec, height, width or height, batch=batch, device=self.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are; the CPU if there are none."""
+        return next(
+            (values.device for values in chain(self.parameters(), self.buffers())), torch.device("cpu")
+        )
 
     def step(self, state: Tensor, *, step: int | Tensor, seeds: Tensor) -> Tensor:
         """Let every cell perceive, propose a change and, if it fires, take it.
@@ -87,7 +96,8 @@ class Automaton(nn.Module):
                 50 steps and then 50 with `start=50` give the same bits as 100.
             first_sample: number of the first sample, so that a batch can be taken in parts, too.
             engine: `torch`, `compiled` (torch.compile makes the step), `native` (the fused CPU step) or
-                `auto` (the fastest that runs at once: native on the CPU, else torch).
+                `auto` (the fastest that runs at once: native on the CPU, else torch). The native step knows
+                the Spec alone, so it takes no automaton with a step, a perception or a rule of its own.
             precision: `float32`, or `bfloat16` for the products alone (state and sums stay float32),
                 or `auto`: bfloat16 where the hardware multiplies it.
             checkpoint: of so many steps one state is kept for the backward pass, which computes the others
@@ -97,7 +107,8 @@ class Automaton(nn.Module):
             The state after the last step, of the same shape; differentiable in the state and weights.
 
         Raises:
-            BadRequest: a state of the wrong shape, steps or seed out of range.
+            BadRequest: a state of the wrong shape, steps or seed out of range, or an engine that cannot take
+                this rollout; the message says why.
         """
         from petri import engine as engines
 
@@ -120,3 +131,38 @@ class Automaton(nn.Module):
             precision=precision,
             checkpoint=checkpoint,
         )
+
+
+def departure(automaton: Automaton) -> str:
+    """What of an automaton its Spec and weights do not tell, in words; empty if they tell all.
+
+    Only the step itself (`engine="torch"`) does what such an automaton does: the native step, model files and
+    shaders are made of the Spec and the weights alone.
+    """
+    spec, perception, rule = automaton.spec, automaton.perception, automaton.rule
+    if getattr(automaton.step, "__func__", None) is not Automaton.step:
+        return f"{type(automaton).__name__} has a step of its own"
+    for name, part, kind in (("perception", perception, Perception), ("rule", rule, Rule)):
+        if getattr(part.forward, "__func__", None) is not kind.forward:
+            return f"its {name} is a module of its own, {type(part).__name__}"
+        if part._forward_hooks or part._forward_pre_hooks or part._backward_hooks or part._backward_pre_hooks:
+            return f"its {name} has hooks"
+    made = _made_of(spec)
+    shapes = [[values.shape for values in (*each.weights, *each.biases)] for each in (rule, made.rule)]
+    if shapes[0] != shapes[1] or rule.residual != spec.residual:
+        return "its rule's layers are not those of its Spec"
+    banks = (perception.bank, perception.far_bank), (made.perception.bank, made.perception.far_bank)
+    for found, wanted, trained in zip(*banks, (spec.trains_bank, False), strict=True):
+        if found is None or wanted is None:
+            same = found is wanted
+        else:
+            same = found.shape == wanted.shape and (trained or torch.equal(found.cpu().float(), wanted))
+        if not same or perception.spec.padding != spec.padding:
+            return "its perception's filters or padding are not those of its Spec"
+    return ""
+
+
+@cache
+def _made_of(spec: Spec) -> Automaton:
+    """An automaton to compare with; of its weights only the shapes count."""
+    return Automaton(spec, generator=torch.Generator()).requires_grad_(False)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from petri import modelfile
+from petri import checks, modelfile
 from petri.errors import BadRequest
 from petri.files import write_whole
 from petri.growth.presets import quick_for, share_out
@@ -103,12 +104,16 @@ def outcome(promotion: Promotion, parent: Path) -> dict[str, Any] | None:
         return None
     if not has_finished(training, promotion.recipe):
         return None
-    return {
-        "configuration": promotion.configuration.describe(),
-        "run": promotion.name,
-        "loss": training["loss"]["loss"],
-        "seconds": training["seconds"],
-    }
+    try:
+        loss, seconds = training["loss"]["loss"], training["seconds"]
+        return {
+            "configuration": promotion.configuration.describe(),
+            "run": promotion.name,
+            "loss": math.inf if math.isnan(loss) else checks.number("its loss", loss, 0, math.inf),
+            "seconds": checks.number("its seconds", seconds, 0, 1e9),
+        }
+    except (KeyError, TypeError, BadRequest) as error:
+        raise BadRequest(f"{folder / MODEL} does not say what it has come to: {error}") from None
 
 
 def keep_best(study: Study, outcomes: list[dict[str, Any]], parent: Path) -> Path:

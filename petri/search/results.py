@@ -8,6 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from petri import verdict
+from petri.errors import BadRequest
 from petri.search.space import Configuration
 from petri.search.study import Study
 from petri.search.trials import DONE, FAILED, LOST, PRUNED, RUNNING, Tried
@@ -62,12 +63,18 @@ def findings(study: Study, tried: list[Tried] | None = None) -> list[Finding]:
 
 def _finding(study: Study, configuration: Configuration, trials: list[Tried]) -> Finding:
     seed = study.recipe.seed
+    firsts = [trial for trial in trials if trial.job.seed == seed]
+    if not firsts:
+        raise BadRequest(
+            f"the study {study.name!r} is damaged: {configuration.describe()} was never trained with "
+            f"the seed {seed}"
+        )
     done = [trial for trial in trials if trial.state == DONE]
     timed = [trial.seconds for trial in done if trial.seconds]
     return Finding(
         configuration=configuration,
         parameters=configuration.recipe(study.recipe, seed=seed).spec.parameters,
-        first=[trial for trial in trials if trial.job.seed == seed][-1],
+        first=firsts[-1],
         again=tuple(trial.loss for trial in done if trial.job.seed != seed),
         seconds=statistics.median(timed) if timed else trials[-1].seconds,
         is_reference=configuration == study.first,

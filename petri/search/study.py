@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import socket
+import sys
 import time
 import warnings
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from petri import checks
 from petri.errors import BadRequest, nearest
 from petri.growth.recipe import Recipe
 from petri.search import space as spaces
@@ -32,6 +36,8 @@ STATES = {"RUNNING": RUNNING, "COMPLETE": DONE, "PRUNED": PRUNED, "FAIL": LOST}
 VANISHES = 3  # after which a configuration is taken to have killed its workers
 STARTUP = 5  # trials that must have come to their end before one is pruned
 MAKING = 2.0  # seconds that a study may lack what it searches, while another process makes it
+# What reading values may raise that have been edited: Optuna checks none of them.
+DAMAGE = (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError, OverflowError)
 UNBORN = 600  # seconds after which a trial that never gave a sign of life is given up
 
 
@@ -54,24 +60,25 @@ class Study:
         """
         import optuna
 
-        try:
+        known = sorted(optuna.get_all_study_names(storage))
+        if name not in known:
+            hint = nearest(name, known) or (
+                f"; there are {', '.join(known)}" if known else "; there are none yet"
+            )
+            raise BadRequest(f"there is no study {name!r}{hint}")
+        self.storage, self.name = storage, name
+        with _undamaged(name):
             self.optuna = optuna.load_study(
                 study_name=name,
                 storage=storage,
                 sampler=optuna.samplers.RandomSampler(),  # never asked: what is tried comes from `proposal`
             )
-        except KeyError:
-            known = sorted(optuna.get_all_study_names(storage))
-            hint = nearest(name, known) or (
-                f"; there are {', '.join(known)}" if known else "; there are none yet"
-            )
-            raise BadRequest(f"there is no study {name!r}{hint}") from None
-        self.storage, self.name = storage, name
-        attributes = self.optuna.user_attrs
+            attributes = self.optuna.user_attrs
+            checks.choice("its direction", self.optuna.direction.name, ("MINIMIZE",))
         try:
             self.space = spaces.find(attributes[SPACE])
             self.recipe = Recipe.from_fields(attributes[RECIPE])
-        except (KeyError, TypeError, BadRequest):
+        except DAMAGE:
             raise BadRequest(
                 f"the study {name!r} was not made by petri search, or by another version"
             ) from None
@@ -90,13 +97,15 @@ class Study:
         try:
             made = optuna.create_study(study_name=name, storage=storage)
         except optuna.exceptions.DuplicatedStudyError:
-            made = optuna.load_study(study_name=name, storage=storage)
-            begun = time.monotonic()
-            while SPACE not in made.user_attrs and time.monotonic() - begun < MAKING:
-                time.sleep(0.1)  # another process is making it
-        if SPACE not in made.user_attrs and not made.get_trials(deepcopy=False):
-            made.set_user_attr(RECIPE, recipe.to_fields())
-            made.set_user_attr(SPACE, space.name)  # last: who finds it finds the study whole
+            with _undamaged(name):
+                made = optuna.load_study(study_name=name, storage=storage)
+                begun = time.monotonic()
+                while SPACE not in made.user_attrs and time.monotonic() - begun < MAKING:
+                    time.sleep(0.1)  # another process is making it
+        with _undamaged(name):
+            if SPACE not in made.user_attrs and not made.get_trials(deepcopy=False):
+                made.set_user_attr(RECIPE, recipe.to_fields())
+                made.set_user_attr(SPACE, space.name)  # last: who finds it finds the study whole
         study = cls(storage, name)
         if study.recipe.name != recipe.name:
             raise BadRequest(f"the study {name!r} is for {study.recipe.name}: choose another --study")
@@ -116,16 +125,32 @@ class Study:
 
     @property
     def promoted(self) -> list[dict[str, Any]]:
-        """What was trained at full size, as `promotion.outcome` gives it."""
-        return self.optuna.user_attrs.get(PROMOTED, [])
+        """What was trained at full size, as `promotion.outcome` gives it.
+
+        Raises:
+            BadRequest: the storage has something else.
+        """
+        with _undamaged(self.name):
+            found = self.optuna.user_attrs.get(PROMOTED, [])
+            for done in found:
+                checks.printable("configuration", done["configuration"])
+                checks.printable("run", done["run"])
+                checks.number("loss", done["loss"], 0, math.inf)
+                checks.number("seconds", done["seconds"], 0, 1e9)
+            return found
 
     def trials(self) -> list[Tried]:
-        """Every trial so far, the oldest first, without those that were the same as another one."""
-        found = [
-            self._tried(trial)
-            for trial in self.optuna.get_trials(deepcopy=False)
-            if trial.params and trial.state.name in STATES and not trial.user_attrs.get(SURPLUS)
-        ]
+        """Every trial so far, the oldest first, without those that were the same as another one.
+
+        Raises:
+            BadRequest: the storage has values that no trial has.
+        """
+        with _undamaged(self.name):
+            found = [
+                self._tried(trial)
+                for trial in self.optuna.get_trials(deepcopy=False)
+                if trial.params and trial.state.name in STATES and not trial.user_attrs.get(SURPLUS)
+            ]
         vanished: dict[Job, int] = defaultdict(int)
         for trial in found:
             if trial.state == LOST and not trial.stopped:
@@ -143,14 +168,26 @@ class Study:
         state = FAILED if reason else STATES[trial.state.name]
         looks = trial.intermediate_values
         epoch = max(looks, default=0)
-        latest = looks.get(epoch, math.nan)
+        loss = trial.value if state == DONE else looks.get(epoch, math.nan)
+        where = f"of trial {trial.number}"
+        configuration = Configuration(**trial.params)
+        if not self.space.holds(configuration):
+            raise BadRequest(f"the configuration {where} is none of the space {self.space.name!r}")
+        if state == DONE or not math.isnan(loss):
+            checks.number(f"the loss {where}", loss, 0, sys.float_info.max)
+        for name, text in (("reason", reason), ("worker", attributes.get(WORKER, ""))):
+            if not isinstance(text, str):
+                raise BadRequest(f"the {name} {where} must be a text, got {text!r:.60}")
         return Tried(
             number=trial.number,
-            job=Job(Configuration(**trial.params), attributes.get(SEED, self.recipe.seed)),
+            job=Job(
+                configuration,
+                checks.whole(f"the seed {where}", attributes.get(SEED, self.recipe.seed), 0, 2**32 - 1),
+            ),
             state=state,
-            loss=trial.value if state == DONE and trial.value is not None else latest,
-            epoch=epoch,
-            seconds=attributes.get(SECONDS, 0.0),
+            loss=loss,
+            epoch=checks.whole(f"the epoch {where}", epoch, 0, self.recipe.epochs),
+            seconds=checks.number(f"the seconds {where}", attributes.get(SECONDS, 0.0), 0, 1e9),
             reason=reason,
             stopped=bool(attributes.get(STOPPED)),
             worker=attributes.get(WORKER, ""),
@@ -192,13 +229,32 @@ class Study:
         import optuna
         from optuna.trial import TrialState
 
-        with warnings.catch_warnings():
+        with _undamaged(self.name), warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             optuna.storages.fail_stale_trials(self.optuna)
-        for trial in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            begun = trial.datetime_start or datetime.now()
-            if WORKER not in trial.user_attrs and (datetime.now() - begun).total_seconds() > UNBORN:
-                self.optuna.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+            for trial in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                begun = trial.datetime_start or datetime.now()
+                if WORKER not in trial.user_attrs and (datetime.now() - begun).total_seconds() > UNBORN:
+                    self.optuna.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+
+
+@contextlib.contextmanager
+def _undamaged(study: str) -> Iterator[None]:
+    """Say in one line that a storage holds what neither petri nor Optuna has written.
+
+    Raises:
+        BadRequest: it does.
+    """
+    from optuna.exceptions import OptunaError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (OptunaError, SQLAlchemyError):
+        raise  # of a storage that cannot be reached, or is none
+    except DAMAGE as error:
+        kind = "" if isinstance(error, BadRequest) else f"{type(error).__name__}: "
+        raise BadRequest(f"the study {study!r} is damaged: {kind}{error}") from None
 
 
 def _pruner(epochs: int) -> optuna.pruners.BasePruner:

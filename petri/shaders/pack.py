@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from petri.errors import BadRequest
 from petri.nca import Automaton, Spec
+from petri.nca.automaton import departure
 from petri.nca.spec import FILTERS
 
 LANES = 4  # of a texel
@@ -71,7 +73,13 @@ def by_group(values: Tensor, spec: Spec, filters: int) -> np.ndarray:
 
 
 def pack(automaton: Automaton) -> np.ndarray:
-    """The weights as RGBA texels, float32 `[height, width, 4]`; see `Layout`."""
+    """The weights as RGBA texels, float32 `[height, width, 4]`; see `Layout`.
+
+    Raises:
+        BadRequest: the automaton does what its Spec and its weights do not tell.
+    """
+    if departed := departure(automaton):
+        raise BadRequest(f"shaders are made of a Spec and weights, which do not tell all: {departed}")
     spec, rule = automaton.spec, automaton.rule
     places = layout(spec)
     texels = np.zeros((places.height, places.width, LANES), np.float32)

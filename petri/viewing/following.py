@@ -15,7 +15,7 @@ from petri.errors import BadRequest
 from petri.growth.recipe import Recipe
 from petri.modelfile import Model
 from petri.nca import Automaton
-from petri.runs import CHECKPOINT, COLUMNS, ROWS, has_finished
+from petri.runs import CHECKPOINT, COLUMNS, ROWS, has_finished, read_progress
 
 RECIPE = "recipe.toml"
 WEIGHTS = "weights."  # what a checkpoint's tensors of weights begin with
@@ -93,7 +93,7 @@ class Follower:
                     kept = AVERAGES + name
                     self._copy(file.get_tensor(kept if kept in names else WEIGHTS + name), place, name)
                 rows = file.get_tensor(ROWS)
-            epoch, seconds = int(metadata["epoch"]), float(metadata["seconds"])
+            epoch, seconds = read_progress(metadata)
             loss = float(rows[-1, COLUMNS.index("loss")]) if len(rows) else None
         except (SafetensorError, OSError, KeyError, ValueError, IndexError) as error:
             raise BadRequest(f"{path} is not a checkpoint of this run: {error}") from None

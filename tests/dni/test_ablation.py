@@ -110,3 +110,39 @@ def test_records_that_do_not_fit(recipe, tmp_path):
     (tmp_path / "way").write_text("a file in the way")
     with pytest.raises(BadRequest, match=re.escape(f"cannot write {tmp_path / 'way' / 'it.json'}")):
         open_record(tmp_path / "way" / "it.json", small)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"accuracy": math.nan}, "accuracy must be"),
+        ({"accuracy": None}, "accuracy must be"),
+        ({"accuracy": "97"}, "accuracy must be"),
+        ({"accuracy": 101.0}, "accuracy must be"),
+        ({"loss": "small"}, "loss must be"),
+        ({"loss": []}, "loss must be"),
+        ({"loss": -1}, "loss must be"),
+        ({"step_ms": math.inf}, "step_ms must be"),
+        ({"beta": None}, "beta must be"),
+        ({"number": 1.5}, "epoch must be"),
+    ],
+)
+def test_a_record_with_values_that_no_epoch_has_is_one_line(recipe, tmp_path, change, said):
+    small, path = recipe(), tmp_path / "record.json"
+    record = open_record(path, small)
+    record.add(Trial("clean", 0, runs((90, 97.0))[0]))
+    record.close()
+    content = json.loads(path.read_text())
+    content["trials"][0]["epochs"][1] |= change
+    path.write_text(json.dumps(content))
+    with pytest.raises(BadRequest, match=f"is not a record of an ablation of graders: .*{said}"):
+        open_record(path, small)
+
+
+def test_an_epoch_whose_loss_was_not_finite_is_read_again(recipe, tmp_path):
+    small, path = recipe(), tmp_path / "record.json"
+    record = open_record(path, small)
+    record.add(Trial("clean", 0, runs((90, 10.0), loss=math.inf)[0]))
+    record.close()
+    [trial] = open_record(path, small).trials
+    assert math.isnan(trial.epochs[1].loss)

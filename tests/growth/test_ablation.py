@@ -106,6 +106,51 @@ def test_trials_are_recorded_and_not_done_again(tmp_path, monkeypatch):
         ablate(recipe(), ["truncation"], **options)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"loss": "0.1"}, "loss must be"),
+        ({"loss": float("nan")}, "loss must be"),
+        ({"loss": float("inf")}, "loss must be"),
+        ({"loss": [0.1]}, "loss must be"),
+        ({"loss": True}, "loss must be"),
+        ({"seconds": None}, "seconds must be"),
+        ({"seconds": "long"}, "seconds must be"),
+        ({"memory": 0.5}, "memory must be"),
+        ({"memory": {}}, "memory must be"),
+        ({"seed": "0"}, "seed must be"),
+        ({"seed": None}, "seed must be"),
+        ({"variant": 7}, "variant must be"),
+        ({"variant": ""}, "variant must be"),
+        ({"more": 1}, "is not a record of an ablation"),
+    ],
+)
+def test_a_record_with_values_that_no_trial_has_is_one_line(tmp_path, monkeypatch, change, said):
+    monkeypatch.setattr(ablation, "_apart", lambda *_: {"loss": 0.1, "seconds": 1.0, "memory": 5})
+    record = tmp_path / "record.json"
+    options = {"seeds": 1, "engine": "auto", "record": record}
+    ablate(recipe(), ["gate"], **options)
+    content = json.loads(record.read_text())
+    content["trials"][1] |= change
+    record.write_text(json.dumps(content))
+    with pytest.raises(BadRequest, match=said) as error:
+        ablate(recipe(), ["gate"], **options)
+    assert str(error.value).startswith(f"{record} is not a record of an ablation")
+    assert json.loads(record.read_text())["trials"][0]["loss"] == 0.1  # as it was
+
+
+def test_a_trial_that_a_record_has_twice_counts_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(ablation, "_apart", lambda *_: {"loss": 0.1, "seconds": 1.0, "memory": 5})
+    record = tmp_path / "record.json"
+    options = {"seeds": 1, "engine": "auto", "record": record}
+    ablate(recipe(), [], **options)
+    content = json.loads(record.read_text())
+    content["trials"] *= 2
+    record.write_text(json.dumps(content))
+    [outcome] = ablate(recipe(), [], **options)
+    assert outcome.losses == (0.1,)
+
+
 def test_a_training_process_that_is_killed_is_told_of(monkeypatch, tmp_path):
     monkeypatch.setattr(ablation, "_answer", os_exit)
     with pytest.raises(RunFailed, match="was killed, perhaps for want of memory"):

@@ -132,6 +132,31 @@ def test_a_damaged_generator_in_a_checkpoint_is_one_line(tmp_path):
         grow.resume(run.folder, CPU)
 
 
+def lines(run):
+    return [int(line.split(",")[0]) for line in run.path("metrics.csv").read_text().splitlines()[1:]]
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_metrics_that_a_killed_run_left_short_are_whole_again_after_resuming(tmp_path, monkeypatch, finished):
+    """Killed between its last checkpoint and metrics.csv, or finished before that was written again."""
+    recipe = tiny()
+    recipe = dataclasses.replace(recipe, phases=(dataclasses.replace(recipe.phases[0], epochs=3),))
+    run, trainer = grow.start(recipe, tmp_path, None, CPU)
+    assert lines(run) == []
+    monkeypatch.setattr(run, "write_metrics", lambda: None)
+    if finished:
+        grow.train(run, trainer, Watcher())
+    else:
+        grow._train_epochs(run, trainer, Watcher(), 0.0, lambda: False, grow.unrecorded)
+        run.close()
+    assert lines(run) == []
+    again, trainer, seconds = grow.resume(run.folder, CPU)
+    assert grow.train(again, trainer, Watcher(), seconds=seconds).finished
+    assert lines(again) == [1, 2, 3]
+    with pytest.raises(BadRequest, match="is finished: 3 of 3 epochs"):
+        grow.resume(run.folder, CPU)
+
+
 def test_checkpoints_come_by_time_and_a_full_disk_does_not_end_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr(grow, "REPORT_EVERY", 0.0)
     monkeypatch.setattr(grow, "SAVE_EVERY", 0.0)

@@ -1,4 +1,6 @@
+import contextlib
 import dataclasses
+import sqlite3
 from datetime import datetime, timedelta
 
 import optuna
@@ -8,6 +10,7 @@ from petri.errors import BadRequest, RunFailed
 from petri.search import storage
 from petri.search import study as studies
 from petri.search.agenda import Agenda
+from petri.search.results import findings, importance
 from petri.search.space import SPACES, Configuration
 from petri.search.study import STOPPED, Study
 from petri.search.trials import DONE, FAILED, LOST, RUNNING, Job
@@ -152,3 +155,94 @@ def test_what_goes_wrong_while_a_storage_is_used_is_said_in_one_line(study, url)
         file.write(b"x" * 4096)
     with pytest.raises(RunFailed, match="cannot be used any more: file is not a database"), storage.in_use():
         study.optuna.set_user_attr("x", 1)
+
+
+@pytest.fixture
+def finished(study, url):
+    """A study with three trials, of which two ended well, and one run at full size; and its database."""
+    jobs = [Job(study.first, 0), Job(ONE, 0), Job(study.first, 1)]
+    for number, job in enumerate(jobs):
+        trial = study.claim(job, _all(study))
+        trial.report(0.5, 2)
+        trial.set_user_attr(studies.SECONDS, 2.0)
+        if number == 1:
+            study.fail(trial, studies.REASON, "it diverged")
+        else:
+            study.optuna.tell(trial, 0.25 + number)
+    done = {"configuration": "sobel", "run": "tiny-trial-0-at-256", "loss": 0.01, "seconds": 60}
+    study.optuna.set_user_attr(studies.PROMOTED, [done])
+    return url.removeprefix("sqlite:///")
+
+
+def read_whole(url):
+    """What `petri search --show` reads."""
+    study = Study(storage.connect(url, create=False), "tiny")
+    tried = study.trials()
+    return tried, findings(study, tried), importance(study), study.promoted
+
+
+def edit(path, table, column, value, where="1"):
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        assert database.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (value,)).rowcount
+
+
+FIRST = "trial_id = 1"
+OF_STUDY = "key = '{}'"
+EDITS = [
+    ("trial_params", "param_value", 7.0, FIRST),
+    ("trial_params", "param_value", "text", FIRST),
+    ("trial_params", "param_name", "depth", f"{FIRST} AND param_name = 'hidden'"),
+    ("trial_params", "distribution_json", "{", FIRST),
+    ("trial_params", "distribution_json", "[]", FIRST),
+    ("trial_params", "distribution_json", "[" * 3000, FIRST),
+    ("trial_user_attributes", "value_json", "{", FIRST),
+    ("trial_user_attributes", "value_json", '"5"', f"{FIRST} AND key = 'seed'"),
+    ("trial_user_attributes", "value_json", "-1", f"{FIRST} AND key = 'seed'"),
+    ("trial_user_attributes", "value_json", "7", f"{FIRST} AND key = 'seed'"),
+    ("trial_user_attributes", "value_json", "NaN", f"{FIRST} AND key = 'seconds'"),
+    ("trial_user_attributes", "value_json", "[]", f"{FIRST} AND key = 'seconds'"),
+    ("trial_user_attributes", "value_json", "{}", f"{FIRST} AND key = 'worker'"),
+    ("trial_user_attributes", "value_json", "[1]", "key = 'reason'"),
+    ("trial_values", "value", None, FIRST),
+    ("trial_values", "value", "good", FIRST),
+    ("trial_values", "value", -1.0, FIRST),
+    ("trial_values", "value_type", "INF_POS", FIRST),
+    ("trial_values", "value_type", "odd", FIRST),
+    ("trial_intermediate_values", "step", "two", FIRST),
+    ("trial_intermediate_values", "step", -2, FIRST),
+    ("trial_intermediate_values", "step", 10**9, FIRST),
+    ("trial_intermediate_values", "intermediate_value", -0.5, "trial_id = 2"),
+    ("trials", "state", "ODD", FIRST),
+    ("trials", "datetime_start", "yesterday", FIRST),
+    ("trials", "number", "first", FIRST),
+    ("study_directions", "direction", "MAXIMIZE", "1"),
+    ("study_directions", "direction", "UPWARDS", "1"),
+    ("study_user_attributes", "value_json", "{", OF_STUDY.format(studies.RECIPE)),
+    ("study_user_attributes", "value_json", "7", OF_STUDY.format(studies.RECIPE)),
+    ("study_user_attributes", "value_json", '["target"]', OF_STUDY.format(studies.RECIPE)),
+    ("study_user_attributes", "value_json", "[]", OF_STUDY.format(studies.SPACE)),
+    ("study_user_attributes", "value_json", "7", OF_STUDY.format(studies.PROMOTED)),
+    ("study_user_attributes", "value_json", "[7]", OF_STUDY.format(studies.PROMOTED)),
+    ("study_user_attributes", "value_json", "[{}]", OF_STUDY.format(studies.PROMOTED)),
+    (
+        "study_user_attributes",
+        "value_json",
+        '[{"configuration": "x", "run": "y", "loss": "z", "seconds": 1}]',
+        OF_STUDY.format(studies.PROMOTED),
+    ),
+]
+
+
+@pytest.mark.parametrize(("table", "column", "value", "where"), EDITS)
+def test_an_edited_database_is_one_line(finished, url, table, column, value, where):
+    assert len(read_whole(url)[0]) == 3
+    edit(finished, table, column, value, where)
+    with pytest.raises(BadRequest, match=r"the study 'tiny' (is damaged|was not made by petri search)"):
+        read_whole(url)
+
+
+def test_an_edited_database_ends_the_command_with_one_line(finished, url, petri, tmp_path):
+    assert "At full size" in petri("search", "--show", "tiny", "--storage", url, "--out", tmp_path / "plots")
+    edit(finished, "trial_values", "value", "good", FIRST)
+    said = petri("search", "--show", "tiny", "--storage", url, code=2)
+    assert said.startswith("petri: the study 'tiny' is damaged: ") and said.count("\n") == 1
