@@ -17,14 +17,15 @@ export class Stage {
     this.model = null;
     this.engine = null; // as it was asked for
     this.channel = null; // shown alone; null for the colours
+    this.ground = "auto"; // of a figure: `#rrggbb`, `transparent`, or as the page has it
     this.recording = null;
-    this.pace = new Pace({ step: (count) => this.step(count), draw: () => this.show(), measured: tell.rate });
+    this.pace = new Pace({ step: (...asked) => this.step(...asked), draw: () => this.show(), measured: tell.rate });
   }
 
   /** Put a model in the dish; throws an Error of one line, and the one before stays. */
   async put(model, engine = "auto") {
     if (engine === this.engine) {
-      this.dish.load(model);
+      await this.dish.load(model);
     } else {
       const dish = await openDish(this.canvas, model, { engine });
       this.dish?.close();
@@ -40,9 +41,9 @@ export class Stage {
     this.pace.request();
   }
 
-  /** Begin again from the seed. */
-  restart(side, seed) {
-    this.dish.resize(side, side);
+  /** Begin again from the seed; throws an Error of one line where there is no room, and all stays as it was. */
+  async restart(side, seed) {
+    await this.dish.resize(side, side);
     this.dish.reset({ seed });
     [this.canvas.width, this.canvas.height] = [side, side];
     this.pace.request();
@@ -55,19 +56,16 @@ export class Stage {
     this.pace.request();
   }
 
-  /** Take steps; returns how many were taken. */
-  step(wanted) {
+  /** Take steps, for at most so many milliseconds; how many were taken. */
+  async step(wanted, budget) {
     const { dish, recording } = this;
-    if (!recording) {
-      dish.step(wanted);
-      return wanted;
-    }
+    if (!recording) return dish.step(wanted, budget);
     // Every frame of a recording is the same number of steps after the one before.
     let taken = 0;
     while (taken < wanted && recording.ready && !recording.full) {
-      dish.step(recording.every);
-      taken += recording.every;
-      this.draw();
+      taken += await dish.step(recording.every);
+      await this.draw();
+      if (recording !== this.recording) return taken; // it has ended meanwhile
       recording.add(this.canvas);
     }
     this.tell.recorded(recording.seconds);
@@ -75,14 +73,17 @@ export class Stage {
     return taken;
   }
 
-  show() {
+  async show() {
     if (!this.dish) return;
-    this.draw();
+    await this.draw();
     this.tell.drawn(this.dish.stepNumber);
   }
 
   draw() {
-    this.dish.draw({ channel: this.channel, background: backgroundOf(this.canvas) });
+    const through = this.ground === "transparent";
+    this.canvas.classList.toggle("through", through);
+    this.dish.ground = this.ground === "auto" ? backgroundOf(this.canvas) : through ? null : rgb(this.ground);
+    return this.dish.draw({ channel: this.channel });
   }
 
   /** Use a tool at a point, in cells. */
@@ -97,7 +98,7 @@ export class Stage {
   async record() {
     const recording = new Recording(this.dish, this.pace.speed);
     await recording.begin(this.canvas);
-    this.draw();
+    await this.draw();
     recording.add(this.canvas);
     this.recording = recording;
   }
