@@ -170,11 +170,9 @@ export class Dish {
   /** Begin again from the seed on a grid of another size; if there is no room for it, all stays as it was. */
   async resize(width, height = width) {
     checkSize(width, height);
-    let resized = null;
-    if (!this.#gone()) resized = this.#engine.resize(width, height);
+    if (!this.#gone()) await this.#engine.resize(width, height);
     else Object.assign(this.#engine, { width, height });
     this.reset();
-    await resized;
   }
 
   /** Take another model: the state goes on living if the channels agree, else growth begins again. */

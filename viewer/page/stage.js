@@ -19,6 +19,7 @@ export class Stage {
     this.channel = null; // shown alone; null for the colours
     this.ground = "auto"; // of a figure: `#rrggbb`, `transparent`, or as the page has it
     this.recording = null;
+    this.filming = null; // what is under way for it
     this.pace = new Pace({ step: (...asked) => this.step(...asked), draw: () => this.show(), measured: tell.rate });
   }
 
@@ -57,18 +58,22 @@ export class Stage {
   }
 
   /** Take steps, for at most so many milliseconds; how many were taken. */
-  async step(wanted, budget) {
+  step(wanted, budget) {
+    if (!this.recording) return this.dish.step(wanted, budget);
+    this.filming = this.film(wanted);
+    return this.filming;
+  }
+
+  /** Take steps for a recording: each frame is the same number of them after the one before. */
+  async film(wanted) {
     const { dish, recording } = this;
-    if (!recording) return dish.step(wanted, budget);
-    // Every frame of a recording is the same number of steps after the one before.
     let taken = 0;
-    while (taken < wanted && recording.ready && !recording.full) {
+    while (taken < wanted && recording === this.recording && recording.ready && !recording.full) {
       taken += await dish.step(recording.every);
       await this.draw();
-      if (recording !== this.recording) return taken; // it has ended meanwhile
       recording.add(this.canvas);
     }
-    this.tell.recorded(recording.seconds);
+    if (recording === this.recording) this.tell.recorded(recording.seconds);
     if (recording.full) this.tell.full();
     return taken;
   }
@@ -107,6 +112,7 @@ export class Stage {
   async endRecording() {
     const { recording } = this;
     this.recording = null;
+    await this.filming; // a frame that is begun belongs to it
     return recording && { video: await recording.end(), seconds: recording.seconds };
   }
 }
