@@ -49,7 +49,7 @@ export class Brush {
     const other = event.buttons & (ERASER | SECONDARY);
     const stroke = { tool: other ? "erase" : this.tool, ...this.at(event), begun: false };
     this.strokes.set(event.pointerId, stroke);
-    // Where a swipe scrolls the page, a finger that comes down may be one: it draws when it goes sideways, or has tapped.
+    // Where a swipe scrolls the page, a finger that comes down may be one: it draws once it goes sideways or has tapped.
     const scrolls = event.pointerType === "touch" && getComputedStyle(this.canvas).touchAction.includes("pan-y");
     if (!scrolls) this.settle(stroke);
     this.show(stroke, scrolls);

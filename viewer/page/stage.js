@@ -69,7 +69,9 @@ export class Stage {
     const { dish, recording } = this;
     let taken = 0;
     while (taken < wanted && recording === this.recording && recording.ready && !recording.full) {
-      taken += await dish.step(recording.every);
+      const done = await dish.step(recording.every);
+      if (!done) break; // the graphics are lost
+      taken += done;
       await this.draw();
       recording.add(this.canvas);
     }
