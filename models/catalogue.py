@@ -10,7 +10,7 @@ from petri import ground, modelfile, models
 from petri.files import write_whole
 from petri.growth.catalogue import TABLE_5, reports_architecture
 from petri.modelfile import Model
-from petri.shaders.manifest import heals, thumbnail
+from petri.shaders.manifest import healed, heals, thumbnail
 
 PICTURES = "pictures"
 INTRODUCTION = """# Models that come with petri
@@ -55,7 +55,6 @@ def _entry(name: str, path: Path) -> Entry:
     model = modelfile.read(path)
     training = model.training
     measured = training.get("evaluation", {})
-    circle = [one["percent"] for one in measured.get("regeneration", ()) if one["kind"] == "circle"]
     return Entry(
         name=name,
         model=model,
@@ -63,7 +62,7 @@ def _entry(name: str, path: Path) -> Entry:
         loss=measured["loss"]["rgb"]["loss"] if measured else training.get("loss", {}).get("loss"),
         report=TABLE_5.get(name),
         drift=measured["drift"][-1]["loss"] if measured else None,
-        healed=circle[0] if circle else None,
+        healed=healed(model),
         trained_to_heal=heals(model),
         seconds=training.get("seconds"),
     )

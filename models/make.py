@@ -60,7 +60,7 @@ def train(name: str) -> Path:
 def measured(evaluation: dict[str, Any]) -> dict[str, Any]:
     """What a model's file carries of its evaluation: not what the file says already, nor all details.
 
-    Alpha is left out because the patterns have none, other grids because they are bound to one.
+    Alpha is left out because the patterns have none.
     """
     healing = [
         {name: one[name] for name in ("kind", "percent", "damaged", "healed")}
@@ -71,6 +71,7 @@ def measured(evaluation: dict[str, Any]) -> dict[str, Any]:
         "loss": {"rgb": evaluation["loss"]["rgb"]},
         "drift": evaluation["drift"],
         "regeneration": healing,
+        "sizes": evaluation["sizes"],
     }
 
 

@@ -5,12 +5,13 @@ import { Brush } from "./page/brush.js";
 import { acceptFiles } from "./page/dropping.js";
 import { follow } from "./page/following.js";
 import { listen } from "./page/keyboard.js";
-import { label, listChannels, listSizes } from "./page/label.js";
+import { label, listChannels, listSizes, noteSize } from "./page/label.js";
 import { readLink, writeLink } from "./page/link.js";
 import { complain, say, silence, trying } from "./page/messages.js";
 import { entryOf, listModels, loadModel } from "./page/models.js";
 import { speedAt } from "./page/pace.js";
 import { Picker } from "./page/picker.js";
+import { portrait } from "./page/portrait.js";
 import { download, fileName, obstacle, picture } from "./page/saving.js";
 import { Stage } from "./page/stage.js";
 import { remember, remembered, themeButton } from "./page/theme.js";
@@ -26,8 +27,10 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 let entry = null; // of the model in the dish
 let choices = 0; // only the last one counts
 let linked = {}; // what the address asks for
+let touched = false; // whether the visitor knows what a stroke does
+let portraits = Promise.resolve(); // of one model after the other
 
-const picker = new Picker(part("picker"), choose);
+const picker = new Picker(part("picker"), pick);
 const stage = new Stage(part("dish"), {
   rate: (rate) => (part("rate").textContent = count(rate)),
   drawn: showStep,
@@ -38,12 +41,23 @@ const stage = new Stage(part("dish"), {
 });
 const brush = new Brush(part("dish"), part("brush"), (tool, x, y, radius) => {
   stage.use(tool, x, y, radius, part("ink").value);
+  touched = true;
+  showHint();
 });
 
 // ---- the model in the dish
 
-/** Put a specimen in the dish and let it grow from its seed. */
-async function choose(chosen) {
+/** What the visitor picks: the way back leads to what was there before. */
+function pick(chosen) {
+  return choose(chosen, () => history.pushState(history.state, ""));
+}
+
+/**
+ * Put a specimen in the dish and let it grow from its seed.
+ * @param {object} chosen
+ * @param {() => void} leave called before the address becomes that of the specimen.
+ */
+async function choose(chosen, leave = () => {}) {
   const choice = ++choices;
   try {
     const model = await loadModel(chosen);
@@ -56,11 +70,14 @@ async function choose(chosen) {
     if (entry) picker.mark(entry);
     return;
   }
+  if (entry) attempt(leave);
   entry = chosen;
   picker.mark(entry);
   label(entry);
+  showHint();
+  setGround();
   listChannels(stage.model.spec.channels, stage.channel);
-  listSizes(stage.model.res, linked.size);
+  listSizes(entry, linked.size);
   delete linked.size; // from here on it is the visitor's
   for (const id of ["controls", "settings"]) part(id).disabled = false;
   part("verify").disabled = !entry.golden;
@@ -73,12 +90,14 @@ async function restart() {
   await endRecording();
   const side = Number(part("size").value) || Math.min(stage.model.res, LARGEST);
   try {
-    stage.restart(side, seed());
+    await stage.restart(side, seed());
   } catch (error) {
     complain(error.message); // what was there stays
     part("size").value = stage.dish.width === stage.model.res ? "" : stage.dish.width;
+    noteSize(entry, stage.dish.width);
     return;
   }
+  noteSize(entry, side);
   brush.setCells(side, side);
   part("engine").textContent = stage.dish.describe();
   keepLink();
@@ -87,9 +106,28 @@ async function restart() {
 
 function showStep(number) {
   part("step").textContent = count(number);
-  if (entry?.own && !entry.thumbnail && number >= stage.model.steps) {
-    picker.setThumbnail(entry, part("dish").toDataURL());
-  }
+}
+
+/** Give an entry the picture of what it grows, and the ground for that, when those before it have theirs. */
+function portray(portrayed) {
+  portraits = portraits.then(async () => {
+    const { picture, ground } = await portrait(await loadModel(portrayed), linked.engine);
+    portrayed.ground ??= ground;
+    picker.setThumbnail(portrayed, picture);
+    if (entry === portrayed) setGround();
+  }).catch(() => {}); // then it stays without one
+}
+
+function showHint() {
+  part("hint").hidden = touched || !entry?.spec.living || brush.tool !== "erase";
+}
+
+/** Let a figure be seen: on the ground that is asked for, or on its own. */
+function setGround() {
+  const asked = part("ground").value;
+  part("with-ground").hidden = !entry.spec.living;
+  stage.ground = asked === "auto" ? entry.ground ?? "auto" : asked;
+  stage.pace.request();
 }
 
 function seed() {
@@ -98,19 +136,21 @@ function seed() {
 }
 
 async function addFiles(files) {
-  let last = null;
+  const added = [];
   const problems = [];
   for (const file of files) {
     try {
-      last = await entryOf(file, picker.entries.map(({ name }) => name));
-      picker.add(last);
+      const found = await entryOf(file, picker.entries.map(({ name }) => name));
+      picker.add(found);
+      added.push(found);
     } catch (error) {
       problems.push(error.message);
     }
   }
   part("specimens").hidden = picker.entries.length < 2;
   const first = entry === null;
-  if (last) await choose(last);
+  if (added.length) await pick(added.at(-1));
+  added.forEach(portray);
   if (first && entry) setPlaying(!calm.matches);
   if (problems.length) complain(problems.join("; "));
 }
@@ -124,9 +164,9 @@ function setPlaying(playing) {
   keepLink();
 }
 
-function single() {
+async function single() {
   setPlaying(false);
-  stage.step(1);
+  await stage.step(1);
   stage.pace.request();
 }
 
@@ -143,13 +183,14 @@ function setTool() {
   brush.reach = chosen("brush");
   part("with-ink").hidden = brush.tool !== "draw";
   part("sizes").disabled = brush.tool === "seed";
+  showHint();
   keepLink();
 }
 
 // ---- saving and sharing
 
 async function savePicture() {
-  stage.draw();
+  await stage.draw();
   download(await picture(part("dish"), stage.dish), fileName(`${entry.name}-${stage.dish.stepNumber}`, "png"));
   say("The picture is saved.");
 }
@@ -184,15 +225,21 @@ function keepLink() {
     tool: brush.tool,
     brush: brush.reach,
     ink: part("ink").value,
+    ground: part("ground").value === "auto" ? null : part("ground").value,
     play: stage.pace.playing ? null : "no",
     engine: linked.engine,
   });
-  try {
-    history.replaceState(null, "", hash);
-  } catch {
-    // A page within a page has no address of its own.
-  }
+  attempt(() => history.replaceState({ own: entry.own ? entry.name : null }, "", hash));
   return location.href.split("#")[0] + hash;
+}
+
+/** Change the address; a page within a page has none of its own. */
+function attempt(change) {
+  try {
+    change();
+  } catch {
+    // Then there is nothing to go back to.
+  }
 }
 
 async function copyLink() {
@@ -206,26 +253,37 @@ async function copyLink() {
   }
 }
 
-/** Do what the address asks for; what is not valid in it is named and left out. */
+/** Do what the address asks for; what it does not name is as at first, what is not valid in it is named and left out. */
 async function takeLink() {
   const { settings, refused } = readLink(location.hash);
+  const { own } = history.state ?? {}; // a model of the visitor's own, which no link can carry
   linked = settings;
   part("seed").value = settings.seed ?? 0;
   stage.channel = settings.channel ?? null;
-  part("size").replaceChildren(); // listed anew with the size of the link
   for (const name of ["tool", "brush"]) {
-    for (const input of document.getElementsByName(name)) input.checked ||= input.value === settings[name];
+    for (const input of document.getElementsByName(name)) {
+      input.checked = settings[name] ? input.value === settings[name] : input.defaultChecked;
+    }
   }
-  if (settings.ink) part("ink").value = settings.ink;
+  part("ink").value = settings.ink ?? part("ink").defaultValue;
+  showGround(settings.ground ?? "auto");
   setTool();
-  if (settings.speed) part("speed").value = Math.log10(settings.speed);
-  setSpeed(settings.speed ?? stage.pace.speed);
-  const found = settings.model === undefined ? picker.entries[0] : picker.find(settings.model);
-  await choose(found ?? picker.entries[0]);
+  part("speed").value = settings.speed ? Math.log10(settings.speed) : part("speed").defaultValue;
+  setSpeed(settings.speed ?? speedAt(Number(part("speed").value)));
+  const first = picker.entries.find(({ spec }) => spec.living) ?? picker.entries[0];
+  const found = settings.model === undefined ? picker.find(own) ?? first : picker.find(settings.model);
+  await choose(found ?? first);
   if (!found) complain(`The link asks for ${settings.model}, which is not here.`);
   else if (stage.channel !== (settings.channel ?? null)) refused.push("channel");
   if (found && refused.length) complain(`The link has no valid ${refused.join(", ")}.`);
   if (entry) setPlaying(!calm.matches && settings.play !== "no");
+}
+
+/** Show a ground as the chosen one, in the list or not. */
+function showGround(ground) {
+  const select = part("ground");
+  if (![...select.options].some(({ value }) => value === ground)) select.add(new Option(ground, ground));
+  select.value = ground;
 }
 
 async function verifyModel() {
@@ -266,6 +324,10 @@ function wire() {
   on("tools", "change", setTool);
   on("sizes", "change", setTool);
   on("ink", "change", keepLink);
+  on("ground", "change", () => {
+    setGround();
+    keepLink();
+  });
   on("picture", "click", savePicture);
   on("record", "click", record);
   on("link", "click", copyLink);
@@ -273,7 +335,7 @@ function wire() {
   on("keys", "click", () => part("help").showModal());
   const reason = obstacle();
   if (reason) Object.assign(part("record"), { disabled: true, title: reason });
-  addEventListener("hashchange", () => trying(takeLink));
+  addEventListener("popstate", () => trying(takeLink)); // another link, or the way back
   themeButton(part("theme"), () => stage.pace.request());
   acceptFiles(part("frame"), part("open"), part("file"), (files) => trying(() => addFiles(files)));
   part("made").open = matchMedia("(min-height: 50rem)").matches;
@@ -288,6 +350,7 @@ async function takeCheckpoint(followed, newer) {
     const model = await loadModel(followed);
     if (entry !== followed) return;
     await stage.put(model, linked.engine);
+    portray(followed);
   }
   if (entry === followed) label(entry);
 }

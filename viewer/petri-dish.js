@@ -39,7 +39,7 @@ export class PetriDish extends HTMLElement {
   #turn = 0; // only the last source counts
   #seen = true; // in the window
   #watch;
-  #pace = new Pace({ step: (count) => this.#dish?.step(count), draw: () => this.#draw(), measured: () => {} });
+  #pace = new Pace({ step: (...asked) => this.#dish?.step(...asked), draw: () => this.#draw(), measured: () => {} });
 
   constructor() {
     super();
@@ -164,7 +164,9 @@ export class PetriDish extends HTMLElement {
   }
 
   #draw() {
-    this.#dish?.draw({ background: backgroundOf(this) });
+    if (!this.#dish) return undefined;
+    this.#dish.ground = backgroundOf(this);
+    return this.#dish.draw();
   }
 
   #use(tool, x, y, radius) {

@@ -6,6 +6,7 @@ import base64
 import copy
 import io
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -45,6 +46,7 @@ def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
         "steps": model.steps,
         "heals": heals(model),
         "ground": ground.of(model) if spec.living else None,
+        "healed": healed(model),
         # What JSON does not know, such as NaN, becomes null: a browser would refuse the whole manifest.
         "training": json.loads(json.dumps(model.training), parse_constant=lambda _: None),
         "thumbnail": thumbnail(model),
@@ -68,6 +70,17 @@ def heals(model: Model) -> bool | None:
         return None
     pool = recipe.get("pool")
     return bool(isinstance(pool, dict) and pool.get("damage"))
+
+
+def healed(model: Model) -> float | None:
+    """Percent of what a cut circle takes that was measured to grow back; None if its file does not say."""
+    evaluation = model.training.get("evaluation")
+    cuts = evaluation.get("regeneration") if isinstance(evaluation, dict) else None
+    for cut in cuts if isinstance(cuts, list) else ():
+        if isinstance(cut, dict) and cut.get("kind") == "circle":
+            percent = cut.get("percent")
+            return percent if isinstance(percent, int | float) and math.isfinite(percent) else None
+    return None
 
 
 def thumbnail(model: Model, on: str = ground.TRANSPARENT) -> str:

@@ -14,9 +14,9 @@ from petri.errors import BadRequest
 from petri.viewing.site import Site, content_type
 
 HOST = "127.0.0.1"
-# The page needs its own files, models that it is given, and WebAssembly; nothing from anywhere else.
+# The page needs its own files, models that it is given, and WebAssembly in a worker; nothing from elsewhere.
 POLICY = (
-    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' data: blob:; "
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src blob:; img-src 'self' data: blob:; "
     "connect-src 'self' data: blob:; base-uri 'none'; object-src 'none'"
 )
 

@@ -102,10 +102,10 @@ def test_a_column_of_the_first_layer_reads_its_feature(lab, perception, random_a
                 const dish = await lab.open(model, { width: 7, height: 5, engine });
                 for (let column = 0; column < features; column++) {
                     model.weights["rule.weights.0"].fill(0)[column] = 1;
-                    dish.load(model);
+                    await dish.load(model);
                     dish.write(lab.floats(state));
-                    dish.step();
-                    results.push(lab.text(dish.read().subarray(0, 35)));
+                    await dish.step();
+                    results.push(lab.text((await dish.read()).subarray(0, 35)));
                 }
                 dish.close();
             }
@@ -162,8 +162,9 @@ def test_the_same_cells_fire_bit_for_bit(lab):
                         dish.reset({ seed });
                         for (const step of steps) {
                             dish.write(new Float32Array(4 * side * side), { stepNumber: step });
-                            dish.step();
-                            results.push(lab.text(Uint8Array.from(dish.read().subarray(0, side * side))));
+                            await dish.step();
+                            const added = (await dish.read()).subarray(0, side * side);
+                            results.push(lab.text(Uint8Array.from(added)));
                         }
                     }
                     dish.close();
@@ -217,8 +218,8 @@ def test_a_full_gate_fires_at_every_word_and_a_shut_one_at_none(lab, engine):
             """async ([content, seed, engine]) => {
                 const dish = await lab.open(lab.model(content), { width: 1, height: 1, seed, engine });
                 dish.write(new Float32Array(4));
-                dish.step();
-                return dish.read()[0];
+                await dish.step();
+                return (await dish.read())[0];
             }""",
             [content(automaton), seed, engine],
         )
@@ -361,20 +362,24 @@ def test_drawing_and_editing(lab, random_automaton, engine):
             [canvas.width, canvas.height] = [14, 10];
             const dish = await lab.openDish(canvas, model, { width: 7, height: 5, engine });
             const pixels = () => [...canvas.getContext("2d").getImageData(0, 0, 14, 10).data];
-            const found = { seeded: lab.text(dish.read()) };
+            const found = { seeded: lab.text(await dish.read()) };
             dish.paint(5.5, 0.5, 0.6, [1, 0.5, 0]);
-            found.painted = lab.text(dish.read());
-            dish.draw({ background: [0, 0, 1] });
+            found.painted = lab.text(await dish.read());
+            dish.ground = [0, 0, 1];
+            await dish.draw();
             found.colours = pixels();
-            dish.draw({ channel: 4 });
+            dish.ground = null;
+            await dish.draw();
+            found.through = pixels();
+            await dish.draw({ channel: 4 });
             found.greys = pixels();
             dish.plant(1.2, 3.9);
-            found.planted = lab.text(dish.read());
+            found.planted = lab.text(await dish.read());
             dish.erase(3.5, 2.5, 1);
-            found.erased = lab.text(dish.read());
-            dish.step(3);
-            dish.resize(9, 4);
-            found.resized = [dish.width, dish.height, dish.stepNumber, dish.read().length];
+            found.erased = lab.text(await dish.read());
+            await dish.step(3);
+            await dish.resize(9, 4);
+            found.resized = [dish.width, dish.height, dish.stepNumber, (await dish.read()).length];
             dish.close();
             return found;
         }""",
@@ -391,6 +396,9 @@ def test_drawing_and_editing(lab, random_automaton, engine):
     expected = np.full((5, 7, 4), (0, 0, 255, 255), np.uint8)
     expected[2, 3], expected[0, 5] = (0, 0, 0, 255), (255, 128, 0, 255)
     assert np.abs(pixels[::2, ::2].astype(int) - expected).max() <= 1
+    through = np.array(found["through"], np.uint8).reshape(10, 14, 4)[::2, ::2]
+    expected[expected[:, :, 2] == 255] = 0  # nothing where the ground was
+    assert np.abs(through.astype(int) - expected).max() <= 1
     greys = np.array(found["greys"], np.uint8).reshape(10, 14, 4)[::2, ::2, 0].astype(int)
     assert greys[2, 3] == 255 and abs(greys[0, 0] - 128) <= 1
     state[3:, 3, 1] = 1
@@ -398,6 +406,79 @@ def test_drawing_and_editing(lab, random_automaton, engine):
     state[:, 2, 3] = state[:, 1, 3] = state[:, 3, 3] = state[:, 2, 2] = state[:, 2, 4] = 0
     assert same("erased")
     assert found["resized"] == [9, 4, 0, 6 * 36]
+
+
+def test_the_processor_steps_in_a_worker_and_without_one_with_the_same_numbers(lab, random_automaton):
+    away, here = (
+        lab.evaluate(
+            """async ([content, allowed]) => {
+                const { Worker } = window;
+                let workers = 0;
+                window.Worker = class extends Worker {
+                    constructor(...given) {
+                        if (!allowed) throw new Error("the page may have no worker");
+                        super(...given);
+                        workers += 1;
+                    }
+                };
+                try {
+                    const options = { width: 24, height: 17, engine: "wasm", seed: 5 };
+                    const dish = await lab.open(lab.model(content), options);
+                    dish.plant(3, 4);
+                    const taken = await dish.step(7);
+                    const late = dish.step(3);
+                    dish.reset();  // before the answer: those three steps count no more
+                    await late;
+                    const after = dish.stepNumber;
+                    await dish.step(6);
+                    const said = [dish.describe(), lab.text(await dish.read())];
+                    dish.close();
+                    return { workers, taken, after, steps: dish.stepNumber, said };
+                } finally {
+                    window.Worker = Worker;
+                }
+            }""",
+            [content(random_automaton(Spec(hidden=16, layers=2))), allowed],
+        )
+        for allowed in (True, False)
+    )
+    assert (away.pop("workers"), here.pop("workers")) == (1, 0)
+    assert away == here and (away["taken"], away["after"], away["steps"]) == (7, 0, 6)
+
+
+def test_a_budget_ends_the_steps_and_one_is_always_taken(lab, random_automaton):
+    found = lab.evaluate(
+        """async (content) => {
+            const dish = await lab.open(lab.model(content), { width: 64, engine: "wasm" });
+            const taken = [await dish.step(1e9, 5), await dish.step(1e9, 0), await dish.step(0, 5)];
+            const steps = dish.stepNumber;
+            dish.close();
+            return [taken, steps, await dish.step(4)];
+        }""",
+        content(random_automaton(Spec(hidden=16, layers=2))),
+    )
+    (first, second, third), steps, closed = found
+    assert 1 <= first < 1e9 and (second, third, closed) == (1, 0, 0) and steps == first + second
+
+
+def test_a_grid_beyond_the_memory_leaves_all_as_it_was(lab, random_automaton):
+    found = lab.evaluate(
+        """async (content) => {
+            const dish = await lab.open(lab.model(content), { width: 9, height: 6, engine: "wasm" });
+            await dish.step(5);
+            const before = lab.text(await dish.read());
+            const refused = await dish.resize(4096, 4096).catch((error) => error.message);
+            const after = [dish.width, dish.height, lab.text(await dish.read()) === before];
+            await dish.step(2);
+            const steps = dish.stepNumber;
+            dish.close();
+            return [refused, after, steps];
+        }""",
+        content(random_automaton(Spec(channels=64, hidden=16, layers=2))),
+    )
+    refused, after, steps = found
+    assert refused == "there is no memory for a grid of 4096 × 4096 cells"
+    assert after == [9, 6, True] and steps == 7
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -409,16 +490,16 @@ def test_a_new_checkpoint_keeps_the_state(lab, random_automaton, engine):
         """async ([contents, engine]) => {
             const [first, second, other] = contents.map(lab.model);
             const dish = await lab.open(first, { width: 9, height: 6, engine });
-            dish.step(5);
-            const kept = lab.text(dish.read());
-            dish.load(second);
-            const loaded = lab.text(dish.read());
-            dish.step(2);
+            await dish.step(5);
+            const kept = lab.text(await dish.read());
+            await dish.load(second);
+            const loaded = lab.text(await dish.read());
+            await dish.step(2);
             const steps = [dish.stepNumber];
-            dish.load(other);
-            const begun = lab.text(dish.read());
+            await dish.load(other);
+            const begun = lab.text(await dish.read());
             steps.push(dish.stepNumber);
-            dish.step(1);
+            await dish.step(1);
             dish.close();
             return [kept, loaded, begun, steps];
         }""",
@@ -439,25 +520,25 @@ def test_a_lost_context_comes_back(lab, random_automaton):
             const told = [];
             dish.onlost = () => told.push("lost");
             const back = new Promise((done) => { dish.onrestored = () => done(told.push("back")); });
-            dish.step(250);
-            dish.step(10);  // its state is copied at 256
-            dish.read();  // waits until the GPU has done all
+            await dish.step(250);
+            await dish.step(10);  // its state is copied at 256
+            await dish.read();  // waits until the GPU has done all
             await new Promise((done) => setTimeout(done, 100));
-            dish.step(0);
+            await dish.step(0);
             const lose = dish.gl.getExtension("WEBGL_lose_context");
             lose.loseContext();
             await new Promise((done) => setTimeout(done, 50));
-            dish.step(7);
-            dish.draw();
-            const [during, kept] = [dish.stepNumber, lab.text(dish.read())];
+            await dish.step(7);
+            await dish.draw();
+            const [during, kept] = [dish.stepNumber, lab.text(await dish.read())];
             lose.restoreContext();
             await back;
-            const after = [dish.stepNumber, lab.text(dish.read())];
-            dish.step(9);
-            twin.step(256);
-            const same = lab.text(twin.read());
-            twin.step(9);
-            const ends = [lab.text(dish.read()), lab.text(twin.read())];
+            const after = [dish.stepNumber, lab.text(await dish.read())];
+            await dish.step(9);
+            await twin.step(256);
+            const same = lab.text(await twin.read());
+            await twin.step(9);
+            const ends = [lab.text(await dish.read()), lab.text(await twin.read())];
             const result = { told, during, kept, after, same, ends };
             dish.close();
             twin.close();
@@ -481,8 +562,8 @@ def test_half_floats_where_others_cannot_be_drawn_to(lab, random_automaton):
             };
             try {
                 const dish = await lab.open(lab.model(content), { width: 8, height: 8, engine: "webgl" });
-                dish.step(4);
-                const result = [dish.describe(), lab.text(dish.read())];
+                await dish.step(4);
+                const result = [dish.describe(), lab.text(await dish.read())];
                 dish.close();
                 return result;
             } finally {

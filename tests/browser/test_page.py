@@ -28,7 +28,32 @@ EVIL = "<img src=x onerror=window.hacked=1>"
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 GREEN = (0, 255, 0)
-STILL = "play=no&ink=00ff00"
+SMALL = Spec(channels=6, hidden=16, layers=2, perception="sobel")
+STILL = "model=circle&play=no&ink=00ff00"
+# Cells in a worker answer when they can: a test must know whether all has been answered.
+COUNT_ANSWERS = """
+window.unanswered = 0;
+const { Worker } = window;
+window.Worker = class extends Worker {
+    #unanswered = 0;
+    constructor(...given) {
+        super(...given);
+        this.addEventListener('message', () => this.#count(-1));
+    }
+    #count(change) {
+        this.#unanswered += change;
+        window.unanswered += change;
+    }
+    postMessage(...message) {
+        this.#count(1);
+        super.postMessage(...message);
+    }
+    terminate() {
+        this.#count(-this.#unanswered);
+        super.terminate();
+    }
+};
+"""
 
 
 def serve(places):
@@ -50,8 +75,7 @@ def site(tmp_path_factory):
         training={"recipe": recipe},
     )
     modelfile.write(folder / "circle.safetensors", circle)
-    automaton = Automaton(Spec(channels=6, hidden=16, layers=2, perception="sobel"))
-    modelfile.write(folder / "evil.safetensors", Model(automaton=automaton, target=EVIL))
+    modelfile.write(folder / "evil.safetensors", Model(automaton=Automaton(SMALL), target=EVIL))
     server = serve([folder / f"{name}.safetensors" for name in ("circle", "butterfly", "evil")])
     yield server.url
     server.shutdown()
@@ -72,6 +96,7 @@ def visit(browser, site):
         page.problems = problems
         page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: problems.append(str(error)))
+        page.add_init_script(COUNT_ANSWERS)
         if script:
             page.add_init_script(script)
         page.goto(f"{url}#{settings}")
@@ -115,9 +140,22 @@ def wait_for_step(page, number):
 
 def cells(page):
     """What the dish shows, uint8 `[height, width, 3]`, a pixel a cell."""
-    page.evaluate("() => new Promise(requestAnimationFrame)")
-    address = page.evaluate("document.querySelector('#dish').toDataURL()")
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))).convert("RGB"))
+    return rgba(page)[:, :, :3]
+
+
+def rgba(page):
+    """The same with alpha; if it stands still, when all that was asked of it is done."""
+    address = page.evaluate(
+        """async () => {
+            const playing = () => document.querySelector('#play').textContent === 'Pause';
+            for (let still = 0; still < 3 && !playing();) {
+                await new Promise(requestAnimationFrame);
+                still = window.unanswered ? 0 : still + 1;
+            }
+            return document.querySelector('#dish').toDataURL();
+        }"""
+    )
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))).convert("RGBA"))
 
 
 def green(page):
@@ -181,10 +219,12 @@ def test_a_specimen_is_picked_by_click_and_by_arrow_key(visit):
 
 
 def test_names_are_text_whatever_they_look_like(visit):
-    page = visit("model=evil&" + STILL)
-    assert text(page, "name") == EVIL
-    assert page.locator("#picker label").nth(2).locator("span").text_content() == EVIL
-    assert page.locator("#picker img").count() == 3 and page.locator("#name img").count() == 0
+    page = visit("model=evil&play=no")
+    assert text(page, "name") == "evil" and f"Grows{EVIL}" in text(page, "facts")
+    drop(page, (f"{EVIL}.safetensors", modelfile.to_bytes(Model(automaton=Automaton(SMALL), target=EVIL))))
+    wait(page, "(name) => document.querySelector('#name').textContent === name", EVIL)
+    assert page.locator("#picker label").nth(3).locator("span").text_content() == EVIL
+    assert page.locator("#picker img").count() == 4 and page.locator("#name img, #facts img").count() == 0
     assert page.evaluate("window.hacked") is None
 
 
@@ -305,7 +345,7 @@ def test_every_key_does_what_the_list_says(visit):
     press(".", "document.querySelector('#step').textContent", "1")
     press("n", name, "butterfly")
     press("b", name, "circle")
-    press("b", name, EVIL)
+    press("b", name, "evil")
     press("n", name, "circle")
     press("d", tool, "draw")
     press("s", tool, "seed")
@@ -408,7 +448,7 @@ def test_a_link_that_asks_for_nonsense_is_not_followed_blindly(visit):
     assert text(page, "name") == "butterfly" and cells(page).shape == (72, 72, 3)
     page = visit(f"model={EVIL}&play=no")
     assert text(page, "error") == f"The link asks for {EVIL}, which is not here."
-    assert text(page, "name") == "circle" and page.evaluate("window.hacked") is None
+    assert text(page, "name") == "butterfly" and page.evaluate("window.hacked") is None
     page = visit("model=butterfly&channel=40&seed=-1&play=no")
     assert text(page, "error") == "The link has no valid seed, channel."
     assert page.input_value("#channel") == ""
@@ -536,8 +576,8 @@ def test_a_file_that_is_no_model_is_one_line_and_loses_nothing(visit, random_aut
             {"name": "circle.safetensors", "mimeType": "", "buffer": good},
         ],
     )
-    wait(page, "document.querySelector('#name').textContent === 'lizard'")
-    assert text(page, "error").startswith("cut.safetensors: not a model file")
+    wait(page, "document.querySelector('#name').textContent === 'circle-2'")
+    wait(page, "document.querySelector('#error').textContent.startsWith('cut.safetensors: not a model file')")
     assert page.locator("input[name=model]:checked").get_attribute("value") == "circle-2"
     page.evaluate(
         """() => document.body.dispatchEvent(new DragEvent('drop',
@@ -578,6 +618,205 @@ def test_lost_graphics_come_back(visit):
     page.click("#single")
     wait_for_step(page, before + 1)
     assert cells(page).any()
+
+
+def test_the_page_itself_computes_nothing_where_the_processor_steps(visit):
+    forbidden = "WebAssembly.instantiate = () => { throw new Error('on the page'); };"
+    page = visit("model=butterfly&engine=wasm&size=512&speed=1000", script=forbidden)
+    wait_for_step(page, 2)
+    assert len(page.workers) == 1
+    page.click("#play")
+    assert text(page, "play") == "Play"
+    cells(page)
+    stopped = step(page)
+    page.click("#single")
+    wait_for_step(page, stopped + 1)
+    cells(page)
+    assert step(page) == stopped + 1
+    # Without workers it goes on all the same.
+    page = visit("model=butterfly&engine=wasm&size=32&speed=1000", script="delete window.Worker;")
+    wait_for_step(page, 20)
+    assert not page.workers and text(page, "engine").startswith("WebAssembly")
+
+
+def test_it_opens_on_a_figure_that_asks_to_be_wounded(visit):
+    page = visit("play=no")
+    assert text(page, "name") == "butterfly"  # the first figure, though not the first model
+    hint = page.locator("#hint")
+    assert hint.is_visible() and hint.text_content() == "Drag to wound it"
+    choose(page, "Draw")
+    assert hint.is_hidden()
+    choose(page, "Erase")
+    page.mouse.move(*at(page, 0.5, 0.9))  # on the hint itself
+    page.mouse.down()
+    page.mouse.move(*at(page, 0.6, 0.9))
+    page.mouse.up()
+    assert hint.is_hidden()
+    assert visit(STILL).locator("#hint").is_hidden()  # a plane
+
+
+def measured(percent, **training):
+    """Content of a model file that says what was measured of it; trained on 64×64 cells."""
+    regeneration = [{"kind": "half", "percent": 3.0}, {"kind": "circle", "percent": percent}]
+    training["recipe"] = {
+        "phases": [{"res": 64, "steps": [9, 9]}],
+        "pool": {"damage": training.pop("damage")},
+    }
+    training["evaluation"] = {
+        "loss": {"rgb": {"pattern": 0.004}},
+        "regeneration": regeneration,
+        "sizes": [{"res": 96, "loss": 0.011}, {"res": 128, "loss": 0.1724}],
+    }
+    return modelfile.to_bytes(Model(automaton=Automaton(SMALL), target="t", training=training))
+
+
+@pytest.mark.parametrize(
+    ("percent", "damage", "sentence"),
+    [
+        (101.3, 0, "Heals, though it was not trained to: of a circle that is cut out, 100 % grows back."),
+        (97.8, 1, "Heals: of a circle that is cut out, 98 % grows back."),
+        (61.4, 1, "Heals in part: of a circle that is cut out, 61 % grows back."),
+        (-75.0, 1, "Does not heal: of a circle that is cut out, 0 % grows back."),
+        (None, 0, "Not trained to heal: what you erase may not come back."),
+    ],
+)
+def test_whether_it_heals_is_what_was_measured(visit, percent, damage, sentence):
+    page = visit(STILL)
+    drop(page, ("m.safetensors", measured(percent, damage=damage)))
+    wait(page, "document.querySelector('#name').textContent === 'm'")
+    assert text(page, "heals") == sentence
+    heals = percent is not None and percent > 90
+    assert ("heals" in page.locator("#picker label").nth(3).text_content()) == heals
+    cuts = "half 3 %" if percent is None else f"half 3 %, circle {min(100, max(0, round(percent)))} %"
+    assert f"Healed{cuts}" in text(page, "facts")
+
+
+def test_the_grids_say_where_the_pattern_holds_and_each_specimen_begins_as_trained(visit):
+    page = visit(STILL)
+    assert text(page, "size-note") == ""
+    page.select_option("#size", "96")
+    assert text(page, "size-note") == "Not measured on this grid: it was trained on 64 × 64."
+    drop(page, ("m.safetensors", measured(100, damage=1)))
+    wait(page, "document.querySelector('#name').textContent === 'm'")
+    assert page.input_value("#size") == "" and cells(page).shape == (64, 64, 3)
+    assert page.locator("#size option").all_text_contents()[:5] == [
+        "As trained, 64",
+        "64 × 64",
+        "96 × 96 · holds",
+        "128 × 128 · breaks",
+        "192 × 192",
+    ]
+    page.select_option("#size", "128")
+    said = "Breaks on this grid: an error of 0.17, and 0.0040 as trained."
+    wait(page, "(said) => document.querySelector('#size-note').textContent === said", said)
+    page.locator("#picker label").nth(0).click()
+    wait(page, "document.querySelector('#name').textContent === 'circle'")
+    assert page.input_value("#size") == "" and cells(page).shape == (64, 64, 3)
+
+
+def test_a_link_means_the_same_whatever_was_chosen_before(visit):
+    page = visit("model=circle&speed=500&tool=draw&brush=large&ink=00ff00&seed=7&channel=2&size=96&play=no")
+    page.evaluate("location.hash = 'model=butterfly&play=no'")
+    wait(page, "document.querySelector('#name').textContent === 'butterfly'")
+    fresh = visit("model=butterfly&play=no")
+    assert page.url == fresh.url
+    assert text(page, "speed-said") == "30 steps/s" and page.input_value("#ink") == "#e8a33d"
+    for name, value in (("tool", "erase"), ("brush", "medium")):
+        assert page.locator(f"input[name={name}]:checked").get_attribute("value") == value
+
+
+def test_the_way_back_leads_to_the_specimen_before(visit):
+    page = visit(STILL)
+    drop(page, ("mine.safetensors", measured(100, damage=1)))
+    wait(page, "document.querySelector('#name').textContent === 'mine'")
+    page.locator("#picker label", has_text="butterfly").click()
+    wait(page, "document.querySelector('#name').textContent === 'butterfly'")
+    page.select_option("#size", "96")  # stays on the page of the butterfly
+    for name in ("mine", "circle"):
+        page.evaluate("history.back()")
+        wait(page, "(name) => document.querySelector('#name').textContent === name", name)
+    page.evaluate("history.go(2)")
+    wait(page, "document.querySelector('#name').textContent === 'butterfly'")
+    assert page.input_value("#size") == "96" and text(page, "error") == ""
+
+
+def test_every_file_that_is_dropped_gets_its_name_and_its_picture(visit):
+    page = visit(STILL)
+    lizard = modelfile.to_bytes(read_distill("tests/data/distill/ex1_lizard.json"))
+    drop(page, *((f"{name}.safetensors", lizard) for name in ("checkerboard", "b", "model")))
+    wait(page, "[...document.querySelectorAll('#picker img')].every((img) => img.src && img.naturalWidth)")
+    assert page.locator("#picker span").all_text_contents()[3:] == ["checkerboard", "b", "lizard"]
+    # A name of twelve letters is not cut.
+    box = "document.querySelectorAll('#picker span')[3]"
+    assert page.evaluate(
+        f"{box}.scrollWidth <= {box}.clientWidth && {box}.scrollHeight <= {box}.clientHeight"
+    )
+    for number in (3, 4, 5):
+        address = page.locator("#picker img").nth(number).get_attribute("src")
+        picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))).convert("RGBA"))
+        shown = picture.astype(int)
+        assert (shown[:, :, 1] - shown[:, :, 0] > 60).sum() > 200 and shown[0, 0, 3] == 0
+
+
+def figure(*colour, **training):
+    """Content of the file of a model that grows a disc of one colour."""
+    automaton = Automaton(Spec(channels=6, hidden=16, layers=2, perception="sobel", living=True, clamp=1.0))
+    for values in automaton.parameters():
+        values.data.zero_()
+    automaton.rule.biases[-1].data[:4] = 0.25 * torch.tensor((*colour, 1.0))
+    training["recipe"] = {"phases": [{"res": 32, "steps": [24, 24]}]}
+    return modelfile.to_bytes(Model(automaton=automaton, target="disc", training=training))
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_a_figure_is_shown_on_a_ground_that_it_can_be_seen_on(visit, scheme):
+    page = visit(STILL, color_scheme=scheme)
+    for name, content, ground in (
+        ("white", figure(1, 1, 1), (0, 0, 0)),
+        ("black", figure(0, 0, 0), (255, 255, 255)),
+        ("said", figure(0, 0, 0, ground="#336699"), (0x33, 0x66, 0x99)),
+    ):
+        drop(page, (f"{name}.safetensors", content))
+        wait(page, "(name) => document.querySelector('#name').textContent === name", name)
+        wait(page, "document.querySelector('#picker label:last-child img').src")
+        assert tuple(cells(page)[0, 0]) == ground, name
+    page.select_option("#ground", label="See-through")
+    assert rgba(page)[0, 0, 3] == 0
+    assert "ground=transparent" in page.url
+    with page.expect_download() as saved:
+        page.click("#picture")
+    assert np.asarray(Image.open(saved.value.path()).convert("RGBA"))[0, 0, 3] == 0
+    page.select_option("#ground", label="Black")
+    assert tuple(rgba(page)[0, 0]) == (0, 0, 0, 255)
+    page.evaluate("location.hash = 'model=butterfly&play=no&ground=ff8800'")
+    wait(page, "document.querySelector('#name').textContent === 'butterfly'")
+    assert tuple(cells(page)[0, 0]) == (0xFF, 0x88, 0)
+    page.locator("#picker label").nth(0).click()
+    wait(page, "document.querySelector('#name').textContent === 'circle'")
+    assert page.locator("#with-ground").is_hidden()  # a plane covers it
+
+
+def overlap(one, other):
+    return all(
+        one[at] < other[at] + other[size] and other[at] < one[at] + one[size]
+        for at, size in (("x", "width"), ("y", "height"))
+    )
+
+
+def test_an_error_covers_nothing_that_can_be_chosen_and_goes(visit):
+    for options in ({}, PHONE):
+        page = visit(STILL, **options)
+        drop(page, ("cat.png", bytes(64)))
+        wait(page, "document.querySelector('#error').textContent")
+        box = page.locator(".message.error").bounding_box()
+        for part in ("specimens", "controls"):
+            assert not overlap(box, page.locator(f"#{part}").bounding_box())
+        page.get_by_role("button", name="Close the message").click()
+        assert text(page, "error") == "" and page.locator(".message.error").is_hidden()
+    hasty = "const wait = setTimeout; window.setTimeout = (act, time) => wait(act, time > 20000 ? 1 : time);"
+    page = visit(STILL, script=hasty)
+    drop(page, ("cat.png", bytes(64)))
+    wait(page, "document.querySelector('#error').textContent === ''")  # by itself, in time
 
 
 def test_without_webgl_and_webassembly_the_page_says_so(visit):
@@ -621,6 +860,38 @@ def test_on_a_phone_the_dish_fills_the_width_and_the_controls_lie_below(visit):
         assert page.locator(f"#{part}").bounding_box()["height"] >= 44  # a fingertip
     page.tap("#play")
     wait_for_step(page, 2)
+
+
+@pytest.mark.parametrize(("width", "height"), [(740, 360), (320, 256), (820, 600), (568, 320)])
+def test_a_window_of_any_shape_shows_the_whole_dish_and_scrolls(visit, width, height):
+    page = visit(
+        "tool=draw&" + STILL, viewport={"width": width, "height": height}, has_touch=True, is_mobile=True
+    )
+    short = height < 500
+    dish = page.locator("#dish").bounding_box()
+    assert dish["width"] == dish["height"] <= min(width, height - 50)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    fixed = page.evaluate("getComputedStyle(document.querySelector('#controls')).position === 'fixed'")
+    assert fixed != short
+    session = page.context.new_cdp_session(page)
+
+    def swipe(across, down):
+        x, y = at(page, 0.5, 0.5)
+        gesture = {"x": x, "y": y, "xDistance": across, "yDistance": down, "gestureSourceType": "touch"}
+        session.send("Input.synthesizeScrollGesture", gesture)
+
+    swipe(0, -80)
+    scrolled = page.evaluate("scrollY")
+    assert (scrolled > 40 and not green(page).any()) if short else (scrolled == 0 and green(page).any())
+    page.evaluate("scrollTo(0, 0)")
+    page.click("#reset")
+    page.evaluate("scrollTo(0, 0)")
+    swipe(60, 0)
+    assert green(page).sum() > 30  # sideways it draws
+    page.click("#reset")
+    page.evaluate("scrollTo(0, 0)")
+    page.touchscreen.tap(*at(page, 0.25, 0.25))
+    assert green(page)[16, 16]
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
@@ -668,15 +939,17 @@ def test_a_run_is_followed_without_losing_the_state(visit, tmp_path):
 
     server = serve([run.folder])
     try:
-        page = visit("tool=draw&" + STILL, url=server.url)
+        page = visit("tool=draw&play=no&ink=00ff00", url=server.url)
         wait(page, "document.querySelector('#facts').textContent.includes('waiting for the first')")
+        assert page.locator("#waiting").is_visible()  # and not just an empty dish
         page.mouse.click(*at(page, 0.5, 0.5))
         assert green(page)[16, 16]
         page.click("#single")
         wait_for_step(page, 1)
         save(3, (1.0, 0.0, 0.0))
         wait(page, "document.querySelector('#facts').textContent.includes('Epoch3 of 40')")
-        assert "Loss now0.125" in text(page, "facts")
+        assert "Loss now0.125" in text(page, "facts") and page.locator("#waiting").is_hidden()
+        wait(page, "document.querySelector('#picker img').src.startsWith('data:image/png')")
         assert step(page) == 1 and green(page)[16, 16]  # the state goes on
         page.click("#single")
         wait_for_step(page, 2)

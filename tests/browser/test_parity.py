@@ -90,14 +90,15 @@ RUN = """async ([cases, engines]) => {
     for (const { model, seed, singles, free } of cases) {
         for (const engine of engines) {
             const dish = await lab.open(lab.model(model), { width: 23, height: 17, seed, engine });
-            const begun = lab.text(dish.read());
-            dish.step(free);
-            const ended = lab.text(dish.read());
-            const alone = singles.map(({ state, step }) => {
+            const begun = lab.text(await dish.read());
+            await dish.step(free);
+            const ended = lab.text(await dish.read());
+            const alone = [];
+            for (const { state, step } of singles) {
                 dish.write(lab.floats(state), { stepNumber: step });
-                dish.step();
-                return lab.text(dish.read());
-            });
+                await dish.step();
+                alone.push(lab.text(await dish.read()));
+            }
             results.push({ engine, named: dish.engine, begun, ended, alone });
             dish.close();
         }

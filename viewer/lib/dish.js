@@ -56,16 +56,19 @@ export class Dish {
   /** Called when the GPU's context is lost, and when it is back with the state of at most 256 steps before. */
   onlost = null;
   onrestored = null;
+  /** Under the colours of models with a living mask: RGB in 0..1, or null for a canvas that is see-through there. */
+  ground = [1, 1, 1];
 
   #engine;
   #context;
   #kept; // { state, stepNumber }: what is restored after a loss
   #lost = false;
+  #begun = 0; // how often the state was set: a step that was asked for before counts no more
 
   /** Use `openDish`. */
   constructor(canvas, model, seed, engine) {
     this.canvas = canvas;
-    this.#context = canvas.getContext("2d", { alpha: false });
+    this.#context = canvas.getContext("2d");
     if (!this.#context) throw new Error("the canvas has a context of another kind: give a new one");
     this.#engine = engine;
     this.model = model;
@@ -103,15 +106,31 @@ export class Dish {
     return this.#engine.gl ?? null;
   }
 
-  /** Take steps; none while the GPU is lost. */
-  step(count = 1) {
+  /**
+   * Take steps; none while the GPU is lost.
+   * @param {number} count
+   * @param {number} budget milliseconds after which the processor begins no further one; a GPU is not timed
+   * @returns {Promise<number>} how many were taken
+   */
+  async step(count = 1, budget = Infinity) {
+    if (!this.gl) return this.#stepAway(count, budget);
+    const first = this.stepNumber;
     for (let i = 0; i < count && !this.#gone(); i++) {
       this.#engine.step(this.seed, this.stepNumber >>> 0);
       this.stepNumber++;
-      if (this.gl && this.stepNumber % KEEP_EVERY === 0) this.#engine.beginCopy(this.stepNumber);
+      if (this.stepNumber % KEEP_EVERY === 0) this.#engine.beginCopy(this.stepNumber);
     }
-    const copied = this.gl && !this.#gone() ? this.#engine.endCopy() : null;
+    const copied = this.#gone() ? null : this.#engine.endCopy();
     if (copied) this.#kept = { state: copied.state, stepNumber: copied.note };
+    return this.stepNumber - first;
+  }
+
+  async #stepAway(count, budget) {
+    const begun = this.#begun;
+    const done = await this.#engine.run(this.seed, count, budget);
+    if (!done) return 0; // it was closed meanwhile
+    if (begun === this.#begun) this.stepNumber = done.stepNumber;
+    return done.taken;
   }
 
   /**
@@ -121,7 +140,7 @@ export class Dish {
    */
   async grow(end, going = () => true) {
     while (going() && this.stepNumber < end && !this.#gone()) {
-      this.step(Math.min(4, end - this.stepNumber));
+      await this.step(Math.min(4, end - this.stepNumber));
       await new Promise((resolve) => setTimeout(resolve));
     }
   }
@@ -130,12 +149,14 @@ export class Dish {
    * Draw the state onto the canvas, as large as the canvas is.
    * @param {object} options
    * @param {?number} options.channel shown in greys (0 is mid-grey), or null for the colours
-   * @param {number[]} options.background RGB in 0..1, under the colours of models with a living mask
+   * @returns {Promise<void>} when the canvas shows it
    */
-  draw({ channel = null, background = [1, 1, 1] } = {}) {
+  async draw({ channel = null } = {}) {
     if (this.#gone()) return; // the canvas shows what it showed
-    this.#engine.look({ channel, background });
+    const looking = this.#engine.look({ channel, ground: this.ground });
+    if (looking) await looking; // a GPU's picture must be taken at once
     this.#context.imageSmoothingEnabled = false;
+    this.#context.clearRect(0, 0, this.canvas.width, this.canvas.height);
     this.#context.drawImage(this.#engine.image, 0, 0, this.canvas.width, this.canvas.height);
   }
 
@@ -146,20 +167,27 @@ export class Dish {
     this.#begin(seedState(this.spec, this.height, this.width), 0);
   }
 
-  /** Begin again from the seed on a grid of another size. */
-  resize(width, height = width) {
+  /** Begin again from the seed on a grid of another size; if there is no room for it, all stays as it was. */
+  async resize(width, height = width) {
     checkSize(width, height);
-    if (!this.#gone()) this.#engine.resize(width, height);
+    if (!this.#gone()) await this.#engine.resize(width, height);
     else Object.assign(this.#engine, { width, height });
     this.reset();
   }
 
   /** Take another model: the state goes on living if the channels agree, else growth begins again. */
-  load(model) {
+  async load(model) {
+    const before = this.model;
     const agree = model.spec.channels === this.spec.channels;
-    if (!this.#gone()) this.#engine.load(model);
+    const loaded = this.#gone() ? null : this.#engine.load(model);
     this.model = model;
     if (!agree) this.reset();
+    try {
+      await loaded;
+    } catch (error) {
+      this.model = before;
+      throw error;
+    }
   }
 
   /** Empty the cells around a point, all in cells from the top left corner. */
@@ -184,7 +212,7 @@ export class Dish {
   }
 
   /** The state, float32 `[channel, height, width]`. */
-  read() {
+  async read() {
     return this.#gone() ? this.#kept.state.slice() : this.#engine.read();
   }
 
@@ -202,10 +230,11 @@ export class Dish {
 
   #begin(state, stepNumber) {
     this.stepNumber = stepNumber;
+    this.#begun += 1;
     this.#kept = { state, stepNumber };
     if (this.#gone()) return;
     if (this.gl) this.#engine.dropCopy(); // of what was before
-    this.#engine.write(state);
+    this.#engine.write(state, stepNumber);
   }
 
   #gone() {

@@ -27,7 +27,7 @@ precision highp float;
 precision highp int;
 precision highp sampler2DArray;
 uniform sampler2DArray state;
-uniform vec3 background;   // under colours that are premultiplied by alpha
+uniform vec4 ground;       // under colours that are premultiplied by alpha; its alpha is 0 where it is see-through
 uniform int channel;       // shown in greys; -1 for the colours
 uniform bool premultiplied;
 out vec4 colour;
@@ -35,10 +35,10 @@ void main() {
     ivec2 size = textureSize(state, 0).xy;
     ivec2 at = ivec2(int(gl_FragCoord.x), size.y - 1 - int(gl_FragCoord.y));   // row 0 is the top
     vec4 cell = texelFetch(state, ivec3(at, max(channel, 0) / 4), 0);
-    vec3 rgb = cell.rgb;
-    if (channel >= 0) rgb = vec3(0.5 + 0.5 * cell[channel % 4]);
-    else if (premultiplied) rgb += (1.0 - clamp(cell.a, 0.0, 1.0)) * background;
-    colour = vec4(clamp(rgb, 0.0, 1.0), 1.0);
+    vec4 shown = vec4(cell.rgb, 1.0);
+    if (channel >= 0) shown.rgb = vec3(0.5 + 0.5 * cell[channel % 4]);
+    else if (premultiplied) shown = vec4(cell.rgb, clamp(cell.a, 0.0, 1.0)) + (1.0 - clamp(cell.a, 0.0, 1.0)) * ground;
+    colour = clamp(vec4(min(shown.rgb, shown.a), shown.a), 0.0, 1.0);
 }
 `;
 
@@ -88,7 +88,7 @@ export class Gpu {
     this.name = "webgl";
     this.image = document.createElement("canvas"); // what `look` draws, a pixel a cell
     this.gl = this.image.getContext("webgl2", {
-      alpha: false, antialias: false, depth: false, stencil: false, powerPreference: "high-performance",
+      antialias: false, depth: false, stencil: false, powerPreference: "high-performance",
     });
     if (!this.gl) throw new Error("this browser has no WebGL2");
     try {
@@ -302,7 +302,7 @@ export class Gpu {
   }
 
   /** Draw the state onto `image`. */
-  look({ channel, background }) {
+  look({ channel, ground }) {
     const { gl } = this;
     const { handle, at } = this.lookProgram;
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
@@ -312,7 +312,7 @@ export class Gpu {
     gl.uniform1i(at("state"), 0);
     gl.uniform1i(at("channel"), channel ?? -1);
     gl.uniform1i(at("premultiplied"), this.spec.living ? 1 : 0);
-    gl.uniform3f(at("background"), ...background);
+    gl.uniform4f(at("ground"), ...(ground ? [...ground, 1] : [0, 0, 0, 0]));
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   }
 

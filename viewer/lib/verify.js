@@ -25,9 +25,10 @@ export async function verify(model, golden, { engine = "auto" } = {}) {
   const dish = await openDish(document.createElement("canvas"), model, { width, height, seed, engine });
   try {
     let at = 0;
-    const differences = steps.map((step) => {
-      dish.step(step - dish.stepNumber);
-      const state = dish.read();
+    const differences = [];
+    for (const step of steps) {
+      await dish.step(step - dish.stepNumber);
+      const state = await dish.read();
       let largest = 0;
       for (const [row, column] of cells) {
         for (let channel = 0; channel < channels; channel++) {
@@ -37,8 +38,8 @@ export async function verify(model, golden, { engine = "auto" } = {}) {
           largest = difference <= largest ? largest : difference; // keeps what is no number
         }
       }
-      return { step, largest };
-    });
+      differences.push({ step, largest });
+    }
     const largest = differences.reduce((most, each) => (each.largest <= most ? most : each.largest), 0);
     return { engine: dish.describe(), differences, largest, same: largest <= TOLERANCE };
   } finally {

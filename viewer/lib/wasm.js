@@ -1,11 +1,10 @@
-// The step on the processor, in WebAssembly SIMD: where there is no GPU it is several times faster than WebGL.
+// The step on the processor, in WebAssembly SIMD: where there is no GPU it is several times faster than WebGL. It runs
+// in a worker, so that the page goes on answering; where a page may have none, on the page's own thread.
 
 import { fireThreshold } from "./spec.js";
 import { fromLayers, layout, packWeights, toLayers } from "./pack.js";
 import base64 from "./step.wasm.js";
 
-const PAGE = 65536; // bytes
-const MOST = 2 ** 32 - PAGE; // bytes that the step can address
 let compiled = null;
 
 function compile() {
@@ -15,98 +14,66 @@ function compile() {
   });
 }
 
-export class Wasm {
-  /**
-   * @param {object} model from `parseModel`
-   * @param {number} width of the grid, in cells
-   * @param {number} height of the grid, in cells
-   * @returns {Promise<Wasm>}
-   * @throws {Error} one line: no WebAssembly SIMD, or no memory for such a grid
-   */
-  static async open(model, width, height) {
-    if (typeof WebAssembly !== "object") throw new Error("this browser has no WebAssembly SIMD");
-    compiled ??= compile();
-    return new Wasm(await WebAssembly.instantiate(await compiled), model, width, height);
-  }
-
-  /** Use `open`. */
-  constructor(instance, model, width, height) {
-    this.name = "wasm";
-    this.image = document.createElement("canvas"); // what `look` draws, a pixel a cell
-    this.context = this.image.getContext("2d", { alpha: false });
+/** The cells in WebAssembly's memory. Its text is all that a worker is given, so it names nothing outside itself. */
+class Cells {
+  constructor(instance) {
     this.code = instance.exports;
-    this.memory = instance.exports.memory;
-    this.#set(model, width, height);
+    this.memory = this.code.memory;
+    this.stepNumber = 0;
   }
 
-  describe() {
-    return "WebAssembly SIMD, on the processor";
-  }
-
-  load(model) {
-    const kept = model.spec.groups === this.spec.groups ? this.#state().slice() : null;
-    this.#set(model, this.width, this.height);
-    if (kept) this.#state().set(kept);
-  }
-
-  resize(width, height) {
-    this.#set({ spec: this.spec }, width, height);
-  }
-
-  #set(model, width, height) {
-    const { spec } = model;
-    const places = layout(spec);
-    const state = 16 * spec.groups * width * height;
-    const sizes = [16 * places.width * places.height, state, state, width * height];
+  /** Make room for a model on a grid, as `plan` describes them; a state of the same size stays, else all is empty. */
+  set({ width, height, groups, living, weights, settings, clamp }) {
+    const page = 65536; // bytes
+    const most = 2 ** 32 - page; // bytes that the step can address
+    const state = 16 * groups * width * height;
     const begins = [];
     let end = this.code.__heap_base.value;
-    for (const size of sizes) {
+    for (const size of [weights.byteLength, state, state, width * height]) {
       end = 16 * Math.ceil(end / 16);
       begins.push(end);
       end += size;
     }
-    const missing = Math.ceil((end - this.memory.buffer.byteLength) / PAGE);
+    const missing = Math.ceil((end - this.memory.buffer.byteLength) / page);
+    const stays = this.groups === groups && this.width === width && this.height === height;
+    const kept = stays ? this.state().slice() : null;
     try {
-      if (end > MOST) throw new RangeError("beyond what 32 bits can address");
+      if (end > most) throw new RangeError("beyond what 32 bits can address");
       if (missing > 0) this.memory.grow(missing);
     } catch {
       throw new Error(`there is no memory for a grid of ${width} × ${height} cells`);
     }
     [this.weights, this.now, this.next, this.lives] = begins;
-    this.spec = spec;
-    this.width = this.image.width = width;
-    this.height = this.image.height = height;
-    this.picture = new ImageData(width, height);
-    if (model.weights) {
-      const { data } = packWeights(model);
-      new Float32Array(this.memory.buffer, this.weights, data.length).set(data);
-    }
-    const always = !spec.gated && spec.fire_rate === 1;
-    const settings = [
-      width, height, spec.groups, spec.dilated ? 6 : 3, spec.trainsBank, spec.hidden, spec.layers, spec.residual,
-      spec.gated, spec.living, spec.padding === "wrap", places.features, places.second, places.output, places.width,
-      always, spec.gated || always ? 0 : fireThreshold(spec),
-    ].map(Number); // the order of the struct in step.c
+    Object.assign(this, { width, height, groups, living });
+    new Float32Array(this.memory.buffer, this.weights, weights.length).set(weights);
     const place = this.code.settings();
     new Uint32Array(this.memory.buffer, place, settings.length).set(settings);
-    new Float32Array(this.memory.buffer, place + 4 * settings.length, 1)[0] = spec.clamp ?? Infinity;
+    new Float32Array(this.memory.buffer, place + 4 * settings.length, 1)[0] = clamp;
+    if (kept) this.state().set(kept);
+    else this.state().fill(0);
   }
 
   /** The state as it lies in memory: `[group, height, width, lane]`. */
-  #state() {
-    return new Float32Array(this.memory.buffer, this.now, 4 * this.spec.groups * this.width * this.height);
+  state() {
+    return new Float32Array(this.memory.buffer, this.now, 4 * this.groups * this.width * this.height);
   }
 
-  /** Take one step. */
-  step(seed, stepNumber) {
-    this.code.step(this.now, this.next, this.weights, this.lives, seed, stepNumber);
-    [this.now, this.next] = [this.next, this.now];
+  /** Take steps, none begun after `budget` milliseconds; `{ taken, stepNumber }`. */
+  run(seed, count, budget) {
+    const end = performance.now() + budget;
+    let taken = 0;
+    while (taken < count && (taken === 0 || performance.now() < end)) {
+      this.code.step(this.now, this.next, this.weights, this.lives, seed, this.stepNumber >>> 0);
+      [this.now, this.next] = [this.next, this.now];
+      this.stepNumber += 1;
+      taken += 1;
+    }
+    return { taken, stepNumber: this.stepNumber };
   }
 
-  /** Give all cells whose centre lies in a circle these values: four a layer, `null` for a layer that stays. */
   disc(x, y, radius, values) {
     const { width, height } = this;
-    const state = this.#state();
+    const state = this.state();
     for (let row = Math.max(0, Math.floor(y - radius)); row < Math.min(height, y + radius + 1); row++) {
       for (let column = Math.max(0, Math.floor(x - radius)); column < Math.min(width, x + radius + 1); column++) {
         if (Math.hypot(column + 0.5 - x, row + 0.5 - y) > radius) continue;
@@ -117,16 +84,20 @@ export class Wasm {
     }
   }
 
-  /** Draw the state onto `image`. */
-  look({ channel, background }) {
-    const area = this.width * this.height;
-    const pixels = this.picture.data; // clamps and rounds what it is given
-    const state = this.#state();
+  /** The picture of the state, RGBA as `ImageData` has it: `{ width, height, pixels }`. */
+  look(channel, ground) {
+    const { width, height } = this;
+    const area = width * height;
+    const pixels = new Uint8ClampedArray(4 * area); // clamps and rounds what it is given
+    const state = this.state();
     if (channel === null) {
       for (let i = 0; i < 4 * area; i += 4) {
-        const rest = this.spec.living ? 1 - Math.min(Math.max(state[i + 3], 0), 1) : 0;
-        for (let lane = 0; lane < 3; lane++) pixels[i + lane] = 255 * (state[i + lane] + rest * background[lane]);
-        pixels[i + 3] = 255;
+        const alpha = this.living ? Math.min(Math.max(state[i + 3], 0), 1) : 1;
+        for (let lane = 0; lane < 3; lane++) {
+          const value = state[i + lane];
+          pixels[i + lane] = 255 * (ground ? value + (1 - alpha) * ground[lane] : value / Math.max(alpha, 1e-3));
+        }
+        pixels[i + 3] = ground ? 255 : 255 * alpha;
       }
     } else {
       const base = 4 * (channel >> 2) * area + (channel & 3);
@@ -135,16 +106,193 @@ export class Wasm {
         pixels[i + 3] = 255;
       }
     }
-    this.context.putImageData(this.picture, 0, 0);
+    return { width, height, pixels };
   }
 
   read() {
-    return fromLayers(this.spec, this.#state(), this.width, this.height);
+    return this.state().slice();
   }
 
-  write(state) {
-    this.#state().set(toLayers(this.spec, state, this.width, this.height));
+  write(layers, stepNumber) {
+    if (layers.length !== this.state().length) return; // of a grid for which there was no memory
+    this.state().set(layers);
+    this.stepNumber = stepNumber;
+  }
+}
+
+/** What a worker runs: each message names a method of the cells and gets one answer, in turn. */
+function answer() {
+  let cells = null;
+  self.onmessage = ({ data: [name, ...values] }) => {
+    try {
+      let value = null;
+      if (name === "open") cells = new Cells(new WebAssembly.Instance(values[0]));
+      else value = cells[name](...values);
+      self.postMessage({ value });
+    } catch (error) {
+      self.postMessage({ error: error.message });
+    }
+  };
+}
+
+/** Cells in a worker. */
+class Away {
+  #waiting = []; // what has been asked and not answered, in turn
+
+  /** @throws {Error} where the page may have no worker. */
+  static async open(module) {
+    const text = `${Cells}\n(${answer})();`;
+    const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+    try {
+      const away = new Away(new Worker(address));
+      await away.ask("open", module);
+      return away;
+    } finally {
+      URL.revokeObjectURL(address);
+    }
   }
 
-  close() {}
+  constructor(worker) {
+    this.worker = worker;
+    worker.onmessage = ({ data: { value, error } }) => {
+      const { resolve, reject } = this.#waiting.shift();
+      if (error) reject(new Error(error));
+      else resolve(value);
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      for (const { reject } of this.#waiting.splice(0)) reject(new Error("the worker has stopped"));
+    };
+  }
+
+  ask(...message) {
+    return new Promise((resolve, reject) => {
+      if (!this.worker) return resolve(null);
+      this.#waiting.push({ resolve, reject });
+      this.worker.postMessage(message);
+    });
+  }
+
+  close() {
+    this.worker.terminate();
+    this.worker = null;
+    for (const { resolve } of this.#waiting.splice(0)) resolve(null);
+  }
+}
+
+/** Cells on the page's own thread. */
+class Here {
+  static async open(module) {
+    return new Here(new Cells(await WebAssembly.instantiate(module)));
+  }
+
+  constructor(cells) {
+    this.cells = cells;
+  }
+
+  async ask(name, ...values) {
+    return this.cells?.[name](...values) ?? null;
+  }
+
+  close() {
+    this.cells = null;
+  }
+}
+
+/** What the cells need to know of a model on a grid. */
+function plan(model, width, height) {
+  const { spec } = model;
+  const places = layout(spec);
+  const always = !spec.gated && spec.fire_rate === 1;
+  const settings = [
+    width, height, spec.groups, spec.dilated ? 6 : 3, spec.trainsBank, spec.hidden, spec.layers, spec.residual,
+    spec.gated, spec.living, spec.padding === "wrap", places.features, places.second, places.output, places.width,
+    always, spec.gated || always ? 0 : fireThreshold(spec),
+  ].map(Number); // the order of the struct in step.c
+  const { groups, living, clamp } = spec;
+  return { width, height, groups, living, weights: packWeights(model).data, settings, clamp: clamp ?? Infinity };
+}
+
+export class Wasm {
+  #cells;
+
+  /**
+   * @param {object} model from `parseModel`
+   * @param {number} width of the grid, in cells
+   * @param {number} height of the grid, in cells
+   * @returns {Promise<Wasm>}
+   * @throws {Error} one line: no WebAssembly SIMD, or no memory for such a grid
+   */
+  static async open(model, width, height) {
+    if (typeof WebAssembly !== "object") throw new Error("this browser has no WebAssembly SIMD");
+    compiled ??= compile();
+    const module = await compiled;
+    const wasm = new Wasm(await Away.open(module).catch(() => Here.open(module)));
+    await wasm.#set(model, width, height);
+    return wasm;
+  }
+
+  /** Use `open`. */
+  constructor(cells) {
+    this.name = "wasm";
+    this.image = document.createElement("canvas"); // what `look` draws, a pixel a cell
+    this.context = this.image.getContext("2d");
+    this.#cells = cells;
+  }
+
+  describe() {
+    return "WebAssembly SIMD, on the processor";
+  }
+
+  /** Take another model; the state stays if it has as many channels. */
+  load(model) {
+    return this.#set(model, this.width, this.height);
+  }
+
+  resize(width, height) {
+    return this.#set(this.model, width, height);
+  }
+
+  async #set(model, width, height) {
+    const before = { model: this.model, width: this.width, height: this.height };
+    Object.assign(this, { model, width, height }); // at once: what is asked for next is of this grid
+    try {
+      await this.#cells.ask("set", plan(model, width, height));
+    } catch (error) {
+      Object.assign(this, before);
+      throw error;
+    }
+  }
+
+  /** Take steps, none begun after `budget` milliseconds; `{ taken, stepNumber }`, or null once it is closed. */
+  run(seed, count, budget) {
+    return this.#cells.ask("run", seed, count, budget);
+  }
+
+  /** Give all cells whose centre lies in a circle these values: four a layer, `null` for a layer that stays. */
+  disc(x, y, radius, values) {
+    this.#cells.ask("disc", x, y, radius, values);
+  }
+
+  /** Draw the state onto `image`. */
+  async look({ channel, ground }) {
+    const found = await this.#cells.ask("look", channel, ground);
+    if (!found) return;
+    const { width, height, pixels } = found;
+    if (this.image.width !== width || this.image.height !== height) Object.assign(this.image, { width, height });
+    this.context.putImageData(new ImageData(pixels, width, height), 0, 0);
+  }
+
+  async read() {
+    const { spec } = this.model;
+    return fromLayers(spec, await this.#cells.ask("read"), this.width, this.height);
+  }
+
+  write(state, stepNumber) {
+    this.#cells.ask("write", toLayers(this.model.spec, state, this.width, this.height), stepNumber);
+  }
+
+  close() {
+    this.#cells.close();
+  }
 }

@@ -19,6 +19,7 @@ export class Brush {
     this.place = null; // where the keyboard's brush is, in cells
     canvas.addEventListener("pointerdown", (event) => this.begin(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
+    canvas.addEventListener("pointerup", (event) => this.settle(this.strokes.get(event.pointerId)));
     for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) {
       canvas.addEventListener(name, (event) => this.strokes.delete(event.pointerId));
     }
@@ -46,16 +47,31 @@ export class Brush {
     if (event.button > 2 && !(event.buttons & ERASER)) return;
     this.canvas.setPointerCapture(event.pointerId);
     const other = event.buttons & (ERASER | SECONDARY);
-    const stroke = { tool: other ? "erase" : this.tool, ...this.at(event) };
+    const stroke = { tool: other ? "erase" : this.tool, ...this.at(event), begun: false };
     this.strokes.set(event.pointerId, stroke);
+    // Where a swipe scrolls the page, a finger that comes down may be one: it draws once it goes sideways or has tapped.
+    const scrolls = event.pointerType === "touch" && getComputedStyle(this.canvas).touchAction.includes("pan-y");
+    if (!scrolls) this.settle(stroke);
+    this.show(stroke, scrolls);
+  }
+
+  /** Begin a stroke, now that it is known to be one. */
+  settle(stroke) {
+    if (!stroke || stroke.begun) return;
+    stroke.begun = true;
     this.use(stroke.tool, stroke.x, stroke.y, this.radius);
-    this.show(stroke);
   }
 
   move(event) {
     this.show(this.at(event), event.pointerType === "touch");
     const stroke = this.strokes.get(event.pointerId);
-    if (!stroke || stroke.tool === "seed") return; // a seed is one cell, not a line of them
+    if (!stroke) return;
+    if (!stroke.begun) {
+      const to = this.at(event);
+      if (Math.abs(to.x - stroke.x) <= Math.abs(to.y - stroke.y)) return;
+      this.settle(stroke);
+    }
+    if (stroke.tool === "seed") return; // a seed is one cell, not a line of them
     const events = event.getCoalescedEvents?.() ?? [];
     for (const part of events.length ? events : [event]) this.draw(stroke, this.at(part));
   }

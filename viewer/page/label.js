@@ -1,6 +1,6 @@
 // What stands beside the dish: the model's name, how it was trained, and what can be chosen for it.
 
-import { count, facts, healing } from "./training.js";
+import { count, facts, healing, onGrid } from "./training.js";
 
 const SIDES = [64, 96, 128, 192, 256, 384, 512];
 const COLOURS = ["Red", "Green", "Blue", "Alpha"];
@@ -9,7 +9,7 @@ const part = (id) => document.getElementById(id);
 
 /** Say what an entry is, and where its run is if one is followed. */
 export function label(entry) {
-  part("name").textContent = entry.title;
+  part("name").textContent = entry.name;
   part("heals").textContent = healing(entry);
   const rows = [...(entry.run ? progress(entry.run) : []), ...facts(entry)];
   part("facts").replaceChildren(
@@ -18,8 +18,9 @@ export function label(entry) {
       Object.assign(document.createElement("dd"), { textContent: value }),
     ]),
   );
-  document.title = `${entry.title} · petri`;
-  part("dish").setAttribute("aria-label", `Dish with ${entry.title}`);
+  document.title = `${entry.name} · petri`;
+  part("dish").setAttribute("aria-label", `Dish with ${entry.name}`);
+  part("waiting").hidden = !entry.run || entry.run.epoch > 0;
 }
 
 function progress({ epoch, epochs, loss }) {
@@ -27,14 +28,20 @@ function progress({ epoch, epochs, loss }) {
   return [["Epoch", `${count(epoch)} of ${count(epochs)}`], ["Loss now", loss.toPrecision(3)]];
 }
 
-/** Offer the grids; what was chosen stays chosen. */
-export function listSizes(trained, asked) {
-  const select = part("size");
-  const kept = String(asked ?? select.value);
-  const sides = [...new Set([...SIDES, ...(kept ? [Number(kept)] : [])])].sort((a, b) => a - b);
-  const options = sides.map((side) => new Option(`${side} × ${side}`, side));
-  select.replaceChildren(new Option(`As trained, ${trained}`, ""), ...options);
-  select.value = kept;
+/** Offer the grids, and say of each what was measured; as trained unless another is asked for. */
+export function listSizes(entry, asked) {
+  const sides = [...new Set([...SIDES, ...(asked ? [asked] : [])])].sort((a, b) => a - b);
+  const options = sides.map((side) => {
+    const holds = onGrid(entry, side)?.holds ?? null;
+    return new Option(`${side} × ${side}${holds === null ? "" : holds ? " · holds" : " · breaks"}`, side);
+  });
+  part("size").replaceChildren(new Option(`As trained, ${entry.res}`, ""), ...options);
+  part("size").value = asked ?? "";
+}
+
+/** Say what was measured on the grid that is chosen. */
+export function noteSize(entry, side) {
+  part("size-note").textContent = onGrid(entry, side)?.words ?? "";
 }
 
 /** Offer the channels that there are. */

@@ -14,6 +14,7 @@ const whole = (low, high) => (text) => {
 };
 const oneOf = (words) => (text) => (words.includes(text) ? text : undefined);
 const colour = (text) => (/^[0-9a-f]{6}$/.test(text) ? `#${text}` : undefined);
+const ground = (text) => (text === "transparent" ? text : colour(text));
 
 const READ = {
   model: (text) => text,
@@ -24,6 +25,7 @@ const READ = {
   tool: oneOf(TOOLS),
   brush: oneOf(BRUSHES),
   ink: colour,
+  ground,
   play: oneOf(["no"]),
   engine: oneOf(ENGINES),
 };

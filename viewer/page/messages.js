@@ -1,26 +1,31 @@
-// What the visitor is told: notes, which go, and errors, which stay until something else is said.
+// What the visitor is told: notes and errors. Both go by themselves, errors later, or when they are closed.
 
 const NOTE = 8000; // milliseconds
+const ERROR = 30_000;
 
 const note = document.getElementById("message");
 const error = document.getElementById("error");
 let timer = 0;
 
+document.getElementById("dismiss").addEventListener("click", silence);
+
 export function say(text) {
-  clearTimeout(timer);
-  error.textContent = "";
-  note.textContent = text;
-  timer = setTimeout(() => (note.textContent = ""), NOTE);
+  show(text, "", NOTE);
 }
 
 export function complain(text) {
-  note.textContent = "";
-  error.textContent = text;
+  show("", text, ERROR);
 }
 
 export function silence() {
-  note.textContent = "";
-  error.textContent = "";
+  show("", "", 0);
+}
+
+function show(said, wrong, time) {
+  clearTimeout(timer);
+  note.textContent = said;
+  error.textContent = wrong;
+  if (time) timer = setTimeout(silence, time);
 }
 
 /** Run what may fail; whatever goes wrong is one line on the page. */

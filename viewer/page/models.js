@@ -2,7 +2,8 @@
 
 import { describeSpec } from "../lib/spec.js";
 import { parseModel } from "../lib/modelfile.js";
-import { heals } from "./training.js";
+import { keptGround } from "./ground.js";
+import { healed, heals } from "./training.js";
 
 const INLINE = "petri-models";
 const LARGEST = 64 << 20; // bytes; the largest Spec that there can be has half a million parameters
@@ -14,7 +15,8 @@ const LARGEST = 64 << 20; // bytes; the largest Spec that there can be has half 
 export async function listModels() {
   const inline = document.getElementById(INLINE);
   const manifest = inline ? JSON.parse(inline.textContent) : await (await get("manifest.json")).json();
-  return manifest.models;
+  // A manifest of petri 0.1.0 says less.
+  return manifest.models.map((entry) => ({ ground: keptGround(entry.training), healed: healed(entry.training), ...entry }));
 }
 
 /** Read an entry's model; throws an Error of one line. */
@@ -37,13 +39,15 @@ export async function entryOf(file, taken) {
   } catch (error) {
     throw new Error(`${file.name}: ${error.message}`);
   }
-  const stem = file.name.replace(/\.safetensors$/i, "");
+  const { name: title, spec, res, steps, training } = model;
+  const called = file.name.replace(/\.safetensors$/i, "");
+  const stem = called === "model" ? title : called; // every run's file is called that
   let name = stem;
   for (let number = 2; taken.includes(name); number += 1) name = `${stem}-${number}`;
-  const { name: title, spec, res, steps, training } = model;
-  const description = describeSpec(spec);
-  const address = URL.createObjectURL(file);
-  return { name, title, file: address, spec, description, res, steps, training, heals: heals(training), own: true };
+  return {
+    name, title, file: URL.createObjectURL(file), spec, description: describeSpec(spec), res, steps, training,
+    heals: heals(training), healed: healed(training), ground: keptGround(training), own: true,
+  };
 }
 
 async function get(address) {

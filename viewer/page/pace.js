@@ -1,19 +1,23 @@
 // When steps are taken: as many a second as asked for, never so many that the page stops answering.
 
+const BUDGET = 24; // milliseconds of the processor's for the steps of a frame
 const SLOW = 34; // milliseconds between frames; two frames of a common display
 const MOST = 1000; // steps a frame
 
 export class Pace {
   /**
-   * @param {object} handlers `step(count)` takes steps, `draw()` shows the state, `measured(rate)` is told twice
-   *   a second how many steps a second are taken. `step` may take fewer and then returns how many.
+   * @param {object} handlers `step(count, budget)` takes steps, for at most so many milliseconds, and promises to
+   *   say how many; `draw()` shows the state, and promises to say when; `measured(rate)` is told twice a second how
+   *   many steps a second are taken.
    */
   constructor({ step, draw, measured }) {
     Object.assign(this, { step, draw, measured });
     this.speed = 30; // steps a second, asked for
     this.playing = false;
-    this.waiting = false; // for the next frame
+    this.busy = false; // waiting for the next frame, or at work on it
+    this.asked = false; // for another one after that
     this.cap = 8; // steps a frame, by what the last ones took
+    this.cut = false; // whether the budget ended the last steps: then it is no use to ask for fewer
     this.last = null;
     this.owed = 0;
     this.window = { since: 0, steps: 0 };
@@ -35,26 +39,34 @@ export class Pace {
 
   /** Ask for the state to be drawn in the next frame. */
   request() {
-    if (this.waiting) return;
-    this.waiting = true;
+    this.asked = true;
+    if (this.busy) return;
+    this.busy = true;
     requestAnimationFrame((now) => this.frame(now));
   }
 
-  frame(now) {
-    this.waiting = false;
-    if (this.playing) this.advance(now);
-    this.draw();
-    if (this.playing) this.request();
+  async frame(now) {
+    this.asked = false;
+    try {
+      if (this.playing) await this.advance(now);
+      await this.draw();
+    } finally {
+      this.busy = false;
+    }
+    if (this.playing || this.asked) this.request();
   }
 
-  advance(now) {
+  async advance(now) {
     const passed = this.last === null ? 0 : Math.max(0, now - this.last);
     this.last = now;
-    this.cap = passed > SLOW ? Math.max(1, Math.floor(this.cap * 0.7)) : Math.min(MOST, this.cap * 1.1 + 1);
+    if (!this.cut) {
+      this.cap = passed > SLOW ? Math.max(1, Math.floor(this.cap * 0.7)) : Math.min(MOST, this.cap * 1.1 + 1);
+    }
     this.owed += (Math.min(passed, 250) / 1000) * this.speed;
     const count = Math.floor(Math.min(this.owed, this.cap));
     if (count > 0) {
-      const taken = this.step(count) ?? count;
+      const taken = (await this.step(count, BUDGET)) ?? 0;
+      this.cut = taken < count;
       this.owed = Math.min(this.owed - taken, Math.max(1, this.speed / 30)); // what could not be done is let go
       this.window.steps += taken;
     }

@@ -1,5 +1,7 @@
 // The row of specimens: a radio group, so that arrow keys, labels and focus are the browser's own.
 
+import { knownToHeal } from "./training.js";
+
 export class Picker {
   /**
    * @param {HTMLElement} row where the specimens go.
@@ -15,16 +17,16 @@ export class Picker {
     return this.entries.find((entry) => entry.name === name);
   }
 
-  /** Add a specimen; its title is text, whatever it looks like. */
+  /** Add a specimen; its name is text, whatever it looks like. */
   add(entry) {
     this.entries.push(entry);
     const label = document.createElement("label");
     const input = Object.assign(document.createElement("input"), { type: "radio", name: "model", value: entry.name });
     const picture = Object.assign(document.createElement("img"), { alt: "", width: 72, height: 72, draggable: false });
-    const title = Object.assign(document.createElement("span"), { textContent: entry.title });
+    const title = Object.assign(document.createElement("span"), { textContent: entry.name });
     label.append(input, picture, title);
-    if (entry.heals) label.append(Object.assign(document.createElement("small"), { textContent: "heals" }));
-    label.title = entry.title;
+    if (knownToHeal(entry)) label.append(Object.assign(document.createElement("small"), { textContent: "heals" }));
+    label.title = entry.name;
     this.row.append(label);
     if (entry.thumbnail) this.setThumbnail(entry, entry.thumbnail);
   }
@@ -43,7 +45,9 @@ export class Picker {
   /** Give an entry a picture. */
   setThumbnail(entry, address) {
     entry.thumbnail = address;
-    this.inputOf(entry).parentElement.querySelector("img").src = address;
+    const picture = this.inputOf(entry).parentElement.querySelector("img");
+    picture.src = address;
+    if (entry.ground) picture.style.background = entry.ground;
   }
 
   inputOf(entry) {

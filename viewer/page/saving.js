@@ -12,15 +12,19 @@ const KEY_EVERY = 60; // frames
 const QUEUE = 8; // frames that the encoder may be behind
 const LONGEST = 10_000; // frames: they are kept in memory until the end
 
-/** Copy the dish, each cell as a square of whole pixels. */
-function enlarged(canvas, cells) {
+/** Copy the dish, each cell as a square of whole pixels; over a colour, or see-through where the dish is. */
+function enlarged(canvas, cells, under = null) {
   const zoom = Math.max(1, Math.round(SIDE / Math.max(cells.width, cells.height)));
   const copy = document.createElement("canvas");
   // Encoders want even sides.
   copy.width = Math.ceil((cells.width * zoom) / 2) * 2;
   copy.height = Math.ceil((cells.height * zoom) / 2) * 2;
-  const pen = copy.getContext("2d", { alpha: false });
+  const pen = copy.getContext("2d");
   pen.imageSmoothingEnabled = false;
+  if (under) {
+    pen.fillStyle = under;
+    pen.fillRect(0, 0, copy.width, copy.height);
+  }
   pen.drawImage(canvas, 0, 0, cells.width * zoom, cells.height * zoom);
   return copy;
 }
@@ -95,7 +99,8 @@ export class Recording {
   /** Take what the canvas shows as the next frame; it must have been drawn in this very task. */
   add(canvas) {
     if (this.failure) return;
-    const frame = new VideoFrame(enlarged(canvas, this.cells), {
+    const paper = getComputedStyle(document.body).backgroundColor; // what a see-through dish lies on
+    const frame = new VideoFrame(enlarged(canvas, this.cells, paper), {
       timestamp: Math.round((1e6 * this.count) / this.rate),
       duration: Math.round(1e6 / this.rate),
     });

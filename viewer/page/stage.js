@@ -17,14 +17,16 @@ export class Stage {
     this.model = null;
     this.engine = null; // as it was asked for
     this.channel = null; // shown alone; null for the colours
+    this.ground = "auto"; // of a figure: `#rrggbb`, `transparent`, or as the page has it
     this.recording = null;
-    this.pace = new Pace({ step: (count) => this.step(count), draw: () => this.show(), measured: tell.rate });
+    this.filming = null; // what is under way for it
+    this.pace = new Pace({ step: (...asked) => this.step(...asked), draw: () => this.show(), measured: tell.rate });
   }
 
   /** Put a model in the dish; throws an Error of one line, and the one before stays. */
   async put(model, engine = "auto") {
     if (engine === this.engine) {
-      this.dish.load(model);
+      await this.dish.load(model);
     } else {
       const dish = await openDish(this.canvas, model, { engine });
       this.dish?.close();
@@ -40,9 +42,9 @@ export class Stage {
     this.pace.request();
   }
 
-  /** Begin again from the seed. */
-  restart(side, seed) {
-    this.dish.resize(side, side);
+  /** Begin again from the seed; throws an Error of one line where there is no room, and all stays as it was. */
+  async restart(side, seed) {
+    await this.dish.resize(side, side);
     this.dish.reset({ seed });
     [this.canvas.width, this.canvas.height] = [side, side];
     this.pace.request();
@@ -55,34 +57,40 @@ export class Stage {
     this.pace.request();
   }
 
-  /** Take steps; returns how many were taken. */
-  step(wanted) {
+  /** Take steps, for at most so many milliseconds; how many were taken. */
+  step(wanted, budget) {
+    if (!this.recording) return this.dish.step(wanted, budget);
+    this.filming = this.film(wanted);
+    return this.filming;
+  }
+
+  /** Take steps for a recording: each frame is the same number of them after the one before. */
+  async film(wanted) {
     const { dish, recording } = this;
-    if (!recording) {
-      dish.step(wanted);
-      return wanted;
-    }
-    // Every frame of a recording is the same number of steps after the one before.
     let taken = 0;
-    while (taken < wanted && recording.ready && !recording.full) {
-      dish.step(recording.every);
-      taken += recording.every;
-      this.draw();
+    while (taken < wanted && recording === this.recording && recording.ready && !recording.full) {
+      const done = await dish.step(recording.every);
+      if (!done) break; // the graphics are lost
+      taken += done;
+      await this.draw();
       recording.add(this.canvas);
     }
-    this.tell.recorded(recording.seconds);
+    if (recording === this.recording) this.tell.recorded(recording.seconds);
     if (recording.full) this.tell.full();
     return taken;
   }
 
-  show() {
+  async show() {
     if (!this.dish) return;
-    this.draw();
+    await this.draw();
     this.tell.drawn(this.dish.stepNumber);
   }
 
   draw() {
-    this.dish.draw({ channel: this.channel, background: backgroundOf(this.canvas) });
+    const through = this.ground === "transparent";
+    this.canvas.classList.toggle("through", through);
+    this.dish.ground = this.ground === "auto" ? backgroundOf(this.canvas) : through ? null : rgb(this.ground);
+    return this.dish.draw({ channel: this.channel });
   }
 
   /** Use a tool at a point, in cells. */
@@ -97,7 +105,7 @@ export class Stage {
   async record() {
     const recording = new Recording(this.dish, this.pace.speed);
     await recording.begin(this.canvas);
-    this.draw();
+    await this.draw();
     recording.add(this.canvas);
     this.recording = recording;
   }
@@ -106,6 +114,7 @@ export class Stage {
   async endRecording() {
     const { recording } = this;
     this.recording = null;
+    await this.filming; // a frame that is begun belongs to it
     return recording && { video: await recording.end(), seconds: recording.seconds };
   }
 }

@@ -1,4 +1,8 @@
-// What a model's training tells a visitor: does it heal, and how was it made?
+// What a model's training and its evaluation tell a visitor: does it heal, on which grids does it hold, how was it made?
+
+const HEALS = 90; // percent of the damage that is gone, from which a model is said to heal
+const WORSE = 3; // times the error as trained that makes a pattern broken on another grid …
+const SEEN = 0.005; // … if it is more than this, which nobody sees
 
 /** Whether it was trained to heal: true, false, or null where the file does not say. As in the manifest. */
 export function heals(training) {
@@ -8,8 +12,32 @@ export function heals(training) {
   return Boolean(recipe.pool?.damage);
 }
 
-/** One sentence about what to expect of the eraser. */
+/** Percent of what a cut circle takes that was measured to grow back; null where that was not measured. */
+export function healed(training) {
+  return regeneration(training).find(({ kind }) => kind === "circle")?.percent ?? null;
+}
+
+function regeneration({ evaluation }) {
+  const found = Array.isArray(evaluation?.regeneration) ? evaluation.regeneration : [];
+  return found.filter((one) => Number.isFinite(one?.percent));
+}
+
+function percent(value) {
+  return `${Math.round(Math.min(100, Math.max(0, value)))} %`; // beyond 100 it is better than before the damage
+}
+
+/** Whether it is known to heal: measured, or else trained to. */
+export function knownToHeal(entry) {
+  return entry.healed === null ? entry.heals === true : entry.healed >= HEALS;
+}
+
+/** One sentence about what to expect of the eraser: what was measured, or else what it was trained for. */
 export function healing(entry) {
+  if (entry.healed !== null) {
+    const heals = entry.healed >= HEALS ? "Heals" : entry.healed >= 50 ? "Heals in part" : "Does not heal";
+    const though = heals === "Heals" && !entry.heals ? ", though it was not trained to" : "";
+    return `${heals}${though}: of a circle that is cut out, ${percent(entry.healed)} grows back.`;
+  }
   if (entry.heals) return "Trained to heal: erase a part and watch it grow back.";
   if (entry.training.trained_to === "grow") {
     return "Trained to grow, not to last: it may fade or overgrow, and what you erase may not come back.";
@@ -18,16 +46,35 @@ export function healing(entry) {
   return "Its file does not say whether it was trained to heal.";
 }
 
+/**
+ * What was measured on another grid: `{ holds, words }`; null on its own.
+ * @param {object} entry
+ * @param {number} side cells along a side
+ */
+export function onGrid({ res, training }, side) {
+  if (side === res) return null;
+  const { sizes, loss } = training.evaluation ?? {};
+  const there = Array.isArray(sizes) ? sizes.find((one) => one?.res === side && Number.isFinite(one.loss)) : null;
+  if (!there) return { holds: null, words: `Not measured on this grid: it was trained on ${res} × ${res}.` };
+  const own = (loss?.rgba ?? loss?.rgb)?.pattern ?? 0;
+  const holds = there.loss <= Math.max(WORSE * own, SEEN);
+  const errors = `an error of ${there.loss.toPrecision(2)}, and ${own.toPrecision(2)} as trained`;
+  return { holds, words: `${holds ? "Holds" : "Breaks"} on this grid: ${errors}.` };
+}
+
 /** Names and values for the label beside the dish; only what the file says. */
-export function facts({ description, parameters, res, steps, training, follow }) {
+export function facts({ name, title, description, parameters, res, steps, training, follow }) {
   const { recipe, epochs, seconds, loss, source, authors, licence } = training;
   const list = [["Cell", description]];
+  if (title !== name) list.unshift(["Grows", title]);
   if (parameters) list.push(["Parameters", count(parameters)]);
   if (recipe) list.push(["Grid", `${res} × ${res} cells`], ["Grows in", `${steps} steps`]);
   if (Number.isFinite(epochs) && !follow) {
     list.push(["Trained", `${count(epochs)} epochs${Number.isFinite(seconds) ? `, ${duration(seconds)}` : ""}`]);
   }
   if (Number.isFinite(loss?.loss)) list.push(["Loss", loss.loss.toPrecision(2)]);
+  const cuts = regeneration(training).map((one) => `${one.kind} ${percent(one.percent)}`);
+  if (cuts.length) list.push(["Healed", cuts.join(", ")]);
   for (const [name, value] of Object.entries({ Source: source, Authors: authors, Licence: licence })) {
     if (typeof value === "string") list.push([name, value]);
   }

@@ -1,0 +1,29 @@
+// What a model grows, drawn out of sight: for those that come without a picture.
+
+import { openDish } from "../lib/dish.js";
+import { chooseGround } from "./ground.js";
+
+const LARGEST = 256; // cells along a side
+const LONGEST = 512; // steps
+
+/**
+ * Grow a model and draw it.
+ * @param {object} model from `parseModel`
+ * @param {string} engine as for `openDish`
+ * @returns {Promise<{picture: string, ground: ?string}>} the address of a PNG, transparent around a figure; and what a
+ *   figure can be seen on
+ */
+export async function portrait(model, engine = "auto") {
+  const side = Math.min(model.res, LARGEST);
+  const canvas = Object.assign(document.createElement("canvas"), { width: side, height: side });
+  const dish = await openDish(canvas, model, { width: side, engine });
+  try {
+    dish.ground = null;
+    await dish.grow(Math.min(model.steps, LONGEST));
+    await dish.draw();
+    const figure = model.spec.living ? canvas.getContext("2d").getImageData(0, 0, side, side) : null;
+    return { picture: canvas.toDataURL(), ground: figure && chooseGround(figure) };
+  } finally {
+    dish.close();
+  }
+}
