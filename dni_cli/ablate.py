@@ -59,10 +59,10 @@ def ablate(
     record = ablation.open_record(record_path(out, "ablate", data), recipe)
     with Watch(epochs) as watch:
         findings = ablation.ablate(recipe, loaded, watch, record)
-    console.print(
-        f"[bold]{loaded.title}[/] · {recipe.describe()} · {epochs} epochs · {seeds} seeds, "
+    console.say(
+        (loaded.title, "bold"),
+        f" · {recipe.describe()} · {epochs} epochs · {seeds} seeds, "
         "mean ± standard deviation of test accuracy",
-        soft_wrap=True,
     )
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("")

@@ -44,10 +44,10 @@ def bench(
     with Watch(0) as watch:
         timings = benching.bench(recipe, loaded, steps=steps, repetitions=repetitions, note=watch.show)
     sizes = "→".join(map(str, (loaded.train.images.shape[1], *recipe.widths, 10)))
-    out.print(
-        f"[bold]{sizes}[/], batch {batch} · {loaded.title} · {chosen.type}, {torch.get_num_threads()} threads"
+    out.say(
+        (sizes, "bold"),
+        f", batch {batch} · {loaded.title} · {chosen.type}, {torch.get_num_threads()} threads"
         f" · median of {repetitions} repetitions, least and greatest in brackets",
-        soft_wrap=True,
     )
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("")

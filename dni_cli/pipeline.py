@@ -101,7 +101,7 @@ def _show(plans: dict[str, Plan], trials: dict[str, list[Trial]], title: str) ->
 
     repetitions = len(trials[LOCK_STEP])
     sizes = "→".join(map(str, plans[LOCK_STEP].sizes))
-    out.print(f"\n[bold]{sizes}[/] · {title} · {repetitions} repetitions", soft_wrap=True)
+    out.say("\n", (sizes, "bold"), f" · {title} · {repetitions} repetitions")
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("")
     for heading in ("cut before layer", "samples/s", "× lock-step", "test accuracy, %", "loss"):

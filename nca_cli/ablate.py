@@ -46,8 +46,6 @@ def ablate(
     stabilizers), gate, damage, average, warm-up, stability, overflow. What the preset has is left out, what
     it has not is added. Ctrl-C loses the run under way; the same command goes on.
     """
-    from rich.markup import escape
-
     from petri import checks, targets
     from petri.console import out as console
     from petri.growth.ablation import STABILIZERS, ablate, variants
@@ -75,7 +73,7 @@ def ablate(
     with console.status("training"):
         outcomes = ablate(recipe, chosen, seeds=seeds, engine=engine, record=record, tell=tell)
     _show(outcomes)
-    console.print(f"\n[bold]{escape(str(record))}[/] has all runs", soft_wrap=True)
+    console.say("\n", (str(record), "bold"), " has all runs")
 
 
 def _show(outcomes: list[Outcome]) -> None:

@@ -62,10 +62,8 @@ def evaluate(
         if not sheet.parent.is_dir():
             raise BadRequest(f"cannot write {sheet}: there is no folder {sheet.parent}")
 
-    from rich.markup import escape
-
     from petri import devices
-    from petri.console import err, out
+    from petri.console import complain, err, out
     from petri.evaluation import sheet as sheets
 
     chosen = devices.choose(device)
@@ -73,14 +71,13 @@ def evaluate(
     failed: list[dict[str, str]] = []
     for name in models:
         try:
-            with err.status(f"measuring {escape(name)}") as status:
+            with err.status(f"measuring {name}") as status:
                 found = _measure(name, target, size, seeds, chosen, status.update)
         except (BadRequest, RunFailed) as error:
             if len(models) == 1:
                 raise
             failed.append({"model": name, "error": str(error)})
-            err.print("[red]petri:[/] ", end="")
-            err.print(" ".join(str(error).split()), markup=False, soft_wrap=True)
+            complain(str(error))
             continue
         if not as_json:
             if done:
@@ -95,7 +92,7 @@ def evaluate(
             sheets.save(sheet, done)
         except OSError as error:
             raise RunFailed(f"cannot write {sheet}: {error.strerror or error}") from None
-        (err if as_json else out).print(f"\n{sheet}", style="bold", markup=False, soft_wrap=True)
+        (err if as_json else out).print(f"\n{sheet}", style="bold", soft_wrap=True)
     if failed:
         raise typer.Exit(1)
 
@@ -108,8 +105,6 @@ def _measure(
     device: torch.device,
     say: Callable[[str], object],
 ) -> Evaluation:
-    from rich.markup import escape
-
     from petri import modelfile, models
     from petri.evaluation import evaluate
     from petri.evaluation.target import target_of
@@ -122,7 +117,7 @@ def _measure(
         target or target_of(model, path),
         res=size,
         seeds=seeds,
-        say=lambda text: say(f"measuring {escape(name)}: {text}"),
+        say=lambda text: say(f"measuring {name}: {text}"),
     )
 
 

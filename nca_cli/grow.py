@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from nca_cli.completion import complete_target
 from petri.errors import BadRequest
+from petri.wording import quoted
 
 if TYPE_CHECKING:
     import torch
@@ -320,17 +320,15 @@ def _say_plan(recipe: Recipe, device: str, engine: str) -> None:
 
 
 def _introduce(recipe: Recipe, device: str, notes: tuple[str, ...]) -> None:
-    from rich.markup import escape
-
     from petri.console import out
 
-    out.print(
-        f"[bold]{escape(recipe.name)}[/] · {recipe.res}×{recipe.res} cells · {recipe.spec.describe()} · "
+    out.say(
+        (recipe.name, "bold"),
+        f" · {recipe.res}×{recipe.res} cells · {recipe.spec.describe()} · "
         f"{recipe.spec.parameters:,} parameters · {device}",
-        soft_wrap=True,
     )
     for note in notes:
-        out.print(f"[dim]{escape(note)}[/]", soft_wrap=True)
+        out.say((note, "dim"))
 
 
 def allow_only(context: typer.Context, allowed: tuple[str, ...], reason: str) -> None:
@@ -348,8 +346,6 @@ def _is_given(context: typer.Context, name: str) -> bool:
 
 
 def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], tensorboard: bool) -> None:
-    from rich.markup import escape
-
     from petri.console import GrowDisplay, interruptible, out
     from petri.growth import grow as growing
 
@@ -369,8 +365,7 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], t
                 run, trainer, display, seconds=seconds, stop=lambda: display.stopping, record=record
             )
     except KeyboardInterrupt:
-        folder = shlex.quote(str(run.folder))
-        out.print(f"stopped at once; go on from the last checkpoint:  petri grow --resume {escape(folder)}")
+        out.say(f"stopped at once; go on from the last checkpoint:  petri grow --resume {quoted(run.folder)}")
         raise
     _conclude(recipe, result)
     if not result.finished:
@@ -378,18 +373,15 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], t
 
 
 def _conclude(recipe: Recipe, result: Result) -> None:
-    from rich.markup import escape
-
     from petri.console import duration, grid, out
     from petri.growth.catalogue import TABLE_5
 
-    loss, folder = result.loss, escape(str(result.folder))
-    quoted = escape(shlex.quote(str(result.folder)))
+    loss = result.loss
     said = f"{loss.loss:.4f}"
     if recipe.target in TABLE_5:
         said += f" (the report, at 256²: {TABLE_5[recipe.target]:.3f})"
     done = "grown" if result.finished else f"stopped at epoch {result.epochs:,} of {recipe.epochs:,}"
-    out.print(f"\n[bold]{escape(recipe.name)} {done}[/] in {duration(result.seconds)}")
+    out.say("\n", (f"{recipe.name} {done}", "bold"), f" in {duration(result.seconds)}")
     rows = [
         ("loss from the seed", said),
         (f"after {loss.steps} steps", f"{loss.pattern:.4f} mean squared error"),
@@ -397,7 +389,7 @@ def _conclude(recipe: Recipe, result: Result) -> None:
     if loss.hold:
         rows.append((f"after {loss.steps + loss.hold} steps", f"{loss.stability:.4f}"))
     out.print(grid(*rows))
-    out.print(f"\n[bold]{folder}/[/]")
+    out.say("\n", (f"{result.folder}/", "bold"))
     said_of = {
         "model.safetensors": "the model",
         "grown.png": "what it grows",
@@ -409,6 +401,6 @@ def _conclude(recipe: Recipe, result: Result) -> None:
     }
     out.print(grid(*[(f"  {file}", said_of[file]) for file in result.files]))
     if result.finished:
-        out.print(f"\nWatch it grow:  petri play {quoted}")
+        out.say(f"\nWatch it grow:  petri play {quoted(result.folder)}")
     else:
-        out.print(f"\nGo on:  petri grow --resume {quoted}")
+        out.say(f"\nGo on:  petri grow --resume {quoted(result.folder)}")

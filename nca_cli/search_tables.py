@@ -6,7 +6,6 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -45,7 +44,7 @@ class SearchDisplay(Display):
                 self._told.add(trial.number)
                 left = self._seconds_left(tried)
                 said = f", {duration(left)} left" if left else ""
-                out.print(f"{_name(trial, self.agenda)}: {_end(trial)}{said}", markup=False, soft_wrap=True)
+                out.print(f"{_name(trial, self.agenda)}: {_end(trial)}{said}", soft_wrap=True)
 
     def _seconds_left(self, tried: list[Tried]) -> float:
         """At the pace of all workers there are; 0 if it is not known."""
@@ -102,11 +101,11 @@ def conclude(study: Study, tried: list[Tried], *, markdown: bool = False) -> Non
     else:
         table = _plain_table(*columns)
         for row in rows:
-            table.add_row(*map(escape, row))
+            table.add_row(*row)
         out.print(table)
     shares = importance(study)
-    say = print if markdown else lambda text="": out.print(escape(text), soft_wrap=True)
-    say()
+    say = print if markdown else out.say
+    say("")
     say(f"Loss: pattern + ½ stability + ⅒ overflow, from the seed, at {study.recipe.res}² after "
         f"{study.recipe.epochs:,} epochs; other seeds: mean ± standard deviation.")  # fmt: skip
     if any(one.is_reference for one in found):

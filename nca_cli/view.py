@@ -34,9 +34,7 @@ def view(
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the browser.")] = False,
 ) -> None:
     """Show MODELS alive in the browser."""
-    from rich.markup import escape
-
-    from petri.console import err, out
+    from petri.console import complain, out
     from petri.viewing.export import export as write_site
     from petri.viewing.server import Server
     from petri.viewing.site import build
@@ -44,17 +42,17 @@ def view(
 
     specimens, problems = gather(models or [])
     for problem in problems:
-        err.print(f"[red]petri:[/] {escape(problem)}", soft_wrap=True)
+        complain(problem)
     if export is not None:
         # A static site cannot follow a run: it shows the last checkpoint.
         write_site(build([replace(specimen, run=None) for specimen in specimens]), export)
-        out.print(f"[bold]{escape(str(export))}[/] · {len(specimens)} models", soft_wrap=True)
+        out.say((str(export), "bold"), f" · {len(specimens)} models")
         if problems:
             raise typer.Exit(1)
         return
     with Server(port) as server:  # a port in use is told before pictures are grown
         server.site = build(specimens)
-        out.print(f"[bold]{server.url}[/] · {_what(specimens)} · Ctrl-C ends it", soft_wrap=True)
+        out.say((server.url, "bold"), f" · {_what(specimens)} · Ctrl-C ends it")
         if not no_open:
             import webbrowser
 
