@@ -107,7 +107,7 @@ def search(
         full_size(recipe, res=full_res, epochs=full_epochs)  # refused now, not after the search
     with in_use():
         joined = Study.join(connect(url, create=True), study or _name(recipe, space), chosen, recipe)
-        joined.recipe = dataclasses.replace(joined.recipe, target=target)  # a path may differ elsewhere
+        joined.recipe = dataclasses.replace(joined.recipe, target=recipe.target)
         agenda = Agenda(chosen, joined.recipe.seed, joined.first, trials, seeds)
         _search(joined, agenda, url, workers, device)
         _conclude(joined, out, markdown)

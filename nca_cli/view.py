@@ -46,7 +46,7 @@ def view(
     if export is not None:
         # A static site cannot follow a run: it shows the last checkpoint.
         write_site(build([replace(specimen, run=None) for specimen in specimens]), export)
-        out.say((str(export), "bold"), f" · {len(specimens)} models")
+        out.say((str(export), "bold"), f" · {_count(specimens)}")
         if problems:
             raise typer.Exit(1)
         return
@@ -62,6 +62,8 @@ def view(
 
 def _what(specimens: list[Specimen]) -> str:
     runs = sum(specimen.run is not None for specimen in specimens)
-    count = len(specimens)
-    words = f"{count} model{'s' * (count != 1)}"
-    return words + f", {runs} of them training" * bool(runs)
+    return _count(specimens) + f", {runs} of them training" * bool(runs)
+
+
+def _count(specimens: list[Specimen]) -> str:
+    return f"{len(specimens)} model{'s' * (len(specimens) != 1)}"

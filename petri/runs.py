@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -121,7 +122,15 @@ class Run(RunFolder):
 
 def slug(recipe: Recipe) -> str:
     """A folder name for a recipe: `circle-64`; of a file its stem, of symbols their codes."""
-    name = recipe.name if ":" in recipe.name else Path(recipe.name).stem
-    letters = [c if c.isalnum() or c in "-_" else f"-{ord(c):x}" if ord(c) > 127 else "-" for c in name]
+    name = recipe.name if recipe.name.startswith(("emoji:", "text:")) else Path(recipe.name).stem
+    letters = [c if _fits(c) or c in "-_" else f"-{ord(c):x}" if ord(c) > 127 else "-" for c in name]
     words = re.sub("-+", "-", "".join(letters)).strip("-").lower()[:60]
     return f"{words or 'run'}-{recipe.res}"
+
+
+def _fits(letter: str) -> bool:
+    try:
+        os.fsencode(letter)  # in the C locale nothing beyond ASCII can be in a name
+    except UnicodeEncodeError:
+        return False
+    return letter.isalnum()

@@ -16,9 +16,17 @@ PICTURES = {
 _LINES = {code: picture for code, picture in PICTURES.items() if code != ord("\n")}
 
 
+def as_utf8(text: str) -> str:
+    """Words of the command line, read as UTF-8: in the C locale Python does not take them for letters."""
+    try:
+        return os.fsencode(text).decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # it has letters that are no bytes of a command line here
+        return text
+
+
 def readable(text: str) -> str:
     """The same with a picture such as `␛` for each control character, `�` for each byte that is no text."""
-    return text.translate(PICTURES)
+    return as_utf8(text).translate(PICTURES)
 
 
 def harmless(text: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from petri import targets
 from petri.errors import BadRequest
 from petri.modelfile import Model
+from petri.wording import readable
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -33,8 +34,10 @@ def target_of(model: Model, path: Path) -> str:
     if model.target in targets.PATTERNS or model.target.startswith(("emoji:", "text:")):
         return model.target
     asked = _asked(path.parent / RECIPE)
-    if asked is not None and Path(asked).name == model.target and Path(asked).is_file():
-        return asked
+    if asked is not None:
+        file = targets.path_of(asked)
+        if readable(file.name) == model.target and file.is_file():
+            return asked
     raise BadRequest(f"{path} grows {model.target}, which is not to be found: say with --target what that is")
 
 

@@ -10,6 +10,7 @@ from petri import modelfile, models
 from petri.errors import BadRequest
 from petri.modelfile import Model
 from petri.viewing.following import RECIPE, Follower
+from petri.wording import readable
 
 ENDING = ".safetensors"
 
@@ -51,7 +52,7 @@ def gather(places: list[str]) -> tuple[list[Specimen], list[str]]:
         for source in sources:
             try:
                 if isinstance(source, Follower):
-                    model, run, stem = source.model(), source, source.folder.resolve().name
+                    model, run, stem = source.model(), source, readable(source.folder.resolve().name)
                 else:
                     model, run, stem = modelfile.read(source), None, _stem(source)
             except BadRequest as error:
@@ -79,7 +80,7 @@ def _sources(place: str) -> Iterator[Path | Follower]:
 
 def _stem(path: Path) -> str:
     # A run's model is called as its folder, not "model".
-    return path.resolve().parent.name if path.name == models.MODEL else path.stem
+    return readable(path.resolve().parent.name if path.name == models.MODEL else path.stem)
 
 
 def _free(stem: str, taken: set[str]) -> str:
