@@ -30,11 +30,12 @@ SAVE_EVERY = 60.0  # seconds between checkpoints
 GROWTH_PIXELS = 256  # about the side of growth.webp
 GROWTH_FPS = 20
 GROWTH_BYTES = 10**9  # that its pictures may take on the way, about 7 a pixel
+TARGET = "target.png"
 RESULTS = (
     "model.safetensors",
     "grown.png",
     "growth.webp",
-    "target.png",
+    TARGET,
     "loss.png",
     "metrics.csv",
     "recipe.toml",
@@ -91,14 +92,26 @@ def start(
     room = 2 * size + 20_000_000  # the old checkpoint, the new one, and the pictures
     run = Run.create(parent, name, recipe, room=room)
     try:
-        run.write_checkpoint(trainer.tensors(), 0, 0.0)
-        images.save_picture(run.path("target.png"), images.picture(trainer.targets[-1], recipe.spec))
-    except BaseException as error:
+        _begin(run, trainer)
+    except BaseException:
         run.discard()
-        if isinstance(error, OSError):
-            raise BadRequest(f"cannot write to {run.folder}: {error.strerror or error}") from None
         raise
     return run, trainer
+
+
+def _begin(run: Run, trainer: Trainer) -> None:
+    """Write what a run has before its first epoch.
+
+    Raises:
+        BadRequest: the disk is full or cannot be written.
+    """
+    try:
+        if not run.path(CHECKPOINT).is_file():
+            run.write_checkpoint(trainer.tensors(), 0, 0.0)
+        if not run.path(TARGET).is_file():
+            images.save_picture(run.path(TARGET), images.picture(trainer.targets[-1], run.recipe.spec))
+    except OSError as error:
+        raise BadRequest(f"cannot write to {run.folder}: {error.strerror or error}") from None
 
 
 def make_trainer(recipe: Recipe, device: torch.device, **how: Any) -> Trainer:
@@ -111,6 +124,8 @@ def resume(
     folder: Path, device: torch.device, *, lock: bool = True, **how: Any
 ) -> tuple[Run, Trainer, float]:
     """Open a run where its last checkpoint left it; the third value is the seconds trained so far.
+
+    A run that was killed before its first checkpoint begins now.
 
     Args:
         folder: of the run.
@@ -126,8 +141,9 @@ def resume(
         blank = [torch.zeros(seen, phase.res, phase.res) for phase in recipe.phases]
         trainer = Trainer(recipe, blank, device, **how)
         saved = run.read_checkpoint(trainer.tensors_at)
-        if saved is None:
-            raise BadRequest(f"{folder} has no checkpoint to resume from")
+        if saved is None:  # it was killed before the first
+            trainer = Trainer(recipe, draw_targets(recipe), device, **how)
+            saved = trainer.tensors(), 0, 0.0
         tensors, epoch, seconds = saved
         if epoch >= recipe.epochs and _has_results_of(run, epoch):
             raise BadRequest(f"{folder} is finished: {epoch} of {recipe.epochs} epochs")
@@ -135,6 +151,8 @@ def resume(
             trainer.restore(tensors, epoch)
         except RuntimeError as error:  # of a generator, whose state is not any bytes
             raise BadRequest(f"{run.path(CHECKPOINT)} is damaged: {error}") from None
+        if lock:
+            _begin(run, trainer)  # what was not written before it was killed
     except BaseException:
         run.close()
         raise

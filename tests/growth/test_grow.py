@@ -230,3 +230,21 @@ def test_a_long_growth_of_a_large_grid_is_filmed_in_fewer_pictures(tmp_path, mon
         grow.finish(run, trainer, 0.0)
         run.close()
     assert counts == [7, 5]  # of eleven steps, with the first: every second, every third; the last is shown
+
+
+@pytest.mark.parametrize("lost", [["checkpoint.safetensors", "metrics.csv", "target.png"], ["target.png"]])
+def test_a_run_killed_while_it_began_is_begun_by_resuming_it(tmp_path, lost):
+    run, whole = grow.start(tiny(), tmp_path, "whole", CPU)
+    result = grow.train(run, whole, Watcher(), stop=lambda: whole.epoch == 5)
+    run, _ = grow.start(tiny(), tmp_path, "cut", CPU)
+    run.close()
+    for name in lost:
+        run.path(name).unlink()
+    run, trainer, seconds = grow.resume(run.folder, CPU)
+    assert (trainer.epoch, seconds) == (0, 0.0)
+    grow.train(run, trainer, Watcher(), stop=lambda: trainer.epoch == 5)
+    for name, tensor in whole.tensors().items():
+        assert torch.equal(tensor, trainer.tensors()[name]), name
+    for name in result.files:
+        assert run.path(name).is_file(), name
+    assert run.path("target.png").read_bytes() == (tmp_path / "whole" / "target.png").read_bytes()
