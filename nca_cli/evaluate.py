@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nca_cli.completion import complete_model, complete_target
-from petri.errors import BadRequest, RunFailed
+from petri.errors import BadRequest, NotAModel, RunFailed
 
 if TYPE_CHECKING:
     import torch
@@ -54,7 +54,8 @@ def evaluate(
 ) -> None:
     """Say how good MODELS are: loss, drift, healing, growth on other grids.
 
-    Each is grown from the seed with fire seeds that training has not seen, the same every time.
+    Each is grown from the seed with fire seeds that training has not seen, the same every time. Of several,
+    those that are no models are skipped.
     """
     if sheet is not None:
         if sheet.suffix.lower() != ".png":
@@ -63,12 +64,13 @@ def evaluate(
             raise BadRequest(f"cannot write {sheet}: there is no folder {sheet.parent}")
 
     from petri import devices
-    from petri.console import complain, err, out
+    from petri.console import complain, err, out, tell_skipped
     from petri.evaluation import sheet as sheets
 
     chosen = devices.choose(device)
     done: list[tuple[str, Evaluation]] = []
     failed: list[dict[str, str]] = []
+    skipped: list[str] = []
     for name in models:
         try:
             with err.status(f"measuring {name}") as status:
@@ -76,6 +78,9 @@ def evaluate(
         except (BadRequest, RunFailed) as error:
             if len(models) == 1:
                 raise
+            if isinstance(error, NotAModel):
+                skipped.append(name)
+                continue
             failed.append({"model": name, "error": str(error)})
             complain(str(error))
             continue
@@ -84,6 +89,9 @@ def evaluate(
                 out.print()
             _show(name, found)
         done.append((name, found))
+    tell_skipped(skipped)
+    if len(skipped) == len(models):
+        raise BadRequest(f"none of the {len(models)} is a model")
     if as_json:
         measured = [{"model": name, **found.to_fields()} for name, found in done]
         print(json.dumps({"schema": SCHEMA, "models": measured, "failed": failed}, indent=2))

@@ -46,7 +46,7 @@ def shader_gen(
     ] = False,
 ) -> None:
     """Turn MODELS into shaders for browsers."""
-    from petri.console import complain
+    from petri.console import complain, tell_skipped
     from petri.errors import BadRequest
     from petri.shaders import manifest
     from petri.shaders.html import page
@@ -56,7 +56,8 @@ def shader_gen(
     if html is not None and (html.is_dir() or not html.parent.is_dir()):
         reason = "it is a folder" if html.is_dir() else f"there is no folder {html.parent}"
         raise BadRequest(f"cannot write {html}: {reason}")
-    specimens, problems = gather(models or [])
+    specimens, problems, skipped = gather(models or [])
+    tell_skipped(skipped)
     chosen = {specimen.name: specimen.model for specimen in specimens}
     entries = [manifest.entry(model, name=name, file=quote(name + ENDING)) for name, model in chosen.items()]
     if out is not None or html is None or shadertoy or embed:

@@ -34,13 +34,14 @@ def view(
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the browser.")] = False,
 ) -> None:
     """Show MODELS alive in the browser."""
-    from petri.console import complain, out
+    from petri.console import complain, out, tell_skipped
     from petri.viewing.export import export as write_site
     from petri.viewing.server import Server
     from petri.viewing.site import build
     from petri.viewing.specimens import gather
 
-    specimens, problems = gather(models or [])
+    specimens, problems, skipped = gather(models or [])
+    tell_skipped(skipped)
     for problem in problems:
         complain(problem)
     if export is not None:

@@ -78,6 +78,15 @@ def complain(message: str) -> None:
     err.say(("petri: ", "red"), shortened(" ".join(message.split())))
 
 
+def tell_skipped(names: list[str]) -> None:
+    """Say which of the things that were named are no models, and were passed over."""
+    if names:
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        what = "that is no model" if len(names) == 1 else "that are no models"
+        err.say((f"skipped {len(names)} {what}: {', '.join(names[:NAMED])}{more}", "dim"))
+
+
+NAMED = 3  # of those that were skipped
 SHADES = " .:-=+*#%@"  # dark to bright, where there are no colours
 PLAIN_EVERY = 10.0  # seconds between lines where the output is no terminal
 PICTURE_COLUMNS, NUMBERS_COLUMNS = 40, 36

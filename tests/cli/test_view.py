@@ -176,7 +176,7 @@ def test_a_folder_shows_its_models_and_names_the_broken_ones(write_model, tmp_pa
     folder = write_model("other").parent
     (folder / "broken.safetensors").write_bytes(b"nothing")
     (folder / ".good-12345678.safetensors").write_bytes(b"being written")
-    specimens, problems = gather([str(folder)])
+    specimens, problems, _ = gather([str(folder)])
     assert [specimen.name for specimen in specimens] == ["good", "other"]
     assert len(problems) == 1 and "broken.safetensors is not a model file" in problems[0]
 
@@ -270,7 +270,7 @@ def test_a_finished_run_shows_its_model(run):
     training = {"recipe": {"phases": [{"res": 16}]}, "epochs": 40, "loss": {"loss": 0.5}}
     path = run.folder / "model.safetensors"
     modelfile.write(path, Model(automaton=model.automaton, target="dot", training=training))
-    (specimen,), _ = gather([str(run.folder)])
+    (specimen,), *_ = gather([str(run.folder)])
     assert specimen.run is None and specimen.name == "dot" and specimen.model.training == training
     training["epochs"] = 39  # of an earlier stop
     modelfile.write(path, Model(automaton=model.automaton, target="dot", training=training))
