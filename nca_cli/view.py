@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from petri.viewing.specimens import Specimen
 
 PORT = 8373
+PATIENCE = 120.0  # seconds that a run may take to begin
 
 
 def view(
@@ -40,6 +42,8 @@ def view(
     from petri.viewing.site import build
     from petri.viewing.specimens import gather
 
+    if export is None:
+        _await(models or [])
     specimens, problems, skipped = gather(models or [])
     tell_skipped(skipped)
     for problem in problems:
@@ -59,6 +63,31 @@ def view(
 
             webbrowser.open(server.url)
         server.serve_forever()
+
+
+def _await(places: list[str]) -> None:
+    """Give runs that are just being started the time to begin."""
+    from petri.console import err
+    from petri.runfolder import is_blank
+
+    end = time.monotonic() + PATIENCE
+    for place in places:
+        if _may_begin(place):
+            err.say((f"waiting for {place}, which is not there yet; Ctrl-C ends it", "dim"))
+            path = Path(place)
+            while (not path.exists() or is_blank(path)) and time.monotonic() < end:
+                time.sleep(0.2)
+
+
+def _may_begin(place: str) -> bool:
+    """Whether a place may be a run's folder in a moment: nothing is there, and it is called like one."""
+    from petri.modelfile import ENDING
+
+    path = Path(place)
+    try:
+        return path.parent != Path() and path.suffix != ENDING and place[0] != "~" and not path.exists()
+    except OSError:  # a name too long for a file
+        return False
 
 
 def _what(specimens: list[Specimen]) -> str:

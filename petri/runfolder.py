@@ -68,7 +68,7 @@ class RunFolder:
                     break
                 except FileExistsError:
                     if name is not None:
-                        if _is_blank(folder):
+                        if is_blank(folder):
                             break
                         raise BadRequest(
                             f"{folder} is there already: choose another --name, or --resume {folder}"
@@ -132,9 +132,9 @@ class RunFolder:
         return self.folder / name
 
 
-def _is_blank(folder: Path) -> bool:
+def is_blank(folder: Path) -> bool:
     """Whether it holds nothing but what a start leaves that was killed before it had written the recipe."""
-    return folder.is_dir() and all(is_unfinished(path) or path.name == LOCK for path in folder.iterdir())
+    return folder.is_dir() and all(path.name == LOCK or is_unfinished(path) for path in folder.iterdir())
 
 
 def megabytes(count: int) -> str:

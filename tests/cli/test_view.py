@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
@@ -338,6 +340,37 @@ def test_a_broken_model_among_good_ones_is_named_and_the_exit_code_says_so(petri
     said = petri("view", folder, "--export", tmp_path / "site", code=1)
     assert "broken.safetensors is not a model file" in said and "1 model" in said
     assert (tmp_path / "site" / "good.safetensors").exists()
+
+
+def test_a_run_that_has_not_begun_is_waited_for(petri, run, tmp_path, monkeypatch):
+    from nca_cli import view
+
+    hidden, waits = run.folder.rename(tmp_path / "later"), []
+
+    def sleep(seconds):
+        waits.append(seconds)
+        if len(waits) == 2:
+            run.folder.mkdir()
+            (run.folder / ".lock").touch()
+        if len(waits) == 4:
+            (run.folder / ".lock").unlink()
+            run.folder.rmdir()
+            hidden.rename(run.folder)
+
+    def serve(server):
+        assert json.loads(server.site["manifest.json"].read())["models"][0]["follow"]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(view, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
+    monkeypatch.setattr(Server, "serve_forever", serve)
+    said = petri("view", run.folder, "--port", 0, "--no-open", code=130)
+    assert f"waiting for {run.folder}, which is not there yet" in said and "1 of them training" in said
+    assert len(waits) == 4
+    # Not for ever, and not for what cannot be a run.
+    monkeypatch.setattr(view, "PATIENCE", 0)
+    assert "there is no model" in petri("view", tmp_path / "nowhere", code=2)
+    assert "waiting" not in petri("view", tmp_path / "nowhere.safetensors", code=2)
+    assert "waiting" not in petri("view", tmp_path / "nowhere", "--export", tmp_path / "site", code=2)
 
 
 def test_the_command_serves_until_ctrl_c(write_model):
