@@ -77,26 +77,21 @@ def ablate(
 
 
 def _show(outcomes: list[Outcome]) -> None:
-    from rich.table import Table
-
-    from petri.console import out
+    from petri.console import out, table
 
     base = outcomes[0]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("", no_wrap=True)
-    for name in ("loss from the seed", "time, s", "memory, MB"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("against the first")
+    shown = table("", "loss", "time, s", "MB", "against the first", text=("against the first",))
+    shown.columns[0].no_wrap = True  # the names are short
     for outcome in outcomes:
-        table.add_row(
+        shown.add_row(
             outcome.variant,
             f"{outcome.mean:.4f} ± {outcome.spread:.4f}",
             _range(outcome.seconds),
-            _range([used / 1e6 for used in outcome.memory]),
+            f"{statistics.median(outcome.memory) / 1e6:,.0f}",
             "" if outcome is base else outcome.against(base),
         )
     out.print()
-    out.print(table)
+    out.print(shown)
 
 
 def _range(values: Sequence[float]) -> str:

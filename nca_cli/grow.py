@@ -289,10 +289,8 @@ def _prepare(device: str, engine: str, tensorboard: bool) -> tuple[torch.device,
 
 
 def _say_plan(recipe: Recipe, device: str, engine: str) -> None:
-    from rich.table import Table
-
     from petri import memory
-    from petri.console import duration, out
+    from petri.console import duration, out, table
     from petri.growth.grow import draw_targets
     from petri.growth.plan import plan
 
@@ -301,17 +299,15 @@ def _say_plan(recipe: Recipe, device: str, engine: str) -> None:
     with out.status("measuring a few short epochs"):
         planned = plan(recipe, draw_targets(recipe), chosen, engine=engine)
     _introduce(recipe, chosen.type, notes)
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    for name in ("phase", "cells", "epochs", "batch", "steps", "back", "pool", "time"):
-        table.add_column(name, justify="right")
+    shown = table("phase", "cells", "epochs", "batch", "steps", "back", "pool", "time")
     for number, part in enumerate(planned.phases, 1):
         phase = part.phase
-        table.add_row(
+        shown.add_row(
             str(number), f"{phase.res}×{phase.res}", f"{phase.epochs:,}", str(phase.batch),
             f"{phase.steps[0]}–{phase.steps[1]} + {recipe.hold}", str(phase.truncate or "all"),
             str(recipe.pool_size(phase)), duration(part.seconds),
         )  # fmt: skip
-    out.print(table)
+    out.print(shown)
     out.print(
         f"about {duration(planned.seconds)} and {planned.memory / 1e9:.1f} GB of memory at the most; "
         "nothing was written",

@@ -201,10 +201,8 @@ def _conclude(study: Study, folder: Path, markdown: bool) -> None:
 
 def _promote(study: Study, count: int, res: int, epochs: int | None, folder: Path, device: str) -> None:
     """Train the best at full size, or go on with that, and keep the best of them."""
-    from rich.table import Table
-
     from nca_cli import grow
-    from petri.console import duration, out
+    from petri.console import duration, out, table
     from petri.search.promotion import keep_best, outcome, promotions
     from petri.search.results import candidates, findings
 
@@ -220,13 +218,11 @@ def _promote(study: Study, count: int, res: int, epochs: int | None, folder: Pat
                 grow.start_run(promotion.recipe, (), device, "auto", folder, promotion.name)
             done = outcome(promotion, folder)
         outcomes.append(done)
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    for column in ("at full size", "loss", "time", "run"):
-        table.add_column(column)
+    shown = table("at full size", "loss", "time", "run", text=("run",))
     for done in sorted(outcomes, key=lambda done: done["loss"]):
-        table.add_row(done["configuration"], f"{done['loss']:.4f}", duration(done["seconds"]), done["run"])
+        shown.add_row(done["configuration"], f"{done['loss']:.4f}", duration(done["seconds"]), done["run"])
     out.print()
-    out.print(table)
+    out.print(shown)
     kept = keep_best(study, outcomes, folder)
     out.say("\n", (str(kept), "bold"), "  the best of them, one run each")
     out.say(f"Watch it grow:  petri play {quoted(kept)}")

@@ -145,6 +145,22 @@ def grid(*rows: tuple[RenderableType, ...]) -> Table:
     return table
 
 
+def table(*columns: str, text: tuple[str, ...] = ()) -> Table:
+    """A table for narrow terminals too: texts are broken where there is no room, numbers never.
+
+    Args:
+        columns: their names, the first of which is a text's.
+        text: which of the others are texts too.
+    """
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for number, name in enumerate(columns):
+        if number == 0 or name in text:
+            made.add_column(name, overflow="fold")
+        else:
+            made.add_column(name, justify="right", no_wrap=True)
+    return made
+
+
 class Stopping:
     """Whether whoever watches has asked for a stop."""
 
