@@ -31,11 +31,10 @@ def ablate(
     norm 1 at most). Also graders that predict nothing, and backpropagation. Ctrl-C loses the network under
     way; the same command goes on, and with more --seeds adds to what is there.
     """
-    from rich.table import Table
-
     from dni_cli.watch import Watch
     from petri import checks, devices
     from petri.console import out as console
+    from petri.console import table
     from petri.dni import ablation, experiment
     from petri.dni.recipe import Recipe
 
@@ -59,18 +58,14 @@ def ablate(
     record = ablation.open_record(record_path(out, "ablate", data), recipe)
     with Watch(epochs) as watch:
         findings = ablation.ablate(recipe, loaded, watch, record)
-    console.print(
-        f"[bold]{loaded.title}[/] · {recipe.describe()} · {epochs} epochs · {seeds} seeds, "
+    console.say(
+        (loaded.title, "bold"),
+        f" · {recipe.describe()} · {epochs} epochs · {seeds} seeds, "
         "mean ± standard deviation of test accuracy",
-        soft_wrap=True,
     )
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("")
-    for heading in ("first epoch, %", "last epoch, %", "change, points"):
-        table.add_column(heading, justify="right")
-    table.add_column("training")
+    shown = table("", "first epoch, %", "last epoch, %", "change, points", "training", text=("training",))
     for one in findings:
         change = "" if one is findings[0] else str(one.change)
-        table.add_row(one.name, str(one.first), str(one.last), change, one.verdict)
-    console.print(table)
+        shown.add_row(one.name, str(one.first), str(one.last), change, one.verdict)
+    console.print(shown)
     say_kept(record.path, "networks")

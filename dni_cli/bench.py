@@ -26,11 +26,10 @@ def bench(
     import statistics
 
     import torch
-    from rich.table import Table
 
     from dni_cli.watch import Watch
     from petri import checks, devices
-    from petri.console import out
+    from petri.console import out, table
     from petri.dni import bench as benching
     from petri.dni import experiment
     from petri.dni.recipe import Recipe
@@ -44,15 +43,12 @@ def bench(
     with Watch(0) as watch:
         timings = benching.bench(recipe, loaded, steps=steps, repetitions=repetitions, note=watch.show)
     sizes = "→".join(map(str, (loaded.train.images.shape[1], *recipe.widths, 10)))
-    out.print(
-        f"[bold]{sizes}[/], batch {batch} · {loaded.title} · {chosen.type}, {torch.get_num_threads()} threads"
+    out.say(
+        (sizes, "bold"),
+        f", batch {batch} · {loaded.title} · {chosen.type}, {torch.get_num_threads()} threads"
         f" · median of {repetitions} repetitions, least and greatest in brackets",
-        soft_wrap=True,
     )
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("")
-    for heading in ("ms a step", "× baseline", "ms of CPU", "× baseline"):
-        table.add_column(heading, justify="right")
+    shown = table("", "ms a step", "× baseline", "ms of CPU", "× baseline")
     by_name = {one.name: one for one in timings}
     for one in timings:
         baseline = by_name[one.baseline]
@@ -61,8 +57,8 @@ def bench(
             times = benching.ratios(own, other)
             ratio = f"{statistics.median(times):.2f} ({min(times):.2f}–{max(times):.2f})"
             cells += [f"{statistics.median(own):.2f}", "1" if one is baseline else ratio]
-        table.add_row(one.name, *cells)
-    out.print(table)
+        shown.add_row(one.name, *cells)
+    out.print(shown)
     out.print(
         "The baseline is backpropagation with a fused Adam, or with a plain one for graders as the report "
         "builds them.",

@@ -17,8 +17,6 @@ def fetch(
 
     From the mirrors in turn; every file is checked before it is written.
     """
-    from rich.markup import escape
-
     from petri import checks
     from petri.console import out
     from petri.datasets import files
@@ -29,4 +27,4 @@ def fetch(
     there = files.read(SOURCES[name], root) is not None
     folder = files.fetch(SOURCES[name], root, note)
     said = "is here already, whole" if there else f"is in {folder}"
-    out.print(f"[bold]{SOURCES[name].title}[/] {escape(said)}", soft_wrap=True)
+    out.say((SOURCES[name].title, "bold"), f" {said}")

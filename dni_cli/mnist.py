@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from dni_cli.options import Data, DataDir, Device, Unit, load, parse_widths
 from petri.errors import BadRequest
+from petri.wording import quoted
 
 if TYPE_CHECKING:
     import torch
@@ -134,8 +134,6 @@ def _train(
     parent: Path,
     name: str | None,
 ) -> None:
-    from rich.markup import escape
-
     from dni_cli.watch import Watch
     from petri.console import out
     from petri.dni import experiment
@@ -145,9 +143,7 @@ def _train(
     experiment.check(recipe, data)
     run = run or Run.create(parent, name, recipe)
     sizes = "→".join(map(str, (data.train.images.shape[1], *recipe.widths, 10)))
-    out.print(
-        f"[bold]{data.title}[/] · {sizes} · {escape(recipe.describe())} · {device.type}", soft_wrap=True
-    )
+    out.say((data.title, "bold"), f" · {sizes} · {recipe.describe()} · {device.type}")
     try:
         with Watch(recipe.epochs) as watch:
             experiment.train(run, data, watch)
@@ -161,17 +157,14 @@ def _train(
 
 
 def _conclude(run: Run) -> None:
-    from rich.markup import escape
-
     from petri import datasets
     from petri.console import grid, out
     from petri.dni import experiment, plots
 
-    folder = escape(str(run.folder))
     if run.epochs:
         summary = experiment.conclude(run)
         _print(summary, datasets.title(run.recipe.data), run.recipe.describe())
-        out.print(f"\n[bold]{folder}/[/]")
+        out.say("\n", (f"{run.folder}/", "bold"))
         said_of = {
             "baseline.safetensors": "the network without graders, of the first seed",
             "dni.safetensors": "the network with graders, and the graders",
@@ -184,18 +177,19 @@ def _conclude(run: Run) -> None:
     if run.unfinished:
         done = len(run.epochs)
         kept = f"{done} of {run.recipe.seeds} seeds are finished and kept" if done else "no seed is finished"
-        go_on = f"petri dni mnist --resume {shlex.quote(str(run.folder))}"
-        out.print(f"\nstopped: {kept}. Go on:  {escape(go_on)}", soft_wrap=True)
+        out.say(f"\nstopped: {kept}. Go on:  petri dni mnist --resume {quoted(run.folder)}")
 
 
 def _print(summary: Summary, title: str, described: str) -> None:
+    from rich.text import Text
+
     from petri.console import grid, out
 
     spread = f", mean ± standard deviation of {summary.seeds} seeds" if summary.seeds > 1 else ""
-    out.print(f"\n[bold]{title}[/], test accuracy after the last epoch{spread}", soft_wrap=True)
+    out.say("\n", (title, "bold"), f", test accuracy after the last epoch{spread}")
     rows = [
         ("baseline", f"{summary.baseline} %"),
-        ("DNI", f"{summary.dni} %   [dim]{described}[/]"),
+        ("DNI", Text.assemble(f"{summary.dni} %   ", (described, "dim"))),
         ("gap", f"{summary.gap} points"),
         ("synthetic ratio", f"{summary.synthetic_ratio:.0%} of what the hidden layers are given, by length"),
         (

@@ -59,15 +59,13 @@ def record_path(out: Path | None, verb: str, data: str) -> Path:
 
 def say_kept(path: Path, what: str) -> None:
     """Say where all results are."""
-    from rich.markup import escape
-
     from petri.console import out
 
-    out.print(f"\n[bold]{escape(str(path))}[/] has all {what}, epoch by epoch", soft_wrap=True)
+    out.say("\n", (str(path), "bold"), f" has all {what}, epoch by epoch")
 
 
 def note(text: str) -> None:
     """Say what a data set is fetched from."""
     from petri.console import out
 
-    out.print(text, style="dim", markup=False, soft_wrap=True)
+    out.print(text, style="dim", soft_wrap=True)

@@ -93,19 +93,14 @@ def _find(trials: list[Trial], width: int, name: str, seed: int) -> Trial | None
 def _show(plans: dict[str, Plan], trials: dict[str, list[Trial]], title: str) -> None:
     import statistics
 
-    from rich.table import Table
-
-    from petri.console import out
+    from petri.console import out, table
     from petri.dni.experiment import spread
     from petri.dni.pipeline import LOCK_STEP
 
     repetitions = len(trials[LOCK_STEP])
     sizes = "→".join(map(str, plans[LOCK_STEP].sizes))
-    out.print(f"\n[bold]{sizes}[/] · {title} · {repetitions} repetitions", soft_wrap=True)
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("")
-    for heading in ("cut before layer", "samples/s", "× lock-step", "test accuracy, %", "loss"):
-        table.add_column(heading, justify="right")
+    out.say("\n", (sizes, "bold"), f" · {title} · {repetitions} repetitions")
+    shown = table("", "cut before layer", "samples/s", "× lock-step", "test accuracy, %", "loss")
     speeds = {
         name: [statistics.median(epoch.samples_per_second for epoch in one.epochs) for one in those]
         for name, those in trials.items()
@@ -113,7 +108,7 @@ def _show(plans: dict[str, Plan], trials: dict[str, list[Trial]], title: str) ->
     for name, those in trials.items():
         ratios = [a / b for a, b in zip(speeds[name], speeds[LOCK_STEP], strict=True)]
         low, high = min(ratios), max(ratios)
-        table.add_row(
+        shown.add_row(
             name,
             ", ".join(str(cut + 1) for cut in plans[name].cuts[1:-1]),
             f"{statistics.median(speeds[name]):,.0f}",
@@ -121,4 +116,4 @@ def _show(plans: dict[str, Plan], trials: dict[str, list[Trial]], title: str) ->
             str(spread(one.epochs[-1].accuracy for one in those)),
             f"{statistics.fmean(one.epochs[-1].loss for one in those):.4f}",
         )
-    out.print(table)
+    out.print(shown)

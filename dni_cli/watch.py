@@ -42,4 +42,4 @@ class Watch:
             self._status.update(text)
         elif time.monotonic() - self._printed >= PLAIN_EVERY:
             self._printed = time.monotonic()
-            out.print(text, markup=False, soft_wrap=True)
+            out.print(text, soft_wrap=True)

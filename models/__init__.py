@@ -6,7 +6,7 @@ import contextlib
 from importlib.resources import files
 from pathlib import Path
 
-from petri.errors import BadRequest, nearest
+from petri.errors import BadRequest, NotAModel, nearest
 
 MODEL = "model.safetensors"  # in a run's folder
 _HERE = Path(str(files(__name__)))
@@ -21,6 +21,7 @@ def find(name: str) -> Path:
     """The file of a model: that of a shipped one by name, a model file, or that of a run's folder.
 
     Raises:
+        NotAModel: a folder without a model.
         BadRequest: there is none; a near name is suggested.
     """
     if name in names():
@@ -29,7 +30,7 @@ def find(name: str) -> Path:
         path = Path(name).expanduser()
         if path.is_dir():
             if not (path / MODEL).is_file():
-                raise BadRequest(f"the folder {name} has no {MODEL}")
+                raise NotAModel(f"the folder {name} has no {MODEL}")
             return path / MODEL
         if path.is_file():
             return path

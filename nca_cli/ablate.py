@@ -46,8 +46,6 @@ def ablate(
     stabilizers), gate, damage, average, warm-up, stability, overflow. What the preset has is left out, what
     it has not is added. Ctrl-C loses the run under way; the same command goes on.
     """
-    from rich.markup import escape
-
     from petri import checks, targets
     from petri.console import out as console
     from petri.growth.ablation import STABILIZERS, ablate, variants
@@ -75,30 +73,25 @@ def ablate(
     with console.status("training"):
         outcomes = ablate(recipe, chosen, seeds=seeds, engine=engine, record=record, tell=tell)
     _show(outcomes)
-    console.print(f"\n[bold]{escape(str(record))}[/] has all runs", soft_wrap=True)
+    console.say("\n", (str(record), "bold"), " has all runs")
 
 
 def _show(outcomes: list[Outcome]) -> None:
-    from rich.table import Table
-
-    from petri.console import out
+    from petri.console import out, table
 
     base = outcomes[0]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("", no_wrap=True)
-    for name in ("loss from the seed", "time, s", "memory, MB"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("against the first")
+    shown = table("", "loss", "time, s", "MB", "against the first", text=("against the first",))
+    shown.columns[0].no_wrap = True  # the names are short
     for outcome in outcomes:
-        table.add_row(
+        shown.add_row(
             outcome.variant,
             f"{outcome.mean:.4f} ± {outcome.spread:.4f}",
             _range(outcome.seconds),
-            _range([used / 1e6 for used in outcome.memory]),
+            f"{statistics.median(outcome.memory) / 1e6:,.0f}",
             "" if outcome is base else outcome.against(base),
         )
     out.print()
-    out.print(table)
+    out.print(shown)
 
 
 def _range(values: Sequence[float]) -> str:

@@ -15,6 +15,7 @@ def doctor() -> None:
     import sys
 
     import torch
+    from rich.text import Text
 
     from petri import devices
     from petri.console import grid, out
@@ -26,7 +27,7 @@ def doctor() -> None:
     out.print(
         grid(
             ("petri", __version__),
-            ("Python", f"{platform.python_version()}  [dim]{sys.executable}[/]"),
+            ("Python", Text.assemble(platform.python_version(), "  ", (sys.executable, "dim"))),
             ("torch", torch.__version__),
             ("machine", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"),
             ("threads", str(torch.get_num_threads())),
@@ -39,12 +40,12 @@ def doctor() -> None:
         )
     )
     native, status = native_status()
-    out.print(f"\n[bold]Engine on the CPU[/]\n{'native' if native else 'torch'}: {status}", soft_wrap=True)
-    out.print("\n[bold]Optional parts[/]")
+    out.say(("\nEngine on the CPU", "bold"), f"\n{'native' if native else 'torch'}: {status}")
+    out.say(("\nOptional parts", "bold"))
     rows = [(name, _found(module, extra)) for name, module, extra in OPTIONAL]
     rows.append(("emoji font", str(find_font() or "not found: only the bundled emoji")))
     out.print(grid(*rows))
-    out.print("\n[bold]One step[/] [dim]of the spiral's architecture, 64×64 cells, batch 8[/]")
+    out.say(("\nOne step", "bold"), (" of the spiral's architecture, 64×64 cells, batch 8", "dim"))
     out.print(grid(*[(kind, _step_time(torch.device(kind))) for kind in here]))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nca_cli.completion import complete_model, complete_target
-from petri.errors import BadRequest, RunFailed
+from petri.errors import BadRequest, NotAModel, RunFailed
 
 if TYPE_CHECKING:
     import torch
@@ -54,7 +54,8 @@ def evaluate(
 ) -> None:
     """Say how good MODELS are: loss, drift, healing, growth on other grids.
 
-    Each is grown from the seed with fire seeds that training has not seen, the same every time.
+    Each is grown from the seed with fire seeds that training has not seen, the same every time. Of several,
+    those that are no models are skipped.
     """
     if sheet is not None:
         if sheet.suffix.lower() != ".png":
@@ -62,31 +63,35 @@ def evaluate(
         if not sheet.parent.is_dir():
             raise BadRequest(f"cannot write {sheet}: there is no folder {sheet.parent}")
 
-    from rich.markup import escape
-
     from petri import devices
-    from petri.console import err, out
+    from petri.console import complain, err, out, tell_skipped
     from petri.evaluation import sheet as sheets
 
     chosen = devices.choose(device)
     done: list[tuple[str, Evaluation]] = []
     failed: list[dict[str, str]] = []
+    skipped: list[str] = []
     for name in models:
         try:
-            with err.status(f"measuring {escape(name)}") as status:
+            with err.status(f"measuring {name}") as status:
                 found = _measure(name, target, size, seeds, chosen, status.update)
         except (BadRequest, RunFailed) as error:
             if len(models) == 1:
                 raise
+            if isinstance(error, NotAModel):
+                skipped.append(name)
+                continue
             failed.append({"model": name, "error": str(error)})
-            err.print("[red]petri:[/] ", end="")
-            err.print(" ".join(str(error).split()), markup=False, soft_wrap=True)
+            complain(str(error))
             continue
         if not as_json:
             if done:
                 out.print()
             _show(name, found)
         done.append((name, found))
+    tell_skipped(skipped)
+    if len(skipped) == len(models):
+        raise BadRequest(f"none of the {len(models)} is a model")
     if as_json:
         measured = [{"model": name, **found.to_fields()} for name, found in done]
         print(json.dumps({"schema": SCHEMA, "models": measured, "failed": failed}, indent=2))
@@ -95,7 +100,7 @@ def evaluate(
             sheets.save(sheet, done)
         except OSError as error:
             raise RunFailed(f"cannot write {sheet}: {error.strerror or error}") from None
-        (err if as_json else out).print(f"\n{sheet}", style="bold", markup=False, soft_wrap=True)
+        (err if as_json else out).print(f"\n{sheet}", style="bold", soft_wrap=True)
     if failed:
         raise typer.Exit(1)
 
@@ -108,8 +113,6 @@ def _measure(
     device: torch.device,
     say: Callable[[str], object],
 ) -> Evaluation:
-    from rich.markup import escape
-
     from petri import modelfile, models
     from petri.evaluation import evaluate
     from petri.evaluation.target import target_of
@@ -122,7 +125,7 @@ def _measure(
         target or target_of(model, path),
         res=size,
         seeds=seeds,
-        say=lambda text: say(f"measuring {escape(name)}: {text}"),
+        say=lambda text: say(f"measuring {name}: {text}"),
     )
 
 

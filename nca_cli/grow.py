@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from nca_cli.completion import complete_model, complete_target
 from petri.errors import BadRequest
+from petri.wording import quoted
 
 COMPARABLE = 128  # cells along a side from which on the report's loss, at 256², is worth a comparison
 
@@ -347,10 +347,8 @@ def _prepare(device: str, engine: str, tensorboard: bool) -> tuple[torch.device,
 
 
 def _say_plan(recipe: Recipe, device: str, engine: str) -> None:
-    from rich.table import Table
-
     from petri import memory
-    from petri.console import duration, out
+    from petri.console import duration, out, table
     from petri.growth.grow import draw_targets
     from petri.growth.plan import plan
 
@@ -359,17 +357,15 @@ def _say_plan(recipe: Recipe, device: str, engine: str) -> None:
     with out.status("measuring a few short epochs"):
         planned = plan(recipe, draw_targets(recipe), chosen, engine=engine)
     _introduce(recipe, chosen.type, notes)
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    for name in ("phase", "cells", "epochs", "batch", "steps", "back", "pool", "time"):
-        table.add_column(name, justify="right")
+    shown = table("phase", "cells", "epochs", "batch", "steps", "back", "pool", "time")
     for number, part in enumerate(planned.phases, 1):
         phase = part.phase
-        table.add_row(
+        shown.add_row(
             str(number), f"{phase.res}×{phase.res}", f"{phase.epochs:,}", str(phase.batch),
             f"{phase.steps[0]}–{phase.steps[1]} + {recipe.hold}", str(phase.truncate or "all"),
             str(recipe.pool_size(phase)), duration(part.seconds),
         )  # fmt: skip
-    out.print(table)
+    out.print(shown)
     out.print(
         f"about {duration(planned.seconds)} and {planned.memory / 1e9:.1f} GB of memory at the most; "
         "nothing was written",
@@ -378,17 +374,15 @@ def _say_plan(recipe: Recipe, device: str, engine: str) -> None:
 
 
 def _introduce(recipe: Recipe, device: str, notes: tuple[str, ...]) -> None:
-    from rich.markup import escape
-
     from petri.console import out
 
-    out.print(
-        f"[bold]{escape(recipe.name)}[/] · {recipe.res}×{recipe.res} cells · {recipe.spec.describe()} · "
+    out.say(
+        (recipe.name, "bold"),
+        f" · {recipe.res}×{recipe.res} cells · {recipe.spec.describe()} · "
         f"{recipe.spec.parameters:,} parameters · {device}",
-        soft_wrap=True,
     )
     for note in notes:
-        out.print(f"[dim]{escape(note)}[/]", soft_wrap=True)
+        out.say((note, "dim"))
 
 
 def allow_only(context: typer.Context, allowed: tuple[str, ...], reason: str) -> None:
@@ -406,8 +400,6 @@ def _is_given(context: typer.Context, name: str) -> bool:
 
 
 def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], tensorboard: bool) -> None:
-    from rich.markup import escape
-
     from petri.console import GrowDisplay, interruptible, out
     from petri.growth import grow as growing
 
@@ -427,8 +419,7 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], t
                 run, trainer, display, seconds=seconds, stop=lambda: display.stopping, record=record
             )
     except KeyboardInterrupt:
-        folder = shlex.quote(str(run.folder))
-        out.print(f"stopped at once; go on from the last checkpoint:  petri grow --resume {escape(folder)}")
+        out.say(f"stopped at once; go on from the last checkpoint:  petri grow --resume {quoted(run.folder)}")
         raise
     _conclude(recipe, result)
     if not result.finished:
@@ -438,13 +429,10 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], t
 
 
 def _conclude(recipe: Recipe, result: Result) -> None:
-    from rich.markup import escape
-
     from petri.console import duration, grid, out
     from petri.growth.catalogue import TABLE_5
 
-    loss, folder = result.loss, escape(str(result.folder))
-    quoted = escape(shlex.quote(str(result.folder)))
+    loss = result.loss
     said = f"{loss.loss:.4f}"
     if recipe.target in TABLE_5 and result.res >= COMPARABLE:
         said += f" (the report, at 256²: {TABLE_5[recipe.target]:.3f})"
@@ -453,7 +441,7 @@ def _conclude(recipe: Recipe, result: Result) -> None:
         done = f"stopped at epoch {result.epochs:,} of {recipe.epochs:,}"
         if result.res < recipe.res:
             done += f", on {result.res}×{result.res} cells"
-    out.print(f"\n[bold]{escape(recipe.name)} {done}[/] in {duration(result.seconds)}")
+    out.say("\n", (f"{recipe.name} {done}", "bold"), f" in {duration(result.seconds)}")
     rows = [
         ("loss from the seed", said),
         (f"after {loss.steps} steps", f"{loss.pattern:.4f} mean squared error"),
@@ -468,13 +456,13 @@ def _conclude(recipe: Recipe, result: Result) -> None:
     out.print(grid(*rows))
     if result.finished and not result.stands:
         fallen = max(look.seeds - look.standing for look in result.looks.values())
-        out.print(
-            f"[red]{fallen} of {look.seeds} rollouts did not grow or did not last:[/] "
-            f"train it further by  petri grow --resume {quoted} --epochs {max(1000, recipe.epochs // 2)}, "
+        more = max(1000, recipe.epochs // 2)
+        out.say(
+            (f"{fallen} of {look.seeds} rollouts did not grow or did not last:", "red"),
+            f" train it further by  petri grow --resume {quoted(result.folder)} --epochs {more}, "
             "or anew with another --seed",
-            soft_wrap=True,
         )
-    out.print(f"\n[bold]{folder}/[/]")
+    out.say("\n", (f"{result.folder}/", "bold"))
     said_of = {
         "model.safetensors": "the model",
         "grown.png": "what it grows",
@@ -486,6 +474,6 @@ def _conclude(recipe: Recipe, result: Result) -> None:
     }
     out.print(grid(*[(f"  {file}", said_of[file]) for file in result.files]))
     if result.finished:
-        out.print(f"\nWatch it grow:  petri play {quoted}")
+        out.say(f"\nWatch it grow:  petri play {quoted(result.folder)}")
     else:
-        out.print(f"\nGo on:  petri grow --resume {quoted}")
+        out.say(f"\nGo on:  petri grow --resume {quoted(result.folder)}")

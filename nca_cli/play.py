@@ -86,8 +86,6 @@ def play(
 
 
 def _save(path: Path, pictures: Iterator[tuple[int, np.ndarray]], zoom: int, fps: int) -> None:
-    from rich.markup import escape
-
     from petri import images
     from petri.console import out
 
@@ -99,7 +97,7 @@ def _save(path: Path, pictures: Iterator[tuple[int, np.ndarray]], zoom: int, fps
             images.save_animation(path, [images.enlarge(picture, zoom) for _, picture in pictures], fps=fps)
     except OSError as error:
         raise BadRequest(f"cannot write {path}: {error.strerror or error}") from None
-    out.print(f"[bold]{escape(str(path))}[/] · {path.stat().st_size / 1000:,.0f} kB")
+    out.say((str(path), "bold"), f" · {path.stat().st_size / 1000:,.0f} kB")
 
 
 def _show(name: str, pictures: Iterator[tuple[int, np.ndarray]], fps: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -30,12 +29,11 @@ def distill(
 
     That is "Growing Neural Cellular Automata" by Mordvintsev and others, 2020.
     """
-    from rich.markup import escape
-
     from petri import modelfile
     from petri.console import out as console
     from petri.errors import BadRequest
     from petri.published import read_distill
+    from petri.wording import quoted
 
     model = read_distill(file)
     path = out or Path(f"{model.target}.safetensors")
@@ -46,7 +44,5 @@ def distill(
     except OSError as error:
         raise BadRequest(f"cannot write {path}: {error.strerror or error}") from None
     spec = model.automaton.spec
-    console.print(
-        f"[bold]{escape(str(path))}[/] · {spec.describe()} · {spec.parameters:,} parameters", soft_wrap=True
-    )
-    console.print(f"Watch it grow:  petri play {escape(shlex.quote(str(path)))} --size 72")
+    console.say((str(path), "bold"), f" · {spec.describe()} · {spec.parameters:,} parameters")
+    console.say(f"Watch it grow:  petri play {quoted(path)} --res 72")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ import typer
 from nca_cli.completion import complete_target
 from nca_cli.grow import allow_only
 from petri.errors import BadRequest
+from petri.wording import quoted
 
 if TYPE_CHECKING:
     from petri.growth.recipe import Recipe
@@ -107,7 +107,7 @@ def search(
         full_size(recipe, res=full_res, epochs=full_epochs)  # refused now, not after the search
     with in_use():
         joined = Study.join(connect(url, create=True), study or _name(recipe, space), chosen, recipe)
-        joined.recipe = dataclasses.replace(joined.recipe, target=target)  # a path may differ elsewhere
+        joined.recipe = dataclasses.replace(joined.recipe, target=recipe.target)
         agenda = Agenda(chosen, joined.recipe.seed, joined.first, trials, seeds)
         _search(joined, agenda, url, workers, device)
         _conclude(joined, out, markdown)
@@ -163,16 +163,14 @@ def _search(study: Study, agenda: Agenda, url: str, workers: int, device: str) -
 
 
 def _introduce(study: Study, agenda: Agenda) -> None:
-    from rich.markup import escape
-
     from petri.console import out
 
     size = f"{study.space.size} configurations" if study.space.size else "a wide space"
     recipe = study.recipe
-    out.print(
-        f"[bold]{escape(recipe.name)}[/] · {agenda.wanted} of {size} · {recipe.res}×{recipe.res} cells · "
-        f"{recipe.epochs:,} epochs · study {escape(study.name)}",
-        soft_wrap=True,
+    out.say(
+        (recipe.name, "bold"),
+        f" · {agenda.wanted} of {size} · {recipe.res}×{recipe.res} cells · {recipe.epochs:,} epochs · "
+        f"study {study.name}",
     )
 
 
@@ -198,16 +196,14 @@ def _conclude(study: Study, folder: Path, markdown: bool) -> None:
     except OSError as error:
         raise BadRequest(f"cannot write to {folder}: {error.strerror or error}") from None
     if not markdown:
-        out.print(f"\n[bold]{history}[/]  the trials in order\n[bold]{front}[/]  loss against parameters")
+        out.say("\n", (str(history), "bold"), "  the trials in order")
+        out.say((str(front), "bold"), "  loss against parameters")
 
 
 def _promote(study: Study, count: int, res: int, epochs: int | None, folder: Path, device: str) -> None:
     """Train the best at full size, or go on with that, and keep the best of them."""
-    from rich.markup import escape
-    from rich.table import Table
-
     from nca_cli import grow
-    from petri.console import duration, out
+    from petri.console import duration, out, table
     from petri.search.promotion import keep_best, outcome, promotions
     from petri.search.results import candidates, findings
 
@@ -223,18 +219,11 @@ def _promote(study: Study, count: int, res: int, epochs: int | None, folder: Pat
                 grow.start_run(promotion.recipe, (), device, "auto", folder, promotion.name)
             done = outcome(promotion, folder)
         outcomes.append(done)
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    for column in ("at full size", "loss", "time", "run"):
-        table.add_column(column)
+    shown = table("at full size", "loss", "time", "run", text=("run",))
     for done in sorted(outcomes, key=lambda done: done["loss"]):
-        table.add_row(
-            escape(done["configuration"]),
-            f"{done['loss']:.4f}",
-            duration(done["seconds"]),
-            escape(done["run"]),
-        )
+        shown.add_row(done["configuration"], f"{done['loss']:.4f}", duration(done["seconds"]), done["run"])
     out.print()
-    out.print(table)
+    out.print(shown)
     kept = keep_best(study, outcomes, folder)
-    out.print(f"\n[bold]{escape(str(kept))}[/]  the best of them, one run each", soft_wrap=True)
-    out.print(f"Watch it grow:  petri play {escape(shlex.quote(str(kept)))}")
+    out.say("\n", (str(kept), "bold"), "  the best of them, one run each")
+    out.say(f"Watch it grow:  petri play {quoted(kept)}")

@@ -6,12 +6,11 @@ import math
 import statistics
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from petri.console import Display, duration, grid, out
+from petri.console import Display, duration, grid, out, table
 from petri.search.results import Finding, best, findings, importance
 from petri.search.trials import DONE, FAILED, LOST, PRUNED, RUNNING, Tried
 from petri.verdict import APART
@@ -45,7 +44,7 @@ class SearchDisplay(Display):
                 self._told.add(trial.number)
                 left = self._seconds_left(tried)
                 said = f", {duration(left)} left" if left else ""
-                out.print(f"{_name(trial, self.agenda)}: {_end(trial)}{said}", markup=False, soft_wrap=True)
+                out.print(f"{_name(trial, self.agenda)}: {_end(trial)}{said}", soft_wrap=True)
 
     def _seconds_left(self, tried: list[Tried]) -> float:
         """At the pace of all workers there are; 0 if it is not known."""
@@ -60,14 +59,14 @@ class SearchDisplay(Display):
             state: sum(trial.state == state for trial in tried) for state in (DONE, PRUNED, FAILED, LOST)
         }
         left = self._seconds_left(tried)
-        under_way = _plain_table("under way", "epoch", "loss")
+        under_way = table("under way", "epoch", "loss")
         for trial in tried:
             if trial.state == RUNNING:
                 epochs = self.study.recipe.epochs
                 under_way.add_row(
                     _name(trial, self.agenda), f"{trial.epoch or '–'} of {epochs}", _loss(trial.loss)
                 )
-        leading = _plain_table("best so far", "loss", "parameters")
+        leading = table("best so far", "loss", "parameters")
         for one in findings(self.study, tried)[:LEADERS]:
             if one.first.state == DONE:
                 leading.add_row(one.configuration.describe(), _measured(one), f"{one.parameters:,}")
@@ -81,10 +80,10 @@ class SearchDisplay(Display):
                 ("left", duration(left) if left else "–"),
             )
         )
-        for table in (under_way, leading):
-            if table.row_count:
+        for part in (under_way, leading):
+            if part.row_count:
                 whole.add_row("")
-                whole.add_row(table)
+                whole.add_row(part)
         whole.add_row("")
         whole.add_row(
             Text("Stopping." if self.stopping else "Ctrl-C stops; the same command goes on.", "dim")
@@ -100,13 +99,13 @@ def conclude(study: Study, tried: list[Tried], *, markdown: bool = False) -> Non
     if markdown:
         print(_markdown(columns, rows))
     else:
-        table = _plain_table(*columns)
+        shown = table(*columns, text=("verdict",))
         for row in rows:
-            table.add_row(*map(escape, row))
-        out.print(table)
+            shown.add_row(*row)
+        out.print(shown)
     shares = importance(study)
-    say = print if markdown else lambda text="": out.print(escape(text), soft_wrap=True)
-    say()
+    say = print if markdown else out.say
+    say("")
     say(f"Loss: pattern + ½ stability + ⅒ overflow, from the seed, at {study.recipe.res}² after "
         f"{study.recipe.epochs:,} epochs; other seeds: mean ± standard deviation.")  # fmt: skip
     if any(one.is_reference for one in found):
@@ -188,13 +187,6 @@ def _loss(loss: float) -> str:
 
 def _measured(one: Finding) -> str:
     return f"{one.mean:.4f} ± {one.spread:.4f}" if one.again else _loss(one.first.loss)
-
-
-def _plain_table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="dim")
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number in (1, 2, 4, 5) else "left")
-    return table
 
 
 def _markdown(columns: tuple[str, ...], rows: list[list[str]]) -> str:

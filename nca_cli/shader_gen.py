@@ -46,9 +46,7 @@ def shader_gen(
     ] = False,
 ) -> None:
     """Turn MODELS into shaders for browsers."""
-    from rich.markup import escape
-
-    from petri.console import err
+    from petri.console import complain, tell_skipped
     from petri.errors import BadRequest
     from petri.shaders import manifest
     from petri.shaders.html import page
@@ -58,7 +56,8 @@ def shader_gen(
     if html is not None and (html.is_dir() or not html.parent.is_dir()):
         reason = "it is a folder" if html.is_dir() else f"there is no folder {html.parent}"
         raise BadRequest(f"cannot write {html}: {reason}")
-    specimens, problems = gather(models or [])
+    specimens, problems, skipped = gather(models or [])
+    tell_skipped(skipped)
     chosen = {specimen.name: specimen.model for specimen in specimens}
     entries = [manifest.entry(model, name=name, file=quote(name + ENDING)) for name, model in chosen.items()]
     if out is not None or html is None or shadertoy or embed:
@@ -82,31 +81,28 @@ def shader_gen(
             raise BadRequest(f"cannot write {html}: {error.strerror or error}") from None
         _say(html)
     for problem in problems:
-        err.print(f"[red]petri:[/] {escape(problem)}", soft_wrap=True)
+        complain(problem)
     if problems:
         raise typer.Exit(1)
 
 
 def _say(*paths: Path) -> None:
-    from rich.markup import escape
-
     from petri.console import out
 
     for path in paths:
-        out.print(f"[bold]{escape(str(path))}[/] · {path.stat().st_size / 1000:,.0f} kB", soft_wrap=True)
+        out.say((str(path), "bold"), f" · {path.stat().st_size / 1000:,.0f} kB")
 
 
 def _warn_of_smaller_grids(models: dict[str, Model]) -> None:
-    from rich.markup import escape
-
     from petri.console import err
     from petri.shaders.shadertoy import side
 
     for name, model in models.items():
         if (room := side(model)) < model.res:
             err.print(
-                f"[yellow]{escape(name)} was trained on {model.res}×{model.res} cells, Shadertoy has room "
-                f"for {room}×{room}: it may grow something else there[/]",
+                f"{name} was trained on {model.res}×{model.res} cells, Shadertoy has room for {room}×{room}: "
+                "it may grow something else there",
+                style="yellow",
                 soft_wrap=True,
             )
 
@@ -114,4 +110,4 @@ def _warn_of_smaller_grids(models: dict[str, Model]) -> None:
 def _say_snippet(path: Path) -> None:
     from petri.console import out
 
-    out.print(f"\n{path.read_text(encoding='utf-8')}", markup=False, soft_wrap=True, end="")
+    out.print(f"\n{path.read_text(encoding='utf-8')}", soft_wrap=True, end="")

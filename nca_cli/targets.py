@@ -14,8 +14,6 @@ def targets(
     ] = None,
 ) -> None:
     """List what can be grown."""
-    from rich.markup import escape
-
     from petri.console import grid, out
     from petri.errors import BadRequest
     from petri.targets import PATTERNS
@@ -31,10 +29,12 @@ def targets(
                 draw(256).save(temporary, optimize=True)
         except OSError as error:
             raise BadRequest(f"cannot write {sheet}: {error.strerror or error}") from None
-        out.print(f"[bold]{escape(str(sheet))}[/]")
+        out.say((str(sheet), "bold"))
         return
+    from rich.text import Text
+
     out.print(
-        grid(*[(f"[bold not dim]{name}[/]", pattern.description) for name, pattern in PATTERNS.items()])
+        grid(*[(Text(name, "bold not dim"), pattern.description) for name, pattern in PATTERNS.items()])
     )
     out.print("\nAlso")
     out.print(

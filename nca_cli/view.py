@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from petri.viewing.specimens import Specimen
 
 PORT = 8373
+PATIENCE = 120.0  # seconds that a run may take to begin
 
 
 def view(
@@ -34,27 +36,28 @@ def view(
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the browser.")] = False,
 ) -> None:
     """Show MODELS alive in the browser."""
-    from rich.markup import escape
-
-    from petri.console import err, out
+    from petri.console import complain, out, tell_skipped
     from petri.viewing.export import export as write_site
     from petri.viewing.server import Server
     from petri.viewing.site import build
     from petri.viewing.specimens import gather
 
-    specimens, problems = gather(models or [])
+    if export is None:
+        _await(models or [])
+    specimens, problems, skipped = gather(models or [])
+    tell_skipped(skipped)
     for problem in problems:
-        err.print(f"[red]petri:[/] {escape(problem)}", soft_wrap=True)
+        complain(problem)
     if export is not None:
         # A static site cannot follow a run: it shows the last checkpoint.
         write_site(build([replace(specimen, run=None) for specimen in specimens]), export)
-        out.print(f"[bold]{escape(str(export))}[/] · {len(specimens)} models", soft_wrap=True)
+        out.say((str(export), "bold"), f" · {_count(specimens)}")
         if problems:
             raise typer.Exit(1)
         return
     with Server(port) as server:  # a port in use is told before pictures are grown
         server.site = build(specimens)
-        out.print(f"[bold]{server.url}[/] · {_what(specimens)} · Ctrl-C ends it", soft_wrap=True)
+        out.say((server.url, "bold"), f" · {_what(specimens)} · Ctrl-C ends it")
         if not no_open:
             import webbrowser
 
@@ -62,8 +65,35 @@ def view(
         server.serve_forever()
 
 
+def _await(places: list[str]) -> None:
+    """Give runs that are just being started the time to begin."""
+    from petri.console import err
+    from petri.runfolder import is_blank
+
+    end = time.monotonic() + PATIENCE
+    for place in places:
+        if _may_begin(place):
+            err.say((f"waiting for {place}, which is not there yet; Ctrl-C ends it", "dim"))
+            path = Path(place)
+            while (not path.exists() or is_blank(path)) and time.monotonic() < end:
+                time.sleep(0.2)
+
+
+def _may_begin(place: str) -> bool:
+    """Whether a place may be a run's folder in a moment: nothing is there, and it is called like one."""
+    from petri.modelfile import ENDING
+
+    path = Path(place)
+    try:
+        return path.parent != Path() and path.suffix != ENDING and place[0] != "~" and not path.exists()
+    except OSError:  # a name too long for a file
+        return False
+
+
 def _what(specimens: list[Specimen]) -> str:
     runs = sum(specimen.run is not None for specimen in specimens)
-    count = len(specimens)
-    words = f"{count} model{'s' * (count != 1)}"
-    return words + f", {runs} of them training" * bool(runs)
+    return _count(specimens) + f", {runs} of them training" * bool(runs)
+
+
+def _count(specimens: list[Specimen]) -> str:
+    return f"{len(specimens)} model{'s' * (len(specimens) != 1)}"

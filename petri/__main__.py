@@ -75,8 +75,8 @@ def main() -> None:
     """Run the command line; errors are one line and an exit code: 2, 1 or, after Ctrl-C, 130."""
     debug = "--debug" in sys.argv
     for stream in (sys.stdout, sys.stderr):
-        # A letter that its encoding lacks is no reason to end.
-        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        # A letter that its encoding lacks is no reason to end; in the C locale bytes of names alone are none.
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
             stream.reconfigure(errors="replace")
     try:
         code = app(standalone_mode=False) or 0
@@ -101,15 +101,14 @@ def _report(error: Exception, code: int, debug: bool, kind: str = "") -> int:
         raise error
     if os.environ.get("RANK", "0") != "0":
         return code  # of several processes one speaks
-    from petri.console import err
+    from petri.console import complain, err
 
     message = str(error)
     if isinstance(error, UsageError):
         message = error.format_message()
     elif isinstance(error, OSError) and error.filename and error.strerror:
         message = f"{error.filename}: {error.strerror}"
-    err.print(f"[red]petri:[/] {kind}", end="")
-    err.print(" ".join(message.split()), markup=False, soft_wrap=True)
+    complain(kind + message)
     if kind:
         err.print("This should not happen; petri --debug … shows where.", style="dim")
     return code

@@ -61,6 +61,8 @@ def printable(name: str, value: Any, longest: int = 5000) -> str:
     """
     if not isinstance(value, str) or not value.strip() or len(value) > longest:
         raise BadRequest(f"{name} must be a text of 1 to {longest} characters, got {value!r:.60}")
-    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in value):
-        raise BadRequest(f"{name} must have no control characters or halves of letters, got {value!r}")
+    if any(unicodedata.category(letter) == "Cs" for letter in value):
+        raise BadRequest(f"{name} must be text in UTF-8, got {value!r}")
+    if any(unicodedata.category(letter) == "Cc" for letter in value):
+        raise BadRequest(f"{name} must have no control characters, got {value!r}")
     return value

@@ -8,15 +8,18 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
+from rich.segment import Segment
+from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
 from petri.progress import Progress
+from petri.wording import harmless, shortened
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -26,23 +29,71 @@ if TYPE_CHECKING:
 
 
 class _Console(Console):
-    """A console whose reader may go away: whoever closes the output does not end the run."""
+    """Prints text as it is: no markup, no emoji codes, nothing that would command the terminal.
+
+    Its reader may go away: whoever closes the output does not end the run.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """What is measured, for a table, is what will be printed."""
+        return super().render_str(harmless(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Everything that is printed comes through here, made of text or not."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=harmless(segment.text))
+
+    def say(self, *parts: str | tuple[str, str]) -> None:
+        """Print a line, unbroken however long it is, of texts or of (text, style)."""
+        self.print(Text.assemble(*parts), soft_wrap=True)
+
+    def status(self, status: str) -> Status:
+        """Show a line while a context lasts, on a terminal; its `update` takes another line."""
+        return _Status(status, console=self, spinner="dots" if self.encoding.startswith("utf") else "line")
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-out = _Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+class _Status(Status):
+    """Rich takes the text of its own for markup, whatever the console says."""
 
+    def __init__(self, status: str, **options: Any) -> None:
+        super().__init__(Text(status), **options)
+
+    def update(self, status: str) -> None:
+        super().update(Text(status))
+
+
+out = _Console()
+err = _Console(stderr=True)
+
+
+def complain(message: str) -> None:
+    """Print one line about what went wrong."""
+    err.say(("petri: ", "red"), shortened(" ".join(message.split())))
+
+
+def tell_skipped(names: list[str]) -> None:
+    """Say which of the things that were named are no models, and were passed over."""
+    if names:
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        what = "that is no model" if len(names) == 1 else "that are no models"
+        err.say((f"skipped {len(names)} {what}: {', '.join(names[:NAMED])}{more}", "dim"))
+
+
+NAMED = 3  # of those that were skipped
 SHADES = " .:-=+*#%@"  # dark to bright, where there are no colours
 PLAIN_EVERY = 10.0  # seconds between lines where the output is no terminal
 PICTURE_COLUMNS, NUMBERS_COLUMNS = 40, 36
 
 
 def half_blocks(rgb: np.ndarray, columns: int, rows: int) -> Text:
-    """Draw a picture with two pixels a character; in shades of grey letters where there are no colours.
+    """Draw a picture with two pixels a character; in shades of grey letters without colours or UTF-8.
 
     Args:
         rgb: uint8 `[height, width, 3]`; made smaller if it does not fit, never larger.
@@ -56,7 +107,7 @@ def half_blocks(rgb: np.ndarray, columns: int, rows: int) -> Text:
     if size != image.size:
         image = image.resize(size, Image.Resampling.BOX)
     text = Text(no_wrap=True)
-    if out.color_system is None or out.no_color:
+    if out.color_system is None or out.no_color or not out.encoding.startswith("utf"):
         shades = image.convert("L").resize((size[0], size[1] // 2), Image.Resampling.BOX).tobytes()
         for row in range(0, len(shades), size[0]):
             line = shades[row : row + size[0]]
@@ -92,6 +143,22 @@ def grid(*rows: tuple[RenderableType, ...]) -> Table:
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def table(*columns: str, text: tuple[str, ...] = ()) -> Table:
+    """A table for narrow terminals too: texts are broken where there is no room, numbers never.
+
+    Args:
+        columns: their names, the first of which is a text's.
+        text: which of the others are texts too.
+    """
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for number, name in enumerate(columns):
+        if number == 0 or name in text:
+            made.add_column(name, overflow="fold")
+        else:
+            made.add_column(name, justify="right", no_wrap=True)
+    return made
 
 
 class Stopping:

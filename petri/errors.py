@@ -1,15 +1,28 @@
 """The two ways a command can end badly, told apart by whose move is next."""
 
+from petri.wording import shortened
+
 
 class BadRequest(ValueError):
     """What was asked for cannot be done: the message names the thing, the constraint and the value.
 
-    The command line prints the message as one line and exits with 2; nothing was written.
+    The command line prints the message as one line and exits with 2; nothing was written. A value of many
+    thousand characters is repeated in part.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shortened(message))
+
+
+class NotAModel(BadRequest):
+    """What was named is there and whole, but something else than a model, such as a picture."""
 
 
 class RunFailed(RuntimeError):
     """A run that had begun could not be completed; what it had saved is still there. Exit code 1."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shortened(message))
 
 
 def nearest(word: str, known: list[str]) -> str:

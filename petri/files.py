@@ -49,6 +49,11 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
 
 
+def is_unfinished(path: Path) -> bool:
+    """Whether a file is, by its name, one that `replacing` writes to."""
+    return re.fullmatch(r"\..+-[a-z0-9_]{8}\.part(\..+)?", path.name) is not None
+
+
 def remove_unfinished(folder: Path, *, seconds: float = 0) -> None:
     """Remove what `replacing` has left behind in a folder if its process was killed.
 
@@ -56,7 +61,7 @@ def remove_unfinished(folder: Path, *, seconds: float = 0) -> None:
         folder: in which nobody else writes, unless `seconds` says how old a file must be to be nobody's.
     """
     for path in folder.iterdir():
-        if re.fullmatch(r"\..+-[a-z0-9_]{8}\.part(\..+)?", path.name):
+        if is_unfinished(path):
             with contextlib.suppress(FileNotFoundError):  # somebody else removed it
                 if time.time() - path.stat().st_mtime >= seconds:
                     path.unlink()

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from petri import checks, tensorfile
-from petri.errors import BadRequest
+from petri.errors import BadRequest, NotAModel
 from petri.files import write_whole
 from petri.nca import Automaton, Spec
 from petri.nca.automaton import departure
 from petri.version import __version__
 
+ENDING = ".safetensors"
 FORMAT = "petri"
 SCHEMA = "1"  # raised when a reader of the old one would misread the new one
 
@@ -114,20 +115,25 @@ def read(path: Path) -> Model:
     """Read a model file.
 
     Raises:
-        BadRequest: not there, not a petri model, of another schema, or its Spec and weights do not fit
-            each other; the message names the field.
+        NotAModel: there is something else.
+        BadRequest: not there, of another schema, or its Spec and weights do not fit each other; the message
+            names the field.
     """
     path = Path(path)
-    metadata, tensors = tensorfile.read(path, "model file")
+    try:
+        metadata, tensors = tensorfile.read(path, "model file")
+    except BadRequest as error:
+        damaged = path.suffix == ENDING or not path.exists()
+        raise error if damaged else NotAModel(str(error)) from None
     try:
         return _check(metadata, tensors)
     except BadRequest as error:
-        raise BadRequest(f"{path}: {error}") from None
+        raise type(error)(f"{path}: {error}") from None
 
 
 def _check(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Model:
     if metadata.get("format") != FORMAT:
-        raise BadRequest("not a petri model: its metadata lacks format = petri")
+        raise NotAModel("not a petri model: its metadata lacks format = petri")
     for name in ("schema", "version", "spec", "target", "training"):
         if name not in metadata:
             raise BadRequest(f"the metadata lacks {name}")

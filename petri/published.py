@@ -15,6 +15,7 @@ from petri.errors import BadRequest
 from petri.modelfile import Model
 from petri.nca import Automaton, Spec
 from petri.nca.spec import FILTERS
+from petri.wording import readable
 
 LARGEST = 1 << 20  # bytes; the published files have 11 thousand
 LARGEST_SCALE = 1e4  # the published ones are about 1
@@ -53,7 +54,7 @@ def read_distill(path: str | Path) -> Model:
             automaton.rule.biases[number].data.copy_(bias)
     except BadRequest as error:
         raise BadRequest(f"{path}: {error}") from None
-    experiment, name = re.fullmatch(r"(?:ex(\d)_)?(.+)", path.stem, re.DOTALL).groups()
+    experiment, name = re.fullmatch(r"(?:ex(\d)_)?(.+)", readable(path.stem), re.DOTALL).groups()
     training = {
         "imported": True,
         "source": "Growing Neural Cellular Automata, Distill 2020",

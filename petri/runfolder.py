@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from petri import checks
 from petri.errors import BadRequest
-from petri.files import remove_unfinished, write_whole
+from petri.files import is_unfinished, remove_unfinished, write_whole
 
 LOCK, RECIPE = ".lock", "recipe.toml"
 Kind = TypeVar("Kind", bound="RunFolder")
@@ -46,7 +46,8 @@ class RunFolder:
             room: bytes that the run will need.
 
         Raises:
-            BadRequest: the name is taken or unusable, the disk is too full or cannot be written.
+            BadRequest: the name is taken or unusable, another process makes this run now, the disk is too
+                full or cannot be written.
         """
         if name is not None:
             checks.printable("name", name, 100)
@@ -67,6 +68,8 @@ class RunFolder:
                     break
                 except FileExistsError:
                     if name is not None:
+                        if is_blank(folder):
+                            break
                         raise BadRequest(
                             f"{folder} is there already: choose another --name, or --resume {folder}"
                         ) from None
@@ -127,6 +130,11 @@ class RunFolder:
     def path(self, name: str) -> Path:
         """A file of this run."""
         return self.folder / name
+
+
+def is_blank(folder: Path) -> bool:
+    """Whether it holds nothing but what a start leaves that was killed before it had written the recipe."""
+    return folder.is_dir() and all(path.name == LOCK or is_unfinished(path) for path in folder.iterdir())
 
 
 def megabytes(count: int) -> str:

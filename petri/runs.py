@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -204,9 +205,17 @@ def read_progress(metadata: dict[str, str]) -> tuple[int, float]:
 def slug(recipe: Recipe) -> str:
     """A folder name for a recipe: `circle-64`; of a file its stem, of symbols their codes."""
     name = recipe.name
-    if ":" not in name:
+    if not name.startswith(("emoji:", "text:")):
         file, _ = split_time(name)
         name = Path(file).stem + name[len(file) :]
-    letters = [c if c.isalnum() or c in "-_" else f"-{ord(c):x}" if ord(c) > 127 else "-" for c in name]
+    letters = [c if _fits(c) or c in "-_" else f"-{ord(c):x}" if ord(c) > 127 else "-" for c in name]
     words = re.sub("-+", "-", "".join(letters)).strip("-").lower()[:60]
     return f"{words or 'run'}-{recipe.res}"
+
+
+def _fits(letter: str) -> bool:
+    try:
+        os.fsencode(letter)  # in the C locale nothing beyond ASCII can be in a name
+    except UnicodeEncodeError:
+        return False
+    return letter.isalnum()

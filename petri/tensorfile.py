@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -21,6 +24,23 @@ def to_bytes(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
     return len(header).to_bytes(8, "little") + header + content[8 + size :]
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[safe_open]:
+    """A file as `safe_open` gives it, which takes no path that is not UTF-8.
+
+    Raises:
+        SafetensorError, OSError: it is no such file, or not to be read.
+    """
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        with path.open("rb") as there, safe_open(f"/dev/fd/{there.fileno()}", framework="pt") as file:
+            yield file
+    else:
+        with safe_open(path, framework="pt") as file:
+            yield file
+
+
 def read(path: Path, kind: str) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Metadata and tensors of a file.
 
@@ -34,7 +54,7 @@ def read(path: Path, kind: str) -> tuple[dict[str, str], dict[str, Tensor]]:
     if not path.is_file():
         raise BadRequest(f"there is no {kind} {path}")
     try:
-        with safe_open(path, framework="pt") as file:
+        with opened(path) as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise BadRequest(f"{path} is not a {kind}: {error}") from None

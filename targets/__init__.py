@@ -5,12 +5,16 @@ Importing this costs nothing: numpy, Pillow and the patterns themselves come in 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote_to_bytes
 
 from petri.errors import BadRequest, nearest
+from petri.wording import as_utf8, readable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
 
 SMALLEST, LARGEST = 16, 4096  # cells a side
 SHADERS = (".glsl", ".frag")
+FILE = "file:"  # begins a path of which some bytes are no text, percent-encoded
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,20 +88,38 @@ def load(name: str, res: int) -> Target:
     if colon and kind == "emoji":
         from petri.targets import emoji
 
-        return emoji.load(rest, res)
+        return emoji.load(as_utf8(rest), res)
     if colon and kind == "text":
         from petri.targets import text
 
-        return text.load(rest, res)
-    return _load_file(name, res)
+        return text.load(as_utf8(rest), res)
+    target = _load_file(name, res)
+    return replace(target, name=readable(target.name))
+
+
+def written(name: str) -> str:
+    """A target as a recipe can hold it: the same, but the path of a file whose name is no text, as `file:…`.
+
+    Such are names in another encoding than the system's: `caf\\xe9.png` of Latin-1 becomes `file:caf%E9.png`.
+    """
+    kind, colon, _ = name.partition(":")
+    if colon and kind in ("emoji", "text"):
+        return as_utf8(name)
+    if readable(name) == name:
+        return name
+    return FILE + quote(os.fsencode(name))
+
+
+def path_of(name: str) -> Path:
+    """The file that a target's name stands for, if it stands for one."""
+    if name.startswith(FILE):
+        return Path(os.fsdecode(unquote_to_bytes(name.removeprefix(FILE))))
+    return Path(os.fsdecode(name.encode("utf-8", "surrogateescape")))  # as the locale has it
 
 
 def _load_file(name: str, res: int) -> Target:
-    import os
-    from pathlib import Path
-
     file, time = split_time(name)
-    path = Path(file)
+    path = path_of(file)
     # An empty name would be the current directory.
     if not name or not ("/" in name or "\\" in name or path.suffix or os.path.exists(name)):
         known = [*PATTERNS, "emoji:🦎", "text:Hi"]

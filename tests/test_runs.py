@@ -202,6 +202,23 @@ def test_a_folder_is_not_left_by_a_run_that_cannot_begin(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_name_is_free_again_if_its_run_was_killed_before_it_had_a_recipe(tmp_path):
+    folder = tmp_path / "it"
+    folder.mkdir()
+    (folder / ".lock").touch()
+    (folder / ".recipe-abcdefgh.part.toml").write_text("half")
+    run = Run.create(tmp_path, "it", RECIPE, room=0)
+    with pytest.raises(BadRequest, match="is there already"):
+        Run.create(tmp_path, "it", RECIPE, room=0)
+    run.close()
+    assert Run.open(folder).recipe == RECIPE
+    assert sorted(path.name for path in folder.iterdir() if path.name != ".lock") == ["recipe.toml"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").touch()
+    with pytest.raises(BadRequest, match="is there already"):
+        Run.create(tmp_path, "mine", RECIPE, room=0)
+
+
 def test_a_recipe_that_cannot_be_read_is_refused(run, monkeypatch):
     run.close()
 

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from petri.evaluation.evaluation import Evaluation
 from petri.evaluation.report import Measure
 from petri.files import replacing
+from petri.wording import readable
 
 TILE, GAP, COLUMNS = 192, 14, 8  # pixels; grids of 16, 24, 32, 48, 64, 96 and 192 cells fit exactly
 NEAR = 4  # pixels between the two tiles of a pair
@@ -51,7 +52,7 @@ def draw(evaluations: Sequence[tuple[str, Evaluation]]) -> Image.Image:
     pen = _Pen(picture)
     for index, (name, found) in enumerate(evaluations):
         top = index * high + GAP
-        pen.write(GAP, top, name, TITLE, BRIGHT)
+        pen.write(GAP, top, readable(name), TITLE, BRIGHT)
         pen.write(GAP, top + TITLE + 6, f"{found.summary} · {_losses(found)}", LETTERS, QUIET)
         top += head - GAP
         for title, tiles in _rows(found):

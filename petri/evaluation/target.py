@@ -8,6 +8,7 @@ from petri import targets
 from petri.errors import BadRequest
 from petri.modelfile import Model
 from petri.toml import parse
+from petri.wording import readable
 
 RECIPE = "recipe.toml"  # beside the model in a run's folder
 
@@ -28,9 +29,9 @@ def target_of(model: Model, path: Path) -> str:
     if model.target in targets.PATTERNS or model.target.startswith(("emoji:", "text:")):
         return model.target
     asked = _asked(path.parent / RECIPE)
-    if asked is not None and Path(asked).name == model.target:
+    if asked is not None and readable(targets.path_of(asked).name) == model.target:
         file, _ = targets.split_time(asked)
-        if Path(file).is_file():
+        if targets.path_of(file).is_file():
             return asked
     raise BadRequest(f"{path} grows {model.target}, which is not to be found: say with --target what that is")
 

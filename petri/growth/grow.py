@@ -46,11 +46,12 @@ LASTING = 1000  # steps after which it must still stand
 GROWTH_PIXELS = 256  # about the side of growth.webp
 GROWTH_FPS = 20
 GROWTH_BYTES = 10**9  # that its pictures may take on the way, about 7 a pixel
+TARGET = "target.png"
 RESULTS = (
     "model.safetensors",
     "grown.png",
     "growth.webp",
-    "target.png",
+    TARGET,
     "loss.png",
     "metrics.csv",
     "recipe.toml",
@@ -121,14 +122,9 @@ def start(
     room = 2 * size + 20_000_000  # the old checkpoint, the new one, and the pictures
     run = Run.create(parent, name, recipe, room=room)
     try:
-        run.ground = _settled(ground, trainer)
-        run.write_checkpoint(trainer.tensors(), 0, 0.0)
-        target = images.picture(trainer.targets[-1], recipe.spec, run.ground)
-        images.save_picture(run.path("target.png"), target)
-    except BaseException as error:
+        _begin(run, trainer, ground)
+    except BaseException:
         run.discard()
-        if isinstance(error, OSError):
-            raise BadRequest(f"cannot write to {run.folder}: {error.strerror or error}") from None
         raise
     return run, trainer
 
@@ -141,6 +137,23 @@ def _settled(ground: str, trainer: Trainer) -> str:
 def _opaque(ground: str, trainer: Trainer) -> str:
     """The same for what cannot be transparent."""
     return _settled(grounds.AUTO, trainer) if ground == grounds.TRANSPARENT else ground
+
+
+def _begin(run: Run, trainer: Trainer, ground: str) -> None:
+    """Write what a run has before its first epoch.
+
+    Raises:
+        BadRequest: the disk is full or cannot be written.
+    """
+    run.ground = _settled(ground, trainer)
+    try:
+        if not run.path(CHECKPOINT).is_file():
+            run.write_checkpoint(trainer.tensors(), 0, 0.0)
+        if not run.path(TARGET).is_file():
+            picture = images.picture(trainer.targets[-1], run.recipe.spec, run.ground)
+            images.save_picture(run.path(TARGET), picture)
+    except OSError as error:
+        raise BadRequest(f"cannot write to {run.folder}: {error.strerror or error}") from None
 
 
 def make_trainer(recipe: Recipe, device: torch.device, *, model: Model | None = None, **how: Any) -> Trainer:
@@ -179,6 +192,8 @@ def resume(
 ) -> tuple[Run, Trainer, float]:
     """Open a run where its last checkpoint left it; the third value is the seconds trained so far.
 
+    A run that was killed before its first checkpoint begins now.
+
     Args:
         folder: of the run.
         device: where to go on.
@@ -190,24 +205,28 @@ def resume(
     try:
         trainer = _blank(run.recipe, device, **how)
         saved = run.read_checkpoint(trainer.tensors_at)
-        if saved is None:
-            raise BadRequest(f"{folder} has no checkpoint to resume from")
+        if saved is None:  # it was killed before the first
+            trainer = make_trainer(run.recipe, device, **how)
+            saved = trainer.tensors(), 0, 0.0
         tensors, epoch, seconds = saved
         early = patience.exhausted(run.recipe, run.looks)
+        recipe = run.recipe
         if more:
             # What is left of a run that stopped early is not made up for.
-            recipe = run.recipe.so_far(epoch) if early else run.recipe
-            run.lengthen(recipe.longer(more))
-            trainer = _blank(run.recipe, device, **how)
-        elif (early or epoch >= run.recipe.epochs) and _has_results_of(run, epoch):
+            recipe = (recipe.so_far(epoch) if early else recipe).longer(more)
+            trainer = _blank(recipe, device, **how)
+        elif (early or epoch >= recipe.epochs) and _has_results_of(run, epoch):
             raise BadRequest(
-                f"{folder} is finished: {epoch} of {run.recipe.epochs} epochs; --epochs trains it further"
+                f"{folder} is finished: {epoch} of {recipe.epochs} epochs; --epochs trains it further"
             )
         try:
             trainer.restore(tensors, epoch)
         except RuntimeError as error:  # of a generator, whose state is not any bytes
             raise BadRequest(f"{run.path(CHECKPOINT)} is damaged: {error}") from None
-        run.ground = _settled(run.ground, trainer)  # version 0.1 kept none
+        if more:
+            run.lengthen(recipe)
+        if lock:
+            _begin(run, trainer, run.ground)  # what was not written before it was killed; 0.1 knew no ground
     except BaseException:
         run.close()
         raise

@@ -7,7 +7,7 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from petri import checks
+from petri import checks, targets
 from petri.errors import BadRequest
 from petri.growth import catalogue
 from petri.growth.recipe import Recipe, parse
@@ -181,6 +181,7 @@ def make_recipe(
         BadRequest: a field unknown, a value out of range or two that contradict each other.
     """
     checks.choice("preset", preset, tuple(PRESETS))
+    asked = targets.written(asked)
     fields: dict[str, Any] = {"target": asked, "name": target.name}
     spec = {"living": target.transparent, "seed": list(target.seed)}
     known = catalogue.reports_architecture if preset == "report" else catalogue.architecture

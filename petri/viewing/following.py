@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
-from petri import modelfile, models
+from petri import modelfile, models, tensorfile
 from petri.errors import BadRequest
 from petri.growth.recipe import Recipe
 from petri.modelfile import Model
@@ -86,7 +86,7 @@ class Follower:
         if version == "0":
             return Snapshot(version, 0, None, self._model(automaton, 0, 0.0, {}))
         try:
-            with safe_open(path, framework="pt") as file:  # the pool, most of it, is not read
+            with tensorfile.opened(path) as file:  # the pool, most of it, is not read
                 metadata = file.metadata() or {}
                 names = set(file.keys())
                 for name, place in modelfile.weights(automaton).items():

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from petri import modelfile, models
-from petri.errors import BadRequest
-from petri.modelfile import Model
+from petri.errors import BadRequest, NotAModel
+from petri.growth import recipe
+from petri.modelfile import ENDING, Model
 from petri.viewing.following import RECIPE, Follower
-
-ENDING = ".safetensors"
+from petri.wording import readable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Specimen:
     run: Follower | None  # where its weights come from while it is training
 
 
-def gather(places: list[str]) -> tuple[list[Specimen], list[str]]:
+def gather(places: list[str]) -> tuple[list[Specimen], list[str], list[str]]:
     """Read the models that are to be shown.
 
     Args:
@@ -31,19 +31,28 @@ def gather(places: list[str]) -> tuple[list[Specimen], list[str]]:
             shipped ones if there is none.
 
     Returns:
-        The models, in order, and a line about each file that cannot be read.
+        The models, in order; a line about each file that cannot be read; and of several places those that
+        hold something else, such as the pictures among the runs.
 
     Raises:
         BadRequest: there is not one model to show.
     """
     specimens: list[Specimen] = []
     problems: list[str] = []
+    skipped: list[str] = []
     taken: set[str] = set()
+
+    def note(place: str, error: BadRequest) -> None:
+        if isinstance(error, NotAModel) and len(places) > 1:
+            skipped.append(place)
+        else:
+            problems.append(str(error))
+
     for place in places or models.names():
         try:
             sources = list(_sources(place))
         except BadRequest as error:
-            problems.append(str(error))
+            note(place, error)
             continue
         except (OSError, RuntimeError) as error:  # a folder that is closed, a name too long, ~nobody
             problems.append(f"{place} cannot be read: {getattr(error, 'strerror', None) or error}")
@@ -51,16 +60,16 @@ def gather(places: list[str]) -> tuple[list[Specimen], list[str]]:
         for source in sources:
             try:
                 if isinstance(source, Follower):
-                    model, run, stem = source.model(), source, source.folder.resolve().name
+                    model, run, stem = source.model(), source, readable(source.folder.resolve().name)
                 else:
                     model, run, stem = modelfile.read(source), None, _stem(source)
             except BadRequest as error:
-                problems.append(str(error))
+                note(place, error)
                 continue
             specimens.append(Specimen(name=_free(stem, taken), model=model, run=run))
     if not specimens:
-        raise BadRequest("; ".join(problems))
-    return specimens, problems
+        raise BadRequest("; ".join(problems) or f"none of the {len(places)} is a model")
+    return specimens, problems, skipped
 
 
 def _sources(place: str) -> Iterator[Path | Follower]:
@@ -68,18 +77,27 @@ def _sources(place: str) -> Iterator[Path | Follower]:
     if folder is None or not folder.is_dir():
         yield models.find(place)
     elif (folder / RECIPE).is_file():
+        if not _trains_an_automaton(folder / RECIPE):
+            raise NotAModel(f"{place} is a run of another kind: its models are no automata")
         run = Follower(folder)
         yield folder / models.MODEL if run.finished else run
     else:
         files = sorted(path for path in folder.glob(f"*{ENDING}") if not path.name.startswith("."))
         if not files:
-            raise BadRequest(f"the folder {place} has no model: no {ENDING} file, and no run's {RECIPE}")
+            raise NotAModel(f"the folder {place} has no model: no {ENDING} file, and no run's {RECIPE}")
         yield from files
+
+
+def _trains_an_automaton(path: Path) -> bool:
+    try:
+        return "target" in recipe.parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, BadRequest):
+        return True  # the follower says what is wrong with it
 
 
 def _stem(path: Path) -> str:
     # A run's model is called as its folder, not "model".
-    return path.resolve().parent.name if path.name == models.MODEL else path.stem
+    return readable(path.resolve().parent.name if path.name == models.MODEL else path.stem)
 
 
 def _free(stem: str, taken: set[str]) -> str:

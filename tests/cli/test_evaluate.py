@@ -124,3 +124,30 @@ def test_bad_input_is_one_line_and_writes_nothing(run, tmp_path, monkeypatch, ar
     out, err = run(*arguments, code=2)
     assert out == "" and said in err and len(err.strip().splitlines()) == 1, err
     assert not list(tmp_path.iterdir())
+
+
+def test_what_lies_among_the_runs_and_is_no_model_is_skipped_with_a_count(run, petri, tiny, tmp_path):
+    runs = tmp_path / "runs"
+    (runs / "it").mkdir(parents=True)
+    tiny.rename(runs / "it" / "model.safetensors")
+    petri("dni", "mnist", "--data", "mini", "--epochs", 1, "--widths", "16", "--out", runs)
+    Image.new("RGB", (8, 8)).save(runs / "circle-64-front.png")
+    (runs / "ablate-circle-32.json").write_text("{}")
+    (runs / "studies.db").write_bytes(b"SQLite format 3\0")
+    (runs / "empty").mkdir()
+    places = sorted(runs.iterdir())
+    out, err = run(*places, "--json", "--seeds", 2)
+    found = json.loads(out)
+    assert [model["model"] for model in found["models"]] == [str(runs / "it")] and found["failed"] == []
+    assert "skipped 5 that are no models: " in err and "and 2 more" in err and "petri:" not in err
+    assert "none of the 2 is a model" in run(runs / "studies.db", runs / "empty", code=2)[1]
+    assert "is not a model file" in run(runs / "studies.db", code=2)[1]
+    for said in (
+        petri("view", *places, "--export", tmp_path / "site"),
+        petri("shader-gen", *places, "--out", tmp_path / "shaders"),
+    ):
+        assert "skipped 5 that are no models: " in said and "petri:" not in said
+    assert "it.safetensors" in {path.name for path in (tmp_path / "site").iterdir()}
+    (runs / "damaged.safetensors").write_bytes(b"nothing")
+    _, err = run(runs / "it", runs / "damaged.safetensors", "--seeds", 2, code=1)
+    assert "damaged.safetensors is not a model file" in err

@@ -3,6 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from petri.version import __version__
 
 
@@ -59,3 +61,20 @@ def test_doctor_says_what_is_here():
 def test_letters_that_the_output_has_not_do_not_end_a_command():
     done = petri("targets", PYTHONIOENCODING="cp1252")
     assert done.returncode == 0 and "emoji:?" in done.stdout
+
+
+def test_doctor_names_the_extra_to_install(monkeypatch, capsys):
+    import importlib.util
+
+    from petri.__main__ import main
+
+    find = importlib.util.find_spec
+
+    def without_av(name, *rest):
+        return None if name == "av" else find(name, *rest)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without_av)
+    monkeypatch.setattr(sys, "argv", ["petri", "doctor"])
+    with pytest.raises(SystemExit):
+        main()
+    assert 'pip install "petri-nca[mp4]"' in capsys.readouterr().out

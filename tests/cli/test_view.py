@@ -9,6 +9,8 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+from types import SimpleNamespace
 from urllib.parse import unquote
 
 import pytest
@@ -176,7 +178,7 @@ def test_a_folder_shows_its_models_and_names_the_broken_ones(write_model, tmp_pa
     folder = write_model("other").parent
     (folder / "broken.safetensors").write_bytes(b"nothing")
     (folder / ".good-12345678.safetensors").write_bytes(b"being written")
-    specimens, problems = gather([str(folder)])
+    specimens, problems, _ = gather([str(folder)])
     assert [specimen.name for specimen in specimens] == ["good", "other"]
     assert len(problems) == 1 and "broken.safetensors is not a model file" in problems[0]
 
@@ -272,7 +274,7 @@ def test_a_finished_run_shows_its_model(run):
     training = {"recipe": {"phases": [{"res": 16}]}, "epochs": 40, "loss": {"loss": 0.5}}
     path = run.folder / "model.safetensors"
     modelfile.write(path, Model(automaton=model.automaton, target="dot", training=training))
-    (specimen,), _ = gather([str(run.folder)])
+    (specimen,), *_ = gather([str(run.folder)])
     assert specimen.run is None and specimen.name == "dot" and specimen.model.training == training
     training["epochs"] = 39  # of an earlier stop
     modelfile.write(path, Model(automaton=model.automaton, target="dot", training=training))
@@ -340,6 +342,37 @@ def test_a_broken_model_among_good_ones_is_named_and_the_exit_code_says_so(petri
     said = petri("view", folder, "--export", tmp_path / "site", code=1)
     assert "broken.safetensors is not a model file" in said and "1 model" in said
     assert (tmp_path / "site" / "good.safetensors").exists()
+
+
+def test_a_run_that_has_not_begun_is_waited_for(petri, run, tmp_path, monkeypatch):
+    from nca_cli import view
+
+    hidden, waits = run.folder.rename(tmp_path / "later"), []
+
+    def sleep(seconds):
+        waits.append(seconds)
+        if len(waits) == 2:
+            run.folder.mkdir()
+            (run.folder / ".lock").touch()
+        if len(waits) == 4:
+            (run.folder / ".lock").unlink()
+            run.folder.rmdir()
+            hidden.rename(run.folder)
+
+    def serve(server):
+        assert json.loads(server.site["manifest.json"].read())["models"][0]["follow"]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(view, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
+    monkeypatch.setattr(Server, "serve_forever", serve)
+    said = petri("view", run.folder, "--port", 0, "--no-open", code=130)
+    assert f"waiting for {run.folder}, which is not there yet" in said and "1 of them training" in said
+    assert len(waits) == 4
+    # Not for ever, and not for what cannot be a run.
+    monkeypatch.setattr(view, "PATIENCE", 0)
+    assert "there is no model" in petri("view", tmp_path / "nowhere", code=2)
+    assert "waiting" not in petri("view", tmp_path / "nowhere.safetensors", code=2)
+    assert "waiting" not in petri("view", tmp_path / "nowhere", "--export", tmp_path / "site", code=2)
 
 
 def test_the_command_serves_until_ctrl_c(write_model):

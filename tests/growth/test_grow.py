@@ -328,3 +328,21 @@ def test_a_run_of_version_0_1_gets_a_ground_when_it_is_resumed(tmp_path, white_d
     run, _, _ = grow.resume(run.folder, CPU)
     assert run.ground == "#000000"
     run.close()
+
+
+@pytest.mark.parametrize("lost", [["checkpoint.safetensors", "metrics.csv", "target.png"], ["target.png"]])
+def test_a_run_killed_while_it_began_is_begun_by_resuming_it(tmp_path, lost):
+    run, whole = grow.start(tiny(), tmp_path, "whole", CPU)
+    result = grow.train(run, whole, Watcher(), stop=lambda: whole.epoch == 5)
+    run, _ = grow.start(tiny(), tmp_path, "cut", CPU)
+    run.close()
+    for name in lost:
+        run.path(name).unlink()
+    run, trainer, seconds = grow.resume(run.folder, CPU)
+    assert (trainer.epoch, seconds) == (0, 0.0)
+    grow.train(run, trainer, Watcher(), stop=lambda: trainer.epoch == 5)
+    for name, tensor in whole.tensors().items():
+        assert torch.equal(tensor, trainer.tensors()[name]), name
+    for name in result.files:
+        assert run.path(name).is_file(), name
+    assert run.path("target.png").read_bytes() == (tmp_path / "whole" / "target.png").read_bytes()

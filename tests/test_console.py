@@ -1,0 +1,80 @@
+import ast
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import petri
+from petri import console
+
+TRICKY = "[bold]x[/] [/no] :fire: \x1b[31mred\x1b]0;title\x07 \udce9 [link=http://a]b[/link]"
+SHOWN = "[bold]x[/] [/no] :fire: ␛[31mred␛]0;title"
+
+
+@pytest.fixture
+def printed(monkeypatch):
+    """What a console prints on a terminal."""
+    made = console._Console()
+    made.file = io.StringIO()
+    made._force_terminal = True
+    made.width = 200
+    return made, made.file.getvalue
+
+
+def _table():
+    table = Table(TRICKY, title=TRICKY)
+    table.add_row(TRICKY)
+    return table
+
+
+@pytest.mark.parametrize(
+    "print_",
+    [
+        lambda made: made.print(TRICKY),
+        lambda made: made.print(Text(TRICKY)),
+        lambda made: made.print(TRICKY, style="dim", soft_wrap=True),
+        lambda made: made.say(("petri: ", "red"), TRICKY),
+        lambda made: made.print(_table()),
+        lambda made: made.print(console.grid((TRICKY, TRICKY))),
+        lambda made: made.print(made.status(TRICKY).renderable),
+    ],
+    ids=["text", "Text", "styled", "say", "table", "grid", "status"],
+)
+def test_no_text_is_ever_markup_or_a_command(printed, print_):
+    made, said = printed
+    print_(made)
+    assert SHOWN in said() and "� [link=http://a]b[/link]" in said()
+    assert "\x1b[31mred" not in said() and "\x1b]" not in said() and "🔥" not in said()
+
+
+def test_a_status_stays_text_when_it_changes(printed):
+    made, said = printed
+    status = made.status("a")
+    status.update(TRICKY)
+    made.print(status.renderable)
+    assert SHOWN in said()
+
+
+def test_nothing_in_petri_relies_on_markup():
+    # The console takes text as it is: markup in the source would be shown to the user.
+    root = Path(petri.__file__).parents[1]
+    for folder in ("petri", "nca_cli", "dni_cli"):
+        for path in (root / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                text = node.value if isinstance(node, ast.Constant) else ""
+                assert not (isinstance(text, str) and "[/]" in text), f"{path}: {text}"
+                assert getattr(node, "module", "") != "rich.markup", path
+
+
+def test_letters_stand_for_a_picture_where_the_output_has_no_blocks(monkeypatch):
+    import numpy as np
+
+    class Ascii(Console):
+        encoding = "ascii"
+
+    monkeypatch.setattr(console, "out", Ascii(force_terminal=True, color_system="truecolor"))
+    picture = np.full((4, 4, 3), 255, np.uint8)
+    assert console.half_blocks(picture, 10, 10).plain == "@@@@\n@@@@"
