@@ -184,6 +184,7 @@ def _upgraded(tensors: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
         if (target := tensors.get(f"target.{number}")) is not None:
             upgraded[f"target.{phase.res}"] = target
     upgraded["guard.dying"] = torch.zeros((), dtype=torch.float64)
+    upgraded["guard.reach"] = torch.ones((), dtype=torch.float64)
     rows = upgraded[ROWS]
     if rows.ndim == 2:
         died, from_seed = rows.new_zeros(len(rows), 1), rows.new_full((len(rows), 1), float("nan"))

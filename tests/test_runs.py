@@ -1,4 +1,6 @@
+import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,10 +11,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from petri import runs, tensorfile
 from petri.errors import BadRequest
+from petri.growth import grow
 from petri.growth.recipe import Phase, Recipe
 from petri.nca import Spec
 from petri.runs import Run, slug
@@ -123,11 +126,11 @@ def test_a_damaged_checkpoint_is_refused(run, damage, said):
         ({"epoch": "-1"}, "epoch must be"),
         ({"recipe": "seed = 0x" + "f" * 5000}, "more than 64 bits"),
         ({"recipe": "a" + ".a" * 5000 + " = 1"}, "32 deep"),
-        ({"rows": (float("nan"),) * 8}, "rows has values that are not finite"),
+        ({"rows": (float("nan"),) * 10}, "rows has values that are not finite"),
     ],
 )
 def test_an_edited_checkpoint_is_one_line(run, changes, said):
-    run.rows = [(1.0,) * 8, changes.pop("rows", (2.0,) * 8)]
+    run.rows = [(1.0,) * 10, changes.pop("rows", (2.0,) * 10)]
     run.write_checkpoint(TENSORS, 2, 1.0)
     path = run.path("checkpoint.safetensors")
     metadata, tensors = tensorfile.read(path, "checkpoint")
@@ -228,3 +231,21 @@ def test_a_recipe_that_cannot_be_read_is_refused(run, monkeypatch):
     monkeypatch.setattr(Path, "read_text", closed)
     with pytest.raises(BadRequest, match=r"recipe.toml: .*Permission denied"):
         Run.open(run.folder)
+
+
+def test_a_run_that_version_0_1_left_goes_on(tmp_path):
+    """Stopped after five of its twelve epochs, by petri 0.1.0."""
+    folder = tmp_path / "figure"
+    shutil.copytree(Path(__file__).parent / "data" / "run-0.1", folder)
+    saved = load_file(folder / "checkpoint.safetensors")
+    run, trainer, seconds = grow.resume(folder, torch.device("cpu"))
+    assert trainer.epoch == len(run.rows) == 5 and seconds > 90
+    for name, weight in trainer.weights.items():
+        assert torch.equal(weight, saved[f"weights.{name}"])
+    assert torch.equal(trainer.pool.states, saved["pool.states"])
+    assert torch.equal(trainer.target, saved["target.1"])
+    for row, before in zip(run.rows, saved["rows"].tolist(), strict=True):
+        assert list(row[:8]) == before and row[8] == 0 and math.isnan(row[9])
+    while trainer.epoch < trainer.recipe.epochs:
+        trainer.train_epoch()
+    run.close()

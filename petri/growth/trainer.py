@@ -19,12 +19,13 @@ from petri.growth.recipe import Phase, Recipe
 from petri.nca import Automaton, seed_state
 from petri.nca.life import ALPHA, THRESHOLD
 
-SHORTEST = 0.25  # share of a rollout's length at the start of the warm-up
+SHORTEST = 0.25  # share of a rollout's length at the start of the warm-up, or after many deaths
 EXPLODED = 1e4  # a state value beyond this will not come back
 GOOD_EVERY = 50  # epochs between the states that a failing run goes back to
 RETURNS = 3  # before it is given up
 SLOWER = 0.5  # what a return does to the learning rate
 DYING = 0.5  # share of the rollouts of late that may die before the run goes back, if it still can
+SHORTER, LONGER = 0.8, 1.03  # what a death from the seed, or none, does to the length of rollouts from there
 LATE = 0.05  # share of this average that one epoch is
 
 
@@ -93,6 +94,7 @@ class Trainer:
         self.slower = torch.ones((), dtype=torch.float64)  # what returns have made of the learning rate
         self.returns = torch.zeros((), dtype=torch.int64)
         self.good_epoch = torch.zeros((), dtype=torch.int64)
+        self.reach = torch.ones((), dtype=torch.float64)  # share of their steps that seeds are given
         self.dying = torch.zeros((), dtype=torch.float64)  # share of the rollouts that died of late
         self.good = {name: tensor.clone() for name, tensor in self._learned().items()}
         self._enter(0, fresh=True)
@@ -147,7 +149,7 @@ class Trainer:
             self._enter(number)
         phase = self.phase
         seeds = phase.seeds(self.epoch)
-        steps = self._draw_steps()
+        steps = self._draw_steps(seeds)
         fire_seed = int(torch.randint(2**32, (), generator=self.chance))
         rivals = recipe.pool.rivals if seeds == phase.batch else 0
         indices, states = self.pool.draw(phase.batch, self.draws, seeds=seeds, rivals=rivals)
@@ -179,6 +181,7 @@ class Trainer:
         if reason:
             return self._go_back(reason)
 
+        self._learn_reach(parts[4, :seeds])
         epoch = self.epoch - self.begun
         rate = optimiser.learning_rate(epoch, phase.epochs, recipe.optimiser) * self.slower.item()
         self.adam.param_groups[0]["lr"] = rate
@@ -208,13 +211,23 @@ class Trainer:
             return state.new_zeros(len(state))
         return (state[:, ALPHA].amax(dim=(1, 2)) <= THRESHOLD).to(state.dtype)
 
-    def _draw_steps(self) -> int:
-        """Steps to grow in this epoch; in the first phase's warm-up fewer."""
+    def _draw_steps(self, seeds: int) -> int:
+        """Steps to grow in this epoch: fewer in the first phase's warm-up, and where seeds die on the way."""
         least, most = self.phase.steps_of(self.epoch)
         warm = self.recipe.optimiser.warm_up * self.recipe.phases[0].epochs
         length = min(1.0, SHORTEST + (1 - SHORTEST) * self.epoch / warm) if warm else 1.0
         steps = int(torch.randint(least, most + 1, (), generator=self.chance))
-        return max(1, round(length * steps))
+        return max(1, round(min(length, self.reach.item() if seeds else 1.0) * steps))
+
+    def _learn_reach(self, dead: Tensor) -> None:
+        """Take account of what became of seeds, `[seeds]`.
+
+        What dies has no gradient. Cut short before it dies, the same rollout has one, and it says: live.
+        """
+        if dead.any():
+            self.reach.mul_(SHORTER).clamp_(min=SHORTEST)
+        elif len(dead):
+            self.reach.mul_(LONGER).clamp_(max=1.0)
 
     def _roll(self, state: Tensor, steps: int, start: int, seed: int, first: int) -> Tensor:
         kept = min(steps, self.phase.truncate or steps)  # steps that the gradient goes back through
@@ -305,7 +318,7 @@ class Trainer:
         saved |= {"pool.states": self.pool.states, "pool.losses": self.pool.losses}
         saved |= {"chance": self.chance.get_state(), "draws": self.draws.get_state()}
         saved |= {"guard.slower": self.slower, "guard.returns": self.returns, "guard.epoch": self.good_epoch}
-        saved["guard.dying"] = self.dying
+        saved |= {"guard.dying": self.dying, "guard.reach": self.reach}
         return saved | self._learned() | {f"good.{name}": tensor for name, tensor in self.good.items()}
 
     def tensors_at(self, epoch: int) -> dict[str, Tensor]:

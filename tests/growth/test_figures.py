@@ -242,3 +242,20 @@ def test_a_run_that_is_stopped_on_a_small_grid_is_measured_and_drawn_there(tmp_p
     result = grow.train(run, trainer, Silent())
     assert result.finished and result.res == 24
     assert modelfile.read(run.path("model.safetensors")).res == 24
+
+
+def test_seeds_that_die_are_given_fewer_steps_and_more_again_when_they_live(disc):
+    settings = ["optimiser.learning_rate=1e-9", "optimiser.warm_up=0"]
+    recipe = recipe_of(disc, epochs=200, settings=settings)
+    trainer = Trainer(recipe, grow.draw_targets(recipe), CPU, weights=deadly(recipe))
+    least, most = recipe.steps
+    trainer.train_epoch()
+    assert trainer.reach == 0.8
+    trainer.train_epoch()  # the pool's turn: its own steps, and no say
+    assert trainer.reach == 0.8
+    assert 0.8 * least <= trainer.train_epoch().steps <= 0.8 * most + 0.5
+    for _ in range(12):
+        trainer.train_epoch()
+    assert trainer.reach == 0.25
+    trainer._learn_reach(torch.zeros(1))
+    assert trainer.reach == 0.25 * 1.03
