@@ -11,7 +11,6 @@ from petri import checks
 
 AREA = 0.25  # share of the grid that a circle takes
 CORNERS = ("top left", "top right", "bottom left", "bottom right")
-RADII = 0.1, 0.4  # least and most of a random circle, in halves of the grid's side
 CENTRES = 0.25, 0.75  # where random damage lies, as fractions of the grid
 ON_THE_LINE = 1e-3  # cells; one whose middle lies on a half-plane's edge stays
 
@@ -82,15 +81,22 @@ def cut_scatter(state: Tensor, *, share: float, generator: torch.Generator) -> T
     return state.masked_fill(gone.view(batch, 1, height, width).to(state.device), 0.0)
 
 
-def random_damage(state: Tensor, generator: torch.Generator, *, half_planes: bool = True) -> Tensor:
+def random_damage(
+    state: Tensor,
+    generator: torch.Generator,
+    *,
+    radii: tuple[float, float] = (0.1, 0.4),
+    half_planes: bool = True,
+) -> Tensor:
     """Cut a circle out of every sample, or all that lies beyond a line, each drawn anew.
 
     A circle and a line are equally likely. The centre of a circle and a point on a line lie in the middle
-    half of the grid, both ways; the radius is 0.1 to 0.4 of half a side; a line has any direction.
+    half of the grid, both ways; a line has any direction.
 
     Args:
         state: `[batch, channel, height, width]`.
         generator: of the CPU; five numbers are drawn a sample, whatever comes of them.
+        radii: least and most of a circle, in halves of the grid's side.
         half_planes: cut these too, not circles alone.
 
     Returns:
@@ -101,7 +107,7 @@ def random_damage(state: Tensor, generator: torch.Generator, *, half_planes: boo
     drawn = torch.rand(state.shape[0], 5, generator=generator).to(state.device)
     kind, x, y, radius, angle = drawn.unbind(1)
     x, y = (CENTRES[0] + (CENTRES[1] - CENTRES[0]) * value for value in (x, y))
-    radius = RADII[0] + (RADII[1] - RADII[0]) * radius
+    radius = radii[0] + (radii[1] - radii[0]) * radius
     circle = _circle(state, x, y, math.pi * radius.square() / 4)
     if not half_planes:
         return state.masked_fill(circle, 0.0)

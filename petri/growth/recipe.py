@@ -58,6 +58,13 @@ class Phase:
             return 1
         return 0 if epoch % self.turns_of else self.batch
 
+    def hurt(self, epoch: int, every: int) -> int:
+        """How many of the batch that follows `epoch` epochs may be damaged: none of the seeds."""
+        number = epoch
+        if self.turns_of:  # of the pool's batches
+            number = epoch - epoch // self.turns_of - 1
+        return 0 if number % every else self.batch - self.seeds(epoch)
+
     def steps_of(self, epoch: int) -> tuple[int, int]:
         """Least and most steps to grow in the epoch that follows `epoch` epochs."""
         return self.steps if self.seeds(epoch) or not self.again else self.again
@@ -107,12 +114,21 @@ class PoolUse:
     damage: int = 0  # so many of a batch, the best, lose a circle or a half before they grow on
     rivals: int = 0  # what has grown from a batch of seeds replaces the worst of so many entries; 0: any
     newcomer: int = 4  # where seeds have turns: of so many of these one batch stays, so that others grow old
+    damage_every: int = 1  # of so many batches that could be damaged one is, so that others last unhurt
+    damage_radii: tuple[float, float] = (0.1, 0.4)  # least and most of a circle, in halves of the grid's side
     half_planes: bool = True  # false: damage is circles alone
 
     def __post_init__(self) -> None:
         checks.whole("pool.size", self.size, 1, 1_000_000)
         checks.number("pool.priority", self.priority, 0, 100)
         checks.whole("pool.damage", self.damage, 0, 4096)
+        checks.whole("pool.damage_every", self.damage_every, 1, 1000)
+        if not isinstance(self.damage_radii, (tuple, list)) or len(self.damage_radii) != 2:
+            raise BadRequest(f"pool.damage_radii must be two numbers, got {self.damage_radii!r}")
+        least, most = self.damage_radii
+        least = checks.number("the least of pool.damage_radii", least, 0, 2, low_open=True)
+        most = checks.number("the most of pool.damage_radii", most, least, 2)
+        object.__setattr__(self, "damage_radii", (least, most))
         checks.whole("pool.rivals", self.rivals, 0, 1_000_000)
         checks.whole("pool.newcomer", self.newcomer, 1, 1000)
         checks.truth("pool.half_planes", self.half_planes)

@@ -153,10 +153,12 @@ class Trainer:
         fire_seed = int(torch.randint(2**32, (), generator=self.chance))
         rivals = recipe.pool.rivals if seeds == phase.batch else 0
         indices, states = self.pool.draw(phase.batch, self.draws, seeds=seeds, rivals=rivals)
-        if count := min(recipe.pool.damage, phase.batch - seeds):
+        use = recipe.pool
+        if count := min(use.damage, phase.hurt(self.epoch, use.damage_every)):
             best = states[phase.batch - count :]  # the batch is sorted by loss
-            damaged = random_damage(best, self.chance, half_planes=recipe.pool.half_planes)
-            states[phase.batch - count :] = damaged
+            states[phase.batch - count :] = random_damage(
+                best, self.chance, radii=use.damage_radii, half_planes=use.half_planes
+            )
 
         mine = self.ranks.share(phase.batch)
         grown = self._roll(states[mine], steps, 0, fire_seed, mine.start)

@@ -259,3 +259,12 @@ def test_seeds_that_die_are_given_fewer_steps_and_more_again_when_they_live(disc
     assert trainer.reach == 0.25
     trainer._learn_reach(torch.zeros(1))
     assert trainer.reach == 0.25 * 1.03
+
+
+def test_damage_spares_every_second_batch_of_the_pool_where_it_is_asked_to():
+    turns = Phase(res=16, epochs=9, batch=1, steps=(4, 8), again=(2, 3), turns=2)
+    assert [turns.hurt(epoch, 2) for epoch in range(8)] == [0, 1, 0, 0, 0, 1, 0, 0]
+    assert [turns.hurt(epoch, 1) for epoch in range(4)] == [0, 1, 0, 1]
+    mixed = Phase(res=16, epochs=9, batch=4, steps=(4, 8))
+    assert [mixed.hurt(epoch, 1) for epoch in range(3)] == [3, 3, 3]
+    assert [mixed.hurt(epoch, 2) for epoch in range(3)] == [3, 0, 3]
