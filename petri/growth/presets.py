@@ -29,7 +29,7 @@ STRETCHING = 150  # of each larger one
 REFINING = 1000  # more after each doubling, and of the last, on larger grids in inverse proportion
 REFINED = 128  # cells along a side up to which they are as many
 FIGURE = 12_000  # epochs of a figure
-LEAST_SIDE = 32  # cells that a figure's steps are reckoned from, at the least
+LEAST_SIDE, LEAST_AGAIN = 32, 64  # cells that a figure's steps are reckoned from, at the least
 FIGURE_SPEC = {
     "perception": "learned+dilated", "hidden": 128, "layers": 2, "residual": False, "clamp": "none"
 }  # fmt: skip
@@ -92,14 +92,14 @@ def figure_phase(res: int, epochs: int) -> dict[str, Any]:
     steps as the grid has cells along a side, or half as many again; from the pool, where all that is asked is
     to last and to become finer, far fewer, so that more epochs fit into the time (docs/notes/figures.md).
     """
-    side = max(LEAST_SIDE, res)
+    side, again = max(LEAST_SIDE, res), max(LEAST_AGAIN, res)
     return {
         "res": res,
         "epochs": epochs,
         "batch": 1,
         "turns": 2,
         "steps": [side, side * 3 // 2],
-        "again": [side * 3 // 8, side * 3 // 4],
+        "again": [again * 3 // 8, again * 3 // 4],
     }
 
 
@@ -109,7 +109,7 @@ def quick_figure(res: int) -> dict[str, Any]:
         "phases": [figure_phase(res, FIGURE)],
         "spec": FIGURE_SPEC,
         "loss": {"stability": 0.0, "bound": 1.0},
-        "pool": {"size": 64, "rivals": 16, "damage_every": 2, "damage_radii": [0.1, 0.6]},
+        "pool": {"size": 32, "rivals": 16, "newcomer": 8, "damage_every": 2, "damage_radii": [0.1, 0.6]},
         "optimiser": {"average": 0.99, "warm_up": 0.05},
         "hold": 0,
     }

@@ -27,7 +27,7 @@ class Phase:
     epochs: int  # optimiser steps
     batch: int  # states trained together
     steps: tuple[int, int]  # least and most steps to grow, drawn anew each epoch
-    again: tuple[int, int] | tuple[()] = ()  # and for states of the pool, where they have turns; as `steps`
+    again: tuple[int, int] | tuple[()] = ()  # and for unhurt states of the pool that have turns; as `steps`
     turns: int = 0  # every so many epochs the batch is seeds, else the pool's; 0: one of each batch is a seed
     truncate: int = 0  # backpropagate through this many steps at most; 0 for all of them
 
@@ -65,13 +65,13 @@ class Phase:
             number = epoch - epoch // self.turns_of - 1
         return 0 if number % every else self.batch - self.seeds(epoch)
 
-    def steps_of(self, epoch: int) -> tuple[int, int]:
-        """Least and most steps to grow in the epoch that follows `epoch` epochs."""
-        return self.steps if self.seeds(epoch) or not self.again else self.again
+    def steps_of(self, epoch: int, *, hurt: bool = False) -> tuple[int, int]:
+        """Least and most steps to grow in the epoch that follows `epoch` epochs: all of them after a wound."""
+        return self.again if self.again and not hurt and not self.seeds(epoch) else self.steps
 
     @property
     def steps_a_epoch(self) -> float:
-        """Steps to grow, the mean over epochs."""
+        """Steps to grow, the mean over epochs without damage."""
         if not (self.again and self.turns_of):
             return sum(self.steps) / 2
         return (sum(self.steps) + (self.turns_of - 1) * sum(self.again)) / 2 / self.turns_of

@@ -149,14 +149,15 @@ class Trainer:
             self._enter(number)
         phase = self.phase
         seeds = phase.seeds(self.epoch)
-        steps = self._draw_steps(seeds)
+        use = recipe.pool
+        hurt = min(use.damage, phase.hurt(self.epoch, use.damage_every))
+        steps = self._draw_steps(seeds, hurt=hurt > 0)
         fire_seed = int(torch.randint(2**32, (), generator=self.chance))
         rivals = recipe.pool.rivals if seeds == phase.batch else 0
         indices, states = self.pool.draw(phase.batch, self.draws, seeds=seeds, rivals=rivals)
-        use = recipe.pool
-        if count := min(use.damage, phase.hurt(self.epoch, use.damage_every)):
-            best = states[phase.batch - count :]  # the batch is sorted by loss
-            states[phase.batch - count :] = random_damage(
+        if hurt:
+            best = states[phase.batch - hurt :]  # the batch is sorted by loss
+            states[phase.batch - hurt :] = random_damage(
                 best, self.chance, radii=use.damage_radii, half_planes=use.half_planes
             )
 
@@ -213,9 +214,9 @@ class Trainer:
             return state.new_zeros(len(state))
         return (state[:, ALPHA].amax(dim=(1, 2)) <= THRESHOLD).to(state.dtype)
 
-    def _draw_steps(self, seeds: int) -> int:
+    def _draw_steps(self, seeds: int, *, hurt: bool = False) -> int:
         """Steps to grow in this epoch: fewer in the first phase's warm-up, and where seeds die on the way."""
-        least, most = self.phase.steps_of(self.epoch)
+        least, most = self.phase.steps_of(self.epoch, hurt=hurt)
         warm = self.recipe.optimiser.warm_up * self.recipe.phases[0].epochs
         length = min(1.0, SHORTEST + (1 - SHORTEST) * self.epoch / warm) if warm else 1.0
         steps = int(torch.randint(least, most + 1, (), generator=self.chance))
