@@ -66,7 +66,7 @@ class Phase:
         return 0 if number % every else self.batch - self.seeds(epoch)
 
     def steps_of(self, epoch: int, *, hurt: bool = False) -> tuple[int, int]:
-        """Least and most steps to grow in the epoch that follows `epoch` epochs; after a wound as from a seed."""
+        """Least and most steps to grow in the epoch that follows `epoch` epochs; a wound gets them all."""
         return self.again if self.again and not hurt and not self.seeds(epoch) else self.steps
 
     @property
