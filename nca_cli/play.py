@@ -52,7 +52,7 @@ def play(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
     """Grow MODEL from a single cell."""
-    from petri import devices, images, modelfile, models
+    from petri import devices, images, memory, modelfile, models
     from petri import ground as grounds
     from petri.film import EVERY, film
 
@@ -74,15 +74,17 @@ def play(
                 f"at most {PICTURES_BYTES / 1e9:.0f} are allowed: lower --steps, --size or --zoom"
             )
     automaton = loaded.automaton.to(devices.choose(device))
+    memory.check_growing(automaton, size)
     if ground == grounds.AUTO:
         ground = grounds.of(loaded)
     pictures = film(
         automaton, size, steps, ground=ground, seed=seed, damage_at=steps // 2 if damage else None
     )
-    if out is not None:
-        _save(out, pictures, zoom, fps)
-    else:
-        _show(loaded.target, pictures, fps)
+    with memory.explained("lower --size, --steps or --zoom" if out is not None else "lower --size"):
+        if out is not None:
+            _save(out, pictures, zoom, fps)
+        else:
+            _show(loaded.target, pictures, fps)
 
 
 def _save(path: Path, pictures: Iterator[tuple[int, np.ndarray]], zoom: int, fps: int) -> None:

@@ -92,7 +92,12 @@ def main() -> None:
     except OSError as error:  # of a file named by the user, or of the disk in the middle of it all
         code = _report(error, BAD_REQUEST if error.filename else FAILED, debug)
     except Exception as error:
-        code = _report(error, FAILED, debug, f"{type(error).__name__}: ")
+        from petri.memory import is_exhausted
+
+        if is_exhausted(error) and not debug:
+            error = RunFailed("not enough memory: ask for a smaller grid, or for less at once")
+        kind = "" if isinstance(error, RunFailed) else f"{type(error).__name__}: "
+        code = _report(error, FAILED, debug, kind)
     sys.exit(code)
 
 

@@ -1,20 +1,25 @@
-"""How much memory there is, and how much a training run will want."""
+"""How much memory there is, how much will be wanted, and what to say when it is at an end."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from petri.errors import BadRequest
+from petri.errors import BadRequest, RunFailed
 from petri.growth.recipe import Phase, Recipe
 
 if TYPE_CHECKING:
     import torch
 
     from petri.growth.ranks import Ranks
+    from petri.nca import Automaton
+
+BASE = 500_000_000  # bytes that Python and PyTorch take
 
 
 def installed() -> int | None:
@@ -48,16 +53,19 @@ def forget_peak() -> None:
 
 
 def wanted(recipe: Recipe, device: torch.device, *, engine: str = "auto", ranks: Ranks | None = None) -> int:
-    """Bytes that training will hold at its peak, roughly: those of its hungriest phase.
+    """Bytes that training will hold at its peak, roughly: those of its hungriest phase, and all targets.
 
     Args:
         recipe, device, engine, ranks: as for `Trainer`; of several processes on this machine all are counted.
     """
     from petri.engine import native_status
+    from petri.growth.grow import seen_channels
 
     native = device.type == "cpu" and engine in ("auto", "native") and native_status()[0]
     size = ranks.size if ranks else 1
-    return size * (500_000_000 + max(_wanted(recipe, phase, native, size) for phase in recipe.phases))
+    # Every phase's from the start, and their copies while a checkpoint is written or read.
+    targets = 2 * sum(seen_channels(recipe) * phase.res**2 * 4 for phase in recipe.phases)
+    return size * (BASE + targets + max(_wanted(recipe, phase, native, size) for phase in recipe.phases))
 
 
 def _wanted(recipe: Recipe, phase: Phase, native: bool, size: int) -> int:
@@ -93,9 +101,52 @@ def check(recipe: Recipe, device: torch.device, *, engine: str = "auto", ranks: 
     """
     there, needed = installed(), wanted(recipe, device, engine=engine, ranks=ranks)
     if device.type == "cpu" and there is not None and needed > there:
-        last = recipe.phases[-1]
+        last, count = recipe.phases[-1], len(recipe.phases)
+        phases = f" in {count} phases" if count > 1 else ""
         raise BadRequest(
-            f"training {last.batch} × {last.res}×{last.res} cells wants about {needed / 1e9:.0f} GB "
+            f"training {last.batch} × {last.res}×{last.res} cells{phases} wants about {needed / 1e9:.0f} GB "
             f"of memory, this machine has {there / 1e9:.0f}: lower --res, or --set phases.batch=… or "
             "checkpoint=16"
         )
+
+
+def check_growing(automaton: Automaton, res: int) -> None:
+    """Refuse a grid that this machine cannot hold; of a GPU's memory nothing is known.
+
+    Raises:
+        BadRequest: growing on `res` × `res` cells wants more memory than there is.
+    """
+    from petri.engine import native_status
+
+    there, spec, cells = installed(), automaton.spec, res**2
+    if automaton.device.type != "cpu" or there is None:
+        return
+    needed = BASE + 4 * spec.channels * cells * 4  # before, after and twice within
+    if not native_status()[0]:
+        needed += 2 * spec.features * cells * 4  # what is perceived, bank by bank and together
+    if needed > there:
+        raise BadRequest(
+            f"growing {res}×{res} cells wants about {needed / 1e9:.0f} GB of memory, this machine has "
+            f"{there / 1e9:.0f}: lower --size"
+        )
+
+
+def is_exhausted(error: BaseException) -> bool:
+    """Whether an error says that memory is at an end; PyTorch says so in as many ways as it has devices."""
+    said = re.search("out of memory|(can't|cannot|could not) allocate|not enough memory", str(error), re.I)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and said is not None)
+
+
+@contextlib.contextmanager
+def explained(advice: str) -> Iterator[None]:
+    """Say in one line that memory is at an end, and what to do about it.
+
+    Raises:
+        RunFailed: it is.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_exhausted(error):
+            raise
+        raise RunFailed(f"not enough memory: {advice}") from None

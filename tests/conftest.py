@@ -8,21 +8,13 @@ import torch
 
 from petri.__main__ import main
 from petri.nca import Automaton, Spec
+from petri.nca.spec import RULES
 
 # The grids are small: threads that wait for each other would only slow them down.
 torch.set_num_threads(1)
 
 for size in ("COLUMNS", "LINES"):
     os.environ.pop(size, None)  # of the terminal behind a parallel run: the console would keep it
-
-# The five kinds of rule there are, as fields of a Spec.
-RULES = {
-    "2": {"layers": 2},
-    "2 gated": {"layers": 2, "gated": True},
-    "3": {"layers": 3},
-    "3 residual": {"layers": 3, "residual": True},
-    "3 gated": {"layers": 3, "gated": True},
-}
 
 
 @pytest.fixture(params=RULES.values(), ids=RULES)

@@ -11,23 +11,16 @@ from petri.errors import BadRequest
 from petri.nca import Automaton, Spec
 from petri.nca.fire import fire_words, fires
 from petri.nca.life import alive
+from petri.nca.spec import PADDINGS, PERCEPTIONS, RULES
 
 available, status = engine.native_status()
 pytestmark = pytest.mark.skipif(not available, reason=status)
 
 HEIGHT, WIDTH = 17, 23  # asymmetric, and no multiple of anything
-RULES = (
-    {"layers": 2},
-    {"layers": 2, "gated": True},
-    {"layers": 3},
-    {"layers": 3, "residual": True},
-    {"layers": 3, "residual": True, "gated": True},
-)
-PERCEPTIONS = ("sobel", "learned", "dilated", "learned+dilated")
 KINDS = [
     {"perception": perception, "padding": padding, "hidden": hidden, **rule}
     for (perception, hidden), padding, rule in itertools.product(
-        zip(PERCEPTIONS, (48, 16, 64, 128), strict=True), ("zero", "wrap"), RULES
+        zip(PERCEPTIONS, (48, 16, 64, 128), strict=True), PADDINGS, RULES.values()
     )
 ]
 ODD = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import platform
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -279,20 +278,14 @@ def train(
             written; the last checkpoint is as it was.
     """
     try:
-        seconds = _train_epochs(run, trainer, observer, seconds, stop, record)
-        return finish(run, trainer, seconds)
+        with memory.explained("lower --res or, by --set, phases.batch or checkpoint"):
+            seconds = _train_epochs(run, trainer, observer, seconds, stop, record)
+            return finish(run, trainer, seconds)
     except OSError as error:
         message = f"cannot write to {run.folder}: {error.strerror or error}"
         if run.path(CHECKPOINT).is_file():
             message += "; its last checkpoint is whole"
         raise RunFailed(message) from None
-    except (MemoryError, RuntimeError) as error:
-        # PyTorch reports this in as many ways as it has devices.
-        if isinstance(error, MemoryError) or re.search("out of memory|allocate memory", str(error), re.I):
-            raise RunFailed(
-                "not enough memory: lower --res or, by --set, phases.batch or checkpoint"
-            ) from None
-        raise
     finally:
         run.close()
 

@@ -12,6 +12,15 @@ from petri.errors import BadRequest, nearest
 
 PERCEPTIONS = ("sobel", "learned", "dilated", "learned+dilated")
 PADDINGS = ("zero", "wrap")
+# The kinds of rule there are, by the words with which a Spec describes them.
+RULES: dict[str, dict[str, Any]] = {
+    "2 layers": {"layers": 2, "residual": False, "gated": False},
+    "2 layers gated": {"layers": 2, "residual": False, "gated": True},
+    "3 layers": {"layers": 3, "residual": False, "gated": False},
+    "3 layers residual": {"layers": 3, "residual": True, "gated": False},
+    "3 layers gated": {"layers": 3, "residual": False, "gated": True},
+    "3 layers residual gated": {"layers": 3, "residual": True, "gated": True},
+}
 FILTERS = 3  # of one bank: the cell itself, its slope in x, its slope in y
 
 

@@ -9,21 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from petri.errors import BadRequest, nearest
 from petri.growth.recipe import Recipe
-from petri.nca.spec import PERCEPTIONS
+from petri.nca.spec import PERCEPTIONS, RULES
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import Trial
-
-# The kinds of rule, by the words with which a Spec describes them.
-RULES: dict[str, tuple[int, bool, bool]] = {  # layers, residual, gated
-    "2 layers": (2, False, False),
-    "2 layers gated": (2, False, True),
-    "3 layers": (3, False, False),
-    "3 layers residual": (3, True, False),
-    "3 layers gated": (3, False, True),
-    "3 layers residual gated": (3, True, True),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +31,7 @@ class Configuration:
     @property
     def gated(self) -> bool:
         """Whether each cell decides for itself if it fires."""
-        return RULES[self.rule][2]
+        return RULES[self.rule]["gated"]
 
     def to_params(self) -> dict[str, Any]:
         """The choices by name, as Optuna keeps them."""
@@ -54,13 +44,11 @@ class Configuration:
             BadRequest: they contradict the recipe.
         """
         fields = base.to_fields()
-        layers, residual, gated = RULES[self.rule]
         spec = fields["spec"]
-        spec |= {"perception": self.perception, "hidden": self.hidden}
-        spec |= {"layers": layers, "residual": residual, "gated": gated}
+        spec |= {"perception": self.perception, "hidden": self.hidden, **RULES[self.rule]}
         if self.channels is not None:
             spec["channels"] = self.channels
-        if gated:
+        if self.gated:
             spec["fire_rate"] = "none"
         elif self.fire_rate is not None:
             spec["fire_rate"] = self.fire_rate
@@ -122,7 +110,7 @@ class Space:
         """Let a trial's sampler choose."""
         params: dict[str, Any] = {}
         for name, values in self.choices.items():
-            if name == "fire_rate" and RULES[params["rule"]][2]:
+            if name == "fire_rate" and RULES[params["rule"]]["gated"]:
                 continue  # a gated rule has none
             if isinstance(values, Range):
                 params[name] = trial.suggest_float(name, values.low, values.high, log=True)
@@ -145,7 +133,7 @@ class Space:
     def configuration_of(self, recipe: Recipe) -> Configuration | None:
         """The configuration that a recipe has as it is; None if it is none of this space."""
         spec = recipe.spec
-        kind = (spec.layers, spec.residual, spec.gated)
+        kind = {"layers": spec.layers, "residual": spec.residual, "gated": spec.gated}
         rule = next(name for name, fields in RULES.items() if fields == kind)
         more = {
             "channels": spec.channels,

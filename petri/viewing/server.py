@@ -17,7 +17,7 @@ HOST = "127.0.0.1"
 # The page needs its own files, models that it is given, and WebAssembly in a worker; nothing from elsewhere.
 POLICY = (
     "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src blob:; img-src 'self' data: blob:; "
-    "connect-src 'self' data: blob:; base-uri 'none'; object-src 'none'"
+    "connect-src 'self' data: blob:; base-uri 'none'; object-src 'none'; frame-ancestors 'self'"
 )
 
 
@@ -35,6 +35,9 @@ class Server(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = (
+        1024  # connections that wait for a thread of theirs; five, the default, are soon too few
+    )
     allow_reuse_address = os.name != "nt"  # there it would let two servers share a port
 
     def __init__(self, port: int) -> None:
@@ -95,6 +98,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._say(HTTPStatus.METHOD_NOT_ALLOWED, Allow="GET, HEAD")
 
     do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _refuse
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer a request that is none, as any other: http.server's own pages have no policy."""
+        self.close_connection = True
+        self.request_version = self.protocol_version  # one that named none would be answered without headers
+        self._say(HTTPStatus(code), message or "")
 
     def _say(self, status: HTTPStatus, text: str = "", **headers: str) -> None:
         content = f"{status.value} {status.phrase} {text}".strip().encode()

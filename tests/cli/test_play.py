@@ -108,3 +108,26 @@ def test_without_colours_the_terminal_gets_shades(monkeypatch):
     lines = console.half_blocks(ramp, 20, 10).plain.splitlines()
     assert len(lines) == 2 and lines[0] == lines[1]
     assert lines[0][0] == " " and lines[0][-1] == "@" and len(set(lines[0])) == len(console.SHADES)
+
+
+def test_memory_at_an_end_is_one_line_with_advice(petri, tmp_path, monkeypatch):
+    def film(*_, **__):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
+        yield
+
+    monkeypatch.setattr("petri.film.film", film)
+    said = petri("play", "circle", "--out", tmp_path / "a.png", code=1)
+    assert said.strip() == "petri: not enough memory: lower --size, --steps or --zoom"
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setattr("petri.memory.installed", lambda: 10**9)
+    said = petri("play", "circle", "--size", 4096, "--zoom", 1, "--out", tmp_path / "a.png", code=2)
+    assert "growing 4096×4096 cells wants about" in said and said.count("\n") == 1
+
+
+def test_memory_at_an_end_is_explained_by_every_command(petri, monkeypatch):
+    def read(path):
+        raise MemoryError
+
+    monkeypatch.setattr("petri.modelfile.read", read)
+    said = petri("evaluate", "circle", code=1)
+    assert said.strip() == "petri: not enough memory: ask for a smaller grid, or for less at once"

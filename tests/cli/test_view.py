@@ -1,5 +1,6 @@
 """`petri view`: what is served, to whom, what a run that is training shows, and what an export holds."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import unquote
 
@@ -137,6 +139,54 @@ def test_only_get_and_head(serve, write_model):
         assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
 
 
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        ("GET / HTTP/1.1", 200),
+        ("GET /none HTTP/1.1", 404),
+        ("POST / HTTP/1.1", 405),
+        ("BREW / HTTP/1.1", 501),
+        ("GET", 400),
+        ("GET / HTTP/nine", 400),
+        ("GET / HTTP/9.9", 505),
+        (f"GET /{'a' * 70_000} HTTP/1.1", 414),
+        ("GET / HTTP/1.1\r\n" + "\r\n".join(f"X-{number}: 1" for number in range(200)), 431),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_every_answer_has_the_policy_and_no_page_of_another_may_frame_it(request_line, status):
+    with Server(0) as server:
+        server.site = build(gather(["circle"])[0])
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        with socket.create_connection(("127.0.0.1", server.server_port), timeout=20) as client:
+            client.sendall(f"{request_line}\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+            answer = http.client.HTTPResponse(client)
+            answer.begin()
+            content = answer.read()
+        server.shutdown()
+    assert answer.status == status
+    assert "frame-ancestors 'self'" in answer.headers["Content-Security-Policy"]
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    if status != 200:
+        assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+        assert content.startswith(str(status).encode()) and b"<" not in content
+
+
+def test_two_hundred_clients_at_once_are_all_answered():
+    with Server(0) as server, contextlib.ExitStack() as clients:
+        address = ("127.0.0.1", server.server_port)
+        # Nobody accepts them yet: they wait in the queue, which holds as many as the system allows.
+        limit = Path("/proc/sys/net/core/somaxconn")
+        if not limit.exists() or int(limit.read_text()) < 256:
+            pytest.skip("this system holds no queue of 200")
+        waiting = [clients.enter_context(socket.create_connection(address, timeout=20)) for _ in range(200)]
+        for client in waiting:
+            client.sendall(b"GET /none HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        assert [client.recv(12) for client in waiting] == [b"HTTP/1.1 404"] * 200
+        server.shutdown()
+
+
 def test_what_has_not_changed_is_not_sent_again(serve, write_model):
     ask = serve(write_model("dot"))
     tag = ask("/app.js")[0].headers["ETag"]
@@ -171,6 +221,23 @@ def test_names_are_unique_and_survive_the_way_to_the_page(serve, write_model, tm
     assert entries[0]["title"] == odd
     for entry in entries:
         assert ask("/" + entry["file"])[1] == first.read_bytes()
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1"])
+def test_a_run_whose_checkpoint_was_edited_is_one_line(tmp_path, seconds):
+    run = Run.create(tmp_path, "it", RECIPE, room=0)
+    run.rows = [(1.0,) * 8]
+    automaton = Automaton(SPEC)
+    weights = {f"weights.{name}": values.detach() for name, values in modelfile.weights(automaton).items()}
+    run.write_checkpoint(weights, 1, 1.0)
+    run.close()
+    path = run.path("checkpoint.safetensors")
+    assert Follower(run.folder).snapshot().epoch == 1
+    with safe_open(path, framework="pt") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file(tensors, path, metadata | {"seconds": seconds})
+    with pytest.raises(BadRequest, match=r"is not a checkpoint of this run: seconds must be in"):
+        Follower(run.folder).snapshot()
 
 
 def test_a_folder_shows_its_models_and_names_the_broken_ones(write_model, tmp_path):

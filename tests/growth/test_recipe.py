@@ -4,11 +4,12 @@ import pytest
 import torch
 
 from petri import engine, memory
-from petri.errors import BadRequest
+from petri.dni import recipe as dni
+from petri.errors import BadRequest, RunFailed
 from petri.growth.catalogue import TABLE_5, architecture, reports_architecture
 from petri.growth.presets import PRESETS, make_recipe, steps_for
 from petri.growth.recipe import LossTerms, Optimisation, Phase, PoolUse, Recipe, parse
-from petri.nca import Spec
+from petri.nca import Automaton, Spec
 from petri.targets import PATTERNS, load
 
 CPU = torch.device("cpu")
@@ -21,6 +22,28 @@ def recipe(**fields):
 
 def made(target="circle", *, res=64, **options):
     return make_recipe(load(target, res), target, res=res, **options)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seed = 0x" + "f" * 5000, "more than 64 bits"),
+        ("pool.size = [0x" + "f" * 5000 + "]", "more than 64 bits"),
+        ("seed = 0b1" + "0" * 63, "more than 64 bits"),
+        ("seed = " + "9" * 5000, "is not TOML"),
+        ("a" + ".a" * 5000 + " = 1", "more than 32 deep"),
+        ("[seed" + ".a" * 5000 + "]\nb = 1", "more than 32 deep"),
+        ("seed = " + "[" * 5000 + "]" * 5000, "is not TOML: maximum recursion depth"),
+        ("seed = " + "[" * 200 + "]" * 200, "more than 32 deep"),
+        ("seed = " + "{a = " * 200 + "1" + "}" * 200, "more than 32 deep"),
+    ],
+    ids=range(9),
+)
+@pytest.mark.parametrize("kind", [Recipe, dni.Recipe], ids=["growth", "dni"])
+def test_numbers_too_long_and_tables_too_deep_are_one_line(kind, text, said):
+    with pytest.raises(BadRequest, match=said) as error:
+        kind.from_toml(text)
+    assert len(str(error.value)) < 200
 
 
 @pytest.mark.parametrize("spec", [Spec(), Spec(gated=True), Spec(clamp=None, living=True, seed=(0.1, 0.9))])
@@ -264,3 +287,51 @@ def test_a_recipe_that_memory_cannot_hold_is_refused(monkeypatch):
     monkeypatch.setattr(engine, "native_status", lambda: (False, "no compiler"))
     with pytest.raises(BadRequest, match="of memory"):
         memory.check(plain, CPU)
+
+
+def test_the_targets_of_all_phases_are_counted(monkeypatch):
+    monkeypatch.setattr(memory, "installed", lambda: 16 * 10**9)
+    large = Phase(res=4096, epochs=1, batch=1, steps=(1, 1))
+    pool = {"pool": PoolUse(size=1), "hold": 0, "loss": LossTerms(stability=0)}
+    one, two, sixty = (recipe(phases=(large,) * count, **pool) for count in (1, 2, 60))
+    seen = 4 if one.spec.living else 3
+    target = seen * 4096**2 * 4
+    assert memory.wanted(two, CPU) - memory.wanted(one, CPU) == 2 * target  # and the copy in a checkpoint
+    memory.check(one, CPU)
+    with pytest.raises(BadRequest, match=r"4096×4096 cells in 60 phases wants about \d+ GB of memory"):
+        memory.check(sixty, CPU)
+
+
+def test_a_grid_that_memory_cannot_hold_is_refused(monkeypatch):
+    monkeypatch.setattr(memory, "installed", lambda: 8 * 10**9)
+    automaton = Automaton(Spec())
+    monkeypatch.setattr(engine, "native_status", lambda: (True, ""))
+    memory.check_growing(automaton, 4096)
+    monkeypatch.setattr(engine, "native_status", lambda: (False, "no compiler"))
+    memory.check_growing(automaton, 2048)
+    with pytest.raises(
+        BadRequest, match=r"growing 4096×4096 cells wants about \d+ GB .* has 8: lower --size"
+    ):
+        memory.check_growing(automaton, 4096)
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (MemoryError(), True),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"),
+            True,
+        ),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (RuntimeError("MPS backend out of memory"), True),
+        (RunFailed("not enough memory for the rollout"), True),
+        (RuntimeError("a shape does not fit"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_memory_at_an_end_is_told_from_all_else(error, full):
+    assert memory.is_exhausted(error) == full
+    with pytest.raises(RunFailed if full else type(error)) as raised, memory.explained("lower --size"):
+        raise error
+    assert (str(raised.value) == "not enough memory: lower --size") == full

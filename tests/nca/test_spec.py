@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import itertools
 import json
 import math
 import re
@@ -9,7 +11,7 @@ import pytest
 
 from petri.errors import BadRequest
 from petri.nca import Automaton, Spec
-from petri.nca.spec import PERCEPTIONS
+from petri.nca.spec import PERCEPTIONS, RULES
 
 # The models whose parameters the report counts.
 REPORT = {
@@ -34,6 +36,17 @@ def test_parameters_are_those_of_the_tensors(perception, rule):
     far = automaton.perception.far_bank  # fixed, and counted all the same
     trained = sum(values.numel() for values in automaton.parameters())
     assert trained + (0 if far is None else far.numel()) == spec.parameters
+
+
+def test_the_rules_are_all_that_a_spec_may_have_by_the_words_that_describe_it():
+    kinds = []
+    for layers, residual, gated in itertools.product((1, 2, 3, 4), (False, True), (False, True)):
+        with contextlib.suppress(BadRequest):
+            spec = Spec(layers=layers, residual=residual, gated=gated)
+            kinds.append({"layers": layers, "residual": residual, "gated": gated})
+            [name] = [name for name, fields in RULES.items() if fields == kinds[-1]]
+            assert f" · {name}" in spec.describe() + " · "
+    assert len(kinds) == len(RULES) == 6
 
 
 # What is wrong, and what the message has to say of it.
