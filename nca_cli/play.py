@@ -31,7 +31,7 @@ def play(
         Path | None,
         typer.Option(help="File to write: .png, .gif, .webp, .apng or .mp4. Without it, the terminal."),
     ] = None,
-    size: Annotated[
+    res: Annotated[
         int | None, typer.Option(help="Cells along a side; as trained if left out.", min=8, max=4096)
     ] = None,
     steps: Annotated[
@@ -54,18 +54,18 @@ def play(
     if out is not None:
         images.check_name(out)
     loaded = modelfile.read(models.find(model))
-    size, steps = size or loaded.res, steps or 2 * loaded.steps
-    zoom = zoom or max(1, 512 // size)
+    res, steps = res or loaded.res, steps or 2 * loaded.steps
+    zoom = zoom or max(1, 512 // res)
     if out is not None:
         count = steps // EVERY + 2 if out.suffix.lower() in images.ANIMATED else 1
-        needed = count * (size * zoom) ** 2 * 3
+        needed = count * (res * zoom) ** 2 * 3
         if needed > PICTURES_BYTES:
             raise BadRequest(
-                f"{count:,} × {size * zoom}² pixels make {needed / 1e9:,.0f} GB of pictures, "
-                f"at most {PICTURES_BYTES / 1e9:.0f} are allowed: lower --steps, --size or --zoom"
+                f"{count:,} × {res * zoom}² pixels make {needed / 1e9:,.0f} GB of pictures, "
+                f"at most {PICTURES_BYTES / 1e9:.0f} are allowed: lower --steps, --res or --zoom"
             )
     automaton = loaded.automaton.to(devices.choose(device))
-    pictures = film(automaton, size, steps, seed=seed, damage_at=steps // 2 if damage else None)
+    pictures = film(automaton, res, steps, seed=seed, damage_at=steps // 2 if damage else None)
     if out is not None:
         _save(out, pictures, zoom, fps)
     else:

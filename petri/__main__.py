@@ -27,11 +27,16 @@ from nca_cli import (
 from petri.errors import BadRequest, RunFailed
 from petri.version import __version__
 
+FORMERLY = {"size": "res"}  # options by the names that they had, which scripts may still use
+
 app = typer.Typer(
     name="petri",
     help="Grow patterns from a single cell.",
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda name: FORMERLY.get(name, name),
+    },
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help takes half the time and half the lines
 )
