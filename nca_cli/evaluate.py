@@ -37,7 +37,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    size: Annotated[
+    res: Annotated[
         int | None,
         typer.Option(
             help="Cells along a side; as trained if left out.", min=16, max=4096, show_default=False
@@ -74,7 +74,7 @@ def evaluate(
     for name in models:
         try:
             with err.status(f"measuring {name}") as status:
-                found = _measure(name, target, size, seeds, chosen, status.update)
+                found = _measure(name, target, res, seeds, chosen, status.update)
         except (BadRequest, RunFailed) as error:
             if len(models) == 1:
                 raise
@@ -108,7 +108,7 @@ def evaluate(
 def _measure(
     name: str,
     target: str | None,
-    size: int | None,
+    res: int | None,
     seeds: int,
     device: torch.device,
     say: Callable[[str], object],
@@ -123,7 +123,7 @@ def _measure(
     return evaluate(
         model,
         target or target_of(model, path),
-        res=size,
+        res=res,
         seeds=seeds,
         say=lambda text: say(f"measuring {name}: {text}"),
     )

@@ -196,7 +196,7 @@ def grow(
         notes = (*notes, f"from the weights of {from_model}")
     grounds.check_figure(ground, made.name, made.spec)
     if dry_run:
-        _say_plan(made, device, engine)
+        _say_plan(made, notes, device, engine)
     else:
         start_run(made, notes, device, engine, out, name, tensorboard, model=model, ground=ground)
 
@@ -346,17 +346,17 @@ def _prepare(device: str, engine: str, tensorboard: bool) -> tuple[torch.device,
     return chosen, ranks, notes
 
 
-def _say_plan(recipe: Recipe, device: str, engine: str) -> None:
+def _say_plan(recipe: Recipe, notes: tuple[str, ...], device: str, engine: str) -> None:
     from petri import memory
     from petri.console import duration, out, table
     from petri.growth.grow import draw_targets
     from petri.growth.plan import plan
 
-    chosen, _, notes = _prepare(device, engine, tensorboard=False)
+    chosen, _, more = _prepare(device, engine, tensorboard=False)
     memory.check(recipe, chosen, engine=engine)
     with out.status("measuring a few short epochs"):
         planned = plan(recipe, draw_targets(recipe), chosen, engine=engine)
-    _introduce(recipe, chosen.type, notes)
+    _introduce(recipe, chosen.type, notes + more)
     shown = table("phase", "cells", "epochs", "batch", "steps", "back", "pool", "time")
     for number, part in enumerate(planned.phases, 1):
         phase = part.phase

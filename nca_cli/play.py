@@ -31,7 +31,7 @@ def play(
         Path | None,
         typer.Option(help="File to write: .png, .gif, .webp, .apng or .mp4. Without it, the terminal."),
     ] = None,
-    size: Annotated[
+    res: Annotated[
         int | None, typer.Option(help="Cells along a side; as trained if left out.", min=8, max=4096)
     ] = None,
     steps: Annotated[
@@ -63,24 +63,22 @@ def play(
         raise BadRequest("a terminal cannot be transparent: give --out FILE, or choose another --ground")
     loaded = modelfile.read(models.find(model))
     grounds.check_figure(ground, loaded.target, loaded.automaton.spec)
-    size, steps = size or loaded.res, steps or 2 * loaded.steps
-    zoom = zoom or max(1, 512 // size)
+    res, steps = res or loaded.res, steps or 2 * loaded.steps
+    zoom = zoom or max(1, 512 // res)
     if out is not None:
         count = steps // EVERY + 2 if out.suffix.lower() in images.ANIMATED else 1
-        needed = count * (size * zoom) ** 2 * (4 if ground == grounds.TRANSPARENT else 3)
+        needed = count * (res * zoom) ** 2 * (4 if ground == grounds.TRANSPARENT else 3)
         if needed > PICTURES_BYTES:
             raise BadRequest(
-                f"{count:,} × {size * zoom}² pixels make {needed / 1e9:,.0f} GB of pictures, "
-                f"at most {PICTURES_BYTES / 1e9:.0f} are allowed: lower --steps, --size or --zoom"
+                f"{count:,} × {res * zoom}² pixels make {needed / 1e9:,.0f} GB of pictures, "
+                f"at most {PICTURES_BYTES / 1e9:.0f} are allowed: lower --steps, --res or --zoom"
             )
     automaton = loaded.automaton.to(devices.choose(device))
-    memory.check_growing(automaton, size)
+    memory.check_growing(automaton, res)
     if ground == grounds.AUTO:
         ground = grounds.of(loaded)
-    pictures = film(
-        automaton, size, steps, ground=ground, seed=seed, damage_at=steps // 2 if damage else None
-    )
-    with memory.explained("lower --size, --steps or --zoom" if out is not None else "lower --size"):
+    pictures = film(automaton, res, steps, ground=ground, seed=seed, damage_at=steps // 2 if damage else None)
+    with memory.explained("lower --res, --steps or --zoom" if out is not None else "lower --res"):
         if out is not None:
             _save(out, pictures, zoom, fps)
         else:

@@ -8,8 +8,13 @@ from typing import Annotated
 import typer
 
 from nca_cli import alone
+from nca_cli.examples import examples
 
-app = typer.Typer(help="Turn models that others have published into petri's.", invoke_without_command=True)
+app = typer.Typer(
+    help="Turn models that others have published into petri's.",
+    epilog=examples("import"),
+    invoke_without_command=True,
+)
 
 
 @app.callback()
@@ -18,7 +23,7 @@ def import_(context: typer.Context) -> None:
     alone.show_help(context)
 
 
-@app.command()
+@app.command(epilog=examples("import distill"))
 def distill(
     file: Annotated[Path, typer.Argument(help="JSON of the article's demo, such as ex3_butterfly.json.")],
     out: Annotated[

@@ -172,6 +172,12 @@ def _introduce(study: Study, agenda: Agenda) -> None:
         f" · {agenda.wanted} of {size} · {recipe.res}×{recipe.res} cells · {recipe.epochs:,} epochs · "
         f"study {study.name}",
     )
+    count = agenda.left(study.trials())
+    if count and agenda.seeds:
+        out.say(
+            f"{count} trainings to do: each configuration once, then the best few again "
+            f"with {agenda.seeds} other seeds (--seeds)"
+        )
 
 
 def _conclude(study: Study, folder: Path, markdown: bool) -> None:

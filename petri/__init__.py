@@ -14,11 +14,15 @@ __all__ = ["__version__", "load"]
 
 
 def load(path: str | Path) -> Automaton:
-    """Load a model file's automaton; `petri.modelfile.read` gives its provenance too.
+    """Load a model's automaton; `petri.modelfile.read` gives its provenance too.
+
+    Args:
+        path: of a model file or of a run's folder, or the name of a shipped model, such as `spiral`.
 
     Raises:
-        petri.errors.BadRequest: the file is not a valid model; the message names what is wrong.
+        petri.errors.BadRequest: there is none, or it is not valid; the message names what is wrong.
     """
     from petri.modelfile import read  # torch is imported only when it is needed
+    from petri.models import find
 
-    return read(Path(path)).automaton
+    return read(find(str(path))).automaton

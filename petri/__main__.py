@@ -16,6 +16,7 @@ from nca_cli import (
     doctor,
     evaluate,
     grow,
+    help,
     models,
     play,
     published,
@@ -24,28 +25,36 @@ from nca_cli import (
     targets,
     view,
 )
+from nca_cli.examples import examples
 from petri.errors import BadRequest, RunFailed
 from petri.version import __version__
+
+FORMERLY = {"size": "res"}  # options by the names that they had, which scripts may still use
 
 app = typer.Typer(
     name="petri",
     help="Grow patterns from a single cell.",
+    epilog=examples(""),
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda name: FORMERLY.get(name, name),
+    },
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help takes half the time and half the lines
 )
-app.command("grow")(grow.grow)
-app.command("search")(search.search)
-app.command("ablate")(ablate.ablate)
-app.command("play")(play.play)
-app.command("evaluate")(evaluate.evaluate)
-app.command("shader-gen")(shader_gen.shader_gen)
-app.command("view")(view.view)
-app.command("targets")(targets.targets)
-app.command("models")(models.models)
+app.command("grow", epilog=examples("grow"))(grow.grow)
+app.command("search", epilog=examples("search"))(search.search)
+app.command("ablate", epilog=examples("ablate"))(ablate.ablate)
+app.command("play", epilog=examples("play"))(play.play)
+app.command("evaluate", epilog=examples("evaluate"))(evaluate.evaluate)
+app.command("shader-gen", epilog=examples("shader-gen"))(shader_gen.shader_gen)
+app.command("view", epilog=examples("view"))(view.view)
+app.command("targets", epilog=examples("targets"))(targets.targets)
+app.command("models", epilog=examples("models"))(models.models)
 app.add_typer(published.app, name="import")
-app.command("doctor")(doctor.doctor)
+app.command("help", epilog=examples("help"))(help.help_)
+app.command("doctor", epilog=examples("doctor"))(doctor.doctor)
 app.add_typer(door.dni, name="dni")
 app.add_typer(door.data, name="data")
 

@@ -7,8 +7,11 @@ from functools import partial
 from types import SimpleNamespace
 
 import pytest
+import torch
 
+import petri
 from petri import modelfile, models
+from petri.errors import BadRequest
 from petri.evaluation import evaluate
 from petri.growth.catalogue import FOUND_FOR
 from petri.growth.presets import make_recipe
@@ -84,3 +87,16 @@ def test_the_catalogue_is_of_the_files_that_are_shipped():
         assert f"| {catalogue.figure(entry.loss)} | {catalogue.figure(entry.report, '.3f')} |" in page
         assert entry.bytes < 130_000 and json.dumps(entry.model.training)
         assert entry.starred.endswith("*") == (entry.name in FOUND_FOR)
+
+
+def test_python_loads_a_shipped_model_by_name_as_the_commands_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    named, filed = petri.load("circle"), petri.load(models.find("circle"))
+    assert named.spec == filed.spec
+    for name, value in named.named_parameters():
+        assert torch.equal(value, dict(filed.named_parameters())[name])
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "model.safetensors").write_bytes(models.find("circle").read_bytes())
+    assert petri.load("run").spec == petri.load(tmp_path / "run").spec == named.spec
+    with pytest.raises(BadRequest, match='did you mean "circle"'):
+        petri.load("cirle")

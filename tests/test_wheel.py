@@ -59,7 +59,7 @@ def test_it_works_from_a_folder_with_confusing_names(wheel, tmp_path):
         (home / name / "__init__.py").write_text("raise SystemExit('the wrong one')")
     for petri in ([bin_folder / "petri"], [bin_folder / "python", "-m", "petri"]):
         assert "checkerboard" in run(*petri, "targets", cwd=home)
-        run(*petri, "play", "circle", "--size", 16, "--steps", 2, "--out", "a.png", cwd=home)
+        run(*petri, "play", "circle", "--res", 16, "--steps", 2, "--out", "a.png", cwd=home)
         run(
             *petri,
             "grow",

@@ -6,15 +6,18 @@ import dataclasses
 import time
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from petri import memory
 from petri.devices import synchronise
+from petri.growth.pace import cell_steps
 from petri.growth.recipe import Phase, Recipe
 from petri.growth.trainer import Trainer
 
 SHORT, MORE = 8, 16  # steps of a measured epoch, before those to hold, and how many more the second has
+ENOUGH = 0.4  # seconds for which epochs are measured
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class PhasePlan:
     """One phase."""
 
     phase: Phase
-    seconds: float  # of all its epochs, by one epoch measured
+    seconds: float  # of all its epochs, by one epoch measured, here or in its neighbours
 
 
 @dataclass(frozen=True)
@@ -40,24 +43,34 @@ class Plan:
 
 
 def plan(recipe: Recipe, targets: list[Tensor], device: torch.device, *, engine: str = "auto") -> Plan:
-    """Train a few short epochs of every phase and reckon what the whole run takes.
+    """Train a few short epochs of the first, the middle and the last phase, and reckon what the run takes.
 
     Args:
         recipe, targets, device, engine: as for `Trainer`.
     """
-    measured = []
-    for phase, target in zip(recipe.phases, targets, strict=True):
-        # Two lengths: an epoch has a part that does not depend on its steps. If the gradient goes through
-        # some of the steps only, those between the two lengths are such as it does not go through.
-        part = phase if phase.truncate < phase.steps_a_epoch else dataclasses.replace(phase, truncate=0)
-        short = max(SHORT, part.truncate)
-        one, other = (
-            _seconds(recipe, part, steps, target, device, engine) for steps in (short, short + MORE)
-        )
-        step = max(0.0, (other - one) / MORE)
-        each = one + step * (phase.steps_a_epoch - short)
-        measured.append(PhasePlan(phase, phase.epochs * max(each, one * 0.1)))
-    return Plan(recipe, tuple(measured), memory.wanted(recipe, device, engine=engine))
+    phases = recipe.phases
+    work = [cell_steps(recipe, phase) for phase in phases]
+    last = len(phases) - 1
+    chosen = sorted({0, last // 2, last})
+    paces = [_epoch(recipe, phases[one], targets[one], device, engine) / work[one] for one in chosen]
+    # Between them the time of a cell and step changes little, from grid to grid.
+    between = np.interp(range(len(phases)), chosen, paces)
+    planned = [
+        PhasePlan(phase, phase.epochs * each * float(pace))
+        for phase, each, pace in zip(phases, work, between, strict=True)
+    ]
+    return Plan(recipe, tuple(planned), memory.wanted(recipe, device, engine=engine))
+
+
+def _epoch(recipe: Recipe, phase: Phase, target: Tensor, device: torch.device, engine: str) -> float:
+    """Seconds of an epoch of a phase, in the mean."""
+    # Two lengths: an epoch has a part that does not depend on its steps. If the gradient goes through
+    # some of the steps only, those between the two lengths are such as it does not go through.
+    part = phase if phase.truncate < phase.steps_a_epoch else dataclasses.replace(phase, truncate=0)
+    short = max(SHORT, part.truncate)
+    one, other = (_seconds(recipe, part, steps, target, device, engine) for steps in (short, short + MORE))
+    step = max(0.0, (other - one) / MORE)
+    return max(one + step * (phase.steps_a_epoch - short), one * 0.1)
 
 
 def _seconds(
@@ -73,10 +86,15 @@ def _seconds(
     )
     trainer = Trainer(brief, [target], device, engine=engine)
     _nudge(trainer)
+    begun = time.monotonic()
     trainer.train_epoch()
+    synchronise(device)
+    first = time.monotonic() - begun
+    if first > ENOUGH:  # what is done but once is little of it
+        return first
     begun = time.monotonic()
     count = 0
-    while count < 2 or (count < 20 and time.monotonic() - begun < 0.4):
+    while count < 2 or (count < 20 and time.monotonic() - begun < ENOUGH):
         trainer.train_epoch()
         count += 1
     synchronise(device)

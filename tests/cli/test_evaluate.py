@@ -113,7 +113,7 @@ def test_a_broken_model_is_named_and_the_others_are_measured(run, tiny, tmp_path
         (["spirl"], 'did you mean "spiral"'),
         (["circle", "--target", "spirl"], 'did you mean "spiral"'),
         (["circle", "--seeds", "1"], "--seeds"),
-        (["circle", "--size", "8"], "--size"),
+        (["circle", "--res", "8"], "--res"),
         (["circle", "--device", "tpu"], "device must be one of"),
         (["circle", "--sheet", "a.gif"], "--sheet must end in .png, got 'a.gif'"),
         (["circle", "--sheet", "nowhere/a.png"], "there is no folder nowhere"),

@@ -78,3 +78,23 @@ def test_doctor_names_the_extra_to_install(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         main()
     assert 'pip install "petri-nca[mp4]"' in capsys.readouterr().out
+
+
+def test_the_grid_size_has_one_name_and_its_former_one_still_works(monkeypatch, capsys, tmp_path):
+    from petri.__main__ import main
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["petri", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert end.value.code == 0
+        return capsys.readouterr().out
+
+    for verb in ("grow", "play", "evaluate", "search", "ablate"):
+        said = run(verb, "--help")
+        assert "--res " in said and "--size" not in said
+    pictures = []
+    for option in ("--res", "--size"):
+        run("play", "circle", option, "20", "--zoom", "1", "--steps", "2", "--out", str(tmp_path / "a.png"))
+        pictures.append((tmp_path / "a.png").read_bytes())
+    assert pictures[0] == pictures[1]

@@ -14,7 +14,7 @@ PUBLISHED = Path(__file__).parents[1] / "data" / "distill"
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_model_plays_by_name(petri, tmp_path, name):
-    said = petri("play", name, "--steps", 4, "--size", 16, "--out", tmp_path / "a.png")
+    said = petri("play", name, "--steps", 4, "--res", 16, "--out", tmp_path / "a.png")
     assert "a.png" in said and Image.open(tmp_path / "a.png").size == (512, 512)
 
 
@@ -23,7 +23,7 @@ def test_some_models_are_shipped():
 
 
 def test_size_and_zoom_are_those_of_the_file(petri, tmp_path):
-    petri("play", "circle", "--steps", 6, "--size", 20, "--zoom", 3, "--out", tmp_path / "a.gif")
+    petri("play", "circle", "--steps", 6, "--res", 20, "--zoom", 3, "--out", tmp_path / "a.gif")
     with Image.open(tmp_path / "a.gif") as read:
         assert read.size == (60, 60)
 
@@ -35,7 +35,7 @@ def test_damage_cuts_a_hole_half_way(petri, tmp_path):
             "circle",
             "--steps",
             60,
-            "--size",
+            "--res",
             48,
             "--zoom",
             1,

@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 import torch
+from PIL import Image
 
 from petri import memory
 from petri.growth.grow import draw_targets
@@ -43,7 +44,27 @@ def test_the_time_left_is_reckoned_by_cells_and_steps(recipe):
     assert pace.left(12) == pytest.approx(3 * 25600 * 1e-3) and pace.left(15) == 0
 
 
-def test_a_plan_measures_every_phase_and_writes_nothing(recipe, tmp_path, monkeypatch):
+def test_of_many_phases_three_are_measured_and_the_others_reckoned_by_their_cells_and_steps(monkeypatch):
+    from petri.growth import plan as planning
+
+    recipe = make_recipe(load("circle", 128), "circle", res=128)
+    assert len(recipe.phases) > 10
+    measured = []
+
+    def seconds(recipe, phase, steps, target, device, engine):
+        measured.append(phase.res)
+        whole = dataclasses.replace(phase, steps=(steps, steps))
+        return 2e-6 * (1 + phase.res / 64) * cell_steps(recipe, whole)
+
+    monkeypatch.setattr(planning, "_seconds", seconds)
+    planned = plan(recipe, draw_targets(recipe), torch.device("cpu"))
+    assert len(measured) == 6 and len(set(measured)) == 3
+    for part in planned.phases:
+        each = 2e-6 * (1 + part.phase.res / 64) * cell_steps(recipe, part.phase)
+        assert part.seconds == pytest.approx(part.phase.epochs * each, rel=0.1)
+
+
+def test_a_plan_measures_the_phases_and_writes_nothing(recipe, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     planned = plan(recipe, draw_targets(recipe), torch.device("cpu"))
     assert [part.phase for part in planned.phases] == list(recipe.phases)
@@ -58,6 +79,13 @@ def test_the_command_says_the_plan(petri, tmp_path, monkeypatch):
     assert "15,344 parameters" in said and "nothing was written" in said
     assert "32×32" in said and "64×64" in said and "48–96 + 32" in said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_plan_says_what_is_noted_of_the_target(petri, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (30, 20), "red").save("wide.png")
+    said = petri("grow", "wide.png", "--res", "16", "--hidden", "16", "--dry-run")
+    assert "wide.png is 30 × 20: only its central square is grown" in said
 
 
 def test_a_plan_is_refused_where_the_run_would_be(petri, tmp_path, monkeypatch):

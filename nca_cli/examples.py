@@ -1,0 +1,54 @@
+"""What the help of each command shows it used for."""
+
+from __future__ import annotations
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "": ("petri grow spiral", "petri play circle", "petri view", "petri help grow"),
+    "grow": (
+        "petri grow spiral",
+        "petri grow logo.png --res 96",
+        "petri grow emoji:🦎 --set pool.damage=1",
+        "petri grow spiral --res 256 --dry-run",
+        "petri grow --resume runs/spiral-64",
+    ),
+    "search": (
+        "petri search spiral --trials 30",
+        "petri search spiral --trials 30 --workers 2 --promote 2",
+        "petri search --show spiral-64",
+    ),
+    "ablate": ("petri ablate spiral", "petri ablate circle multi-scale curriculum --seeds 5"),
+    "play": ("petri play circle", "petri play runs/spiral-64 --out spiral.gif", "petri play circle --damage"),
+    "evaluate": (
+        "petri evaluate rings",
+        "petri evaluate runs/* --sheet sheet.png",
+        "petri evaluate logo.safetensors --target logo.png",
+    ),
+    "shader-gen": (
+        "petri shader-gen",
+        "petri shader-gen spiral --html spiral.html",
+        "petri shader-gen rings --shadertoy",
+    ),
+    "view": ("petri view", "petri view runs/spiral-64", "petri view --export site"),
+    "targets": ("petri targets", "petri targets --sheet targets.png"),
+    "models": ("petri models",),
+    "import": ("petri import distill ex3_butterfly.json",),
+    "import distill": ("petri import distill ex3_butterfly.json",),
+    "doctor": ("petri doctor",),
+    "help": ("petri help", "petri help grow", "petri help dni mnist"),
+    "dni": ("petri dni mnist --data mini",),
+    "dni mnist": (
+        "petri dni mnist --data mini",
+        "petri dni mnist --beta-max 0.8 --seeds 5",
+        "petri dni mnist --decoupled --grader linear --conditioned",
+    ),
+    "dni ablate": ("petri dni ablate --data mini --seeds 5",),
+    "dni bench": ("petri dni bench", "petri dni bench --widths 1024,1024 --batch 256"),
+    "dni pipeline": ("petri dni pipeline --stages 2",),
+    "data": ("petri data fetch mnist",),
+    "data fetch": ("petri data fetch mnist",),
+}
+
+
+def examples(verb: str) -> str:
+    """Lines for the end of a command's help."""
+    return "\n".join(("\b", "Examples:", *(f"  {line}" for line in EXAMPLES[verb])))
