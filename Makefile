@@ -6,13 +6,16 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PARALLEL := -n auto --dist loadfile  # a process a core, each test file in one of them
 
-.PHONY: help grow test test-slow models bench lint format wasm clean
+.PHONY: help grow figure test test-slow models bench lint format wasm clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ —/'
 
 grow: $(READY)  ## grow a small pattern, a few minutes on two cores
 	$(BIN)/petri grow circle --res 32
+
+figure: $(READY)  ## grow a small figure from a dot, a few minutes on two cores
+	$(BIN)/petri grow emoji:🍄 --res 32
 
 test: $(READY)  ## the default test suite
 	$(BIN)/pytest $(PARALLEL)

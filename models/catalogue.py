@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from petri import ground, modelfile, models
 from petri.files import write_whole
@@ -16,9 +17,20 @@ PICTURES = "pictures"
 INTRODUCTION = """# Models that come with petri
 
 `petri play spiral`, `petri view` and `petri evaluate spiral` take them by name; `make models` trains them
-from nothing and writes this page from their files. Each holds its recipe and what was measured of it: the
-loss is pattern + ½ stability + ⅒ overflow over RGB, from the seed, the mean of eight fire seeds, beside the
-report's at 256²; drift is the pattern loss after 2,000 steps; healed is the share of a cut circle's damage
+from nothing and writes this page from their files. Each holds its recipe and what was measured of it.
+
+## Figures
+
+They grow from a dot, with the living mask, and were trained with damage. The likeness is the PSNR of what is
+seen, on black or on white, whichever is worse: the median of eight fire seeds and the worst of them. Standing:
+how many of them are there after 5,000 steps. Healed is the share of the damage of a cut circle, a quarter of
+the grid, that is gone 300 steps later. Emoji are drawn after Google's Noto (SIL OFL 1.1).
+"""
+PLANES = """
+## Patterns
+
+They fill the plane. The loss is pattern + ½ stability + ⅒ overflow over RGB, from the seed, the mean of eight
+fire seeds, beside the report's at 256²; drift is the pattern loss after 2,000 steps; healed is the share of a cut circle's damage
 that is gone 300 steps later. A dash: not measured. A star: not the cell of the report's Table 4.
 [Results](../docs/results.md) has more, and which of them an earlier recipe made.
 """
@@ -31,9 +43,9 @@ class Entry:
     name: str
     model: Model
     bytes: int
-    loss: float | None  # the report's, over RGB
+    loss: float | None  # the report's, of what is seen
     report: float | None  # what the report's own had, at 256²
-    drift: float | None  # the pattern loss after the last of the steps looked at
+    looks: list[dict[str, Any]]  # what was measured after so many steps; the last is the longest
     healed: float | None  # percent, of a circle that was cut out
     trained_to_heal: bool | None
     seconds: int | None  # of training
@@ -59,41 +71,75 @@ def _entry(name: str, path: Path) -> Entry:
         name=name,
         model=model,
         bytes=path.stat().st_size,
-        loss=measured["loss"]["rgb"]["loss"] if measured else training.get("loss", {}).get("loss"),
+        loss=_loss(measured, training),
         report=TABLE_5.get(name),
-        drift=measured["drift"][-1]["loss"] if measured else None,
+        looks=measured.get("drift", []),
         healed=healed(model),
         trained_to_heal=heals(model),
         seconds=training.get("seconds"),
     )
 
 
+def _loss(measured: dict[str, Any], training: dict[str, Any]) -> float | None:
+    """The loss that a file says, of the evaluation if it has one; the first files called it RGB's."""
+    losses = measured.get("loss", {})
+    return (losses.get("seen") or losses.get("rgb") or training.get("loss", {})).get("loss")
+
+
 def write_catalogue(folder: Path) -> None:
     """Write README.md and the pictures in it."""
     (folder / PICTURES).mkdir(exist_ok=True)
-    rows = []
-    for entry in entries():
-        picture = f"{PICTURES}/{entry.name}.webp"
+    found = entries()
+    for entry in found:
         drawn = thumbnail(entry.model, ground.of(entry.model))
-        write_whole(folder / picture, base64.b64decode(drawn.split(",")[1]))
-        rows.append(_row(entry, picture))
-    head = (
-        "| | model | cell | parameters | kB | grid | loss | the report's | drift | trained to heal | healed "
-        "| training, min |"
+        write_whole(folder / _picture(entry), base64.b64decode(drawn.split(",")[1]))
+    living = [entry for entry in found if entry.model.automaton.spec.living]
+    planes = [entry for entry in found if not entry.model.automaton.spec.living]
+    figures = _table(
+        "| | model | what | cell | kB | grid | dB after 160 steps | after 5,000 | standing | healed | min |",
+        [_figure_row(entry) for entry in living],
     )
+    patterns = _table(
+        "| | model | cell | parameters | kB | grid | loss | the report's | drift | trained to heal | healed "
+        "| training, min |",
+        [_row(entry) for entry in planes],
+    )
+    write_whole(folder / "README.md", "\n".join([INTRODUCTION, *figures, PLANES, *patterns]) + "\n")
+
+
+def _table(head: str, rows: list[list[str]]) -> list[str]:
     line = "|" + "---|" * head.count(" | ") + "---|"
-    write_whole(folder / "README.md", "\n".join([INTRODUCTION, head, line, *rows]) + "\n")
+    return [head, line, *("| " + " | ".join(row) + " |" for row in rows)]
 
 
-def _row(entry: Entry, picture: str) -> str:
+def _picture(entry: Entry) -> str:
+    return f"{PICTURES}/{entry.name}.webp"
+
+
+def _row(entry: Entry) -> list[str]:
     spec, model = entry.model.automaton.spec, entry.model
-    figures = [
-        f"![{entry.name}]({picture})", entry.starred, spec.describe(), f"{spec.parameters:,}",
+    return [
+        f"![{entry.name}]({_picture(entry)})", entry.starred, spec.describe(), f"{spec.parameters:,}",
         f"{entry.bytes / 1e3:.0f}", f"{model.res}²", figure(entry.loss), figure(entry.report, ".3f"),
-        figure(entry.drift), "yes" if entry.trained_to_heal else "no", figure(entry.healed, ".0f", " %"),
-        figure(entry.seconds and entry.seconds / 60, ".0f"),
+        figure(entry.looks[-1]["loss"] if entry.looks else None), "yes" if entry.trained_to_heal else "no",
+        figure(entry.healed, ".0f", " %"), figure(entry.seconds and entry.seconds / 60, ".0f"),
     ]  # fmt: skip
-    return "| " + " | ".join(figures) + " |"
+
+
+def _figure_row(entry: Entry) -> list[str]:
+    spec, model = entry.model.automaton.spec, entry.model
+    looks = {look["steps"]: look for look in entry.looks}
+    likeness = [
+        f"{figure(look.get('median'), '.1f')} (worst {figure(look.get('worst'), '.1f')})"
+        for look in (looks.get(160, {}), looks.get(5000, {}))
+    ]
+    last = looks.get(5000)
+    return [
+        f"![{entry.name}]({_picture(entry)})", entry.name, model.target, spec.describe(),
+        f"{entry.bytes / 1e3:.0f}", f"{model.res}²", *likeness,
+        f"{last['standing']} of {last['seeds']}" if last else figure(None),
+        figure(entry.healed, ".1f", " %"), figure(entry.seconds and entry.seconds / 60, ".0f"),
+    ]  # fmt: skip
 
 
 def figure(value: float | None, form: str = ".4f", unit: str = "") -> str:

@@ -1,7 +1,7 @@
 """Make the shipped models from nothing: python -m petri.models.make [NAME…]
 
-Each is trained by the default recipe in runs/models/NAME, evaluated as `petri evaluate` does, and written
-here with recipe and evaluation in its metadata. As many are trained at a time as there are cores, on a
+Nine patterns, and six figures with damage. Each is trained by the default recipe in runs/models/NAME,
+evaluated as `petri evaluate` does, and written here with recipe and evaluation in its metadata. As many are trained at a time as there are cores, on a
 thread each, which does a fifth more than all threads for one; what they say goes to NAME.log beside the run.
 What was stopped goes on, what is finished is not trained again. In the end the catalogue is written anew from
 the files.
@@ -19,30 +19,40 @@ from typing import Any
 
 from petri import modelfile, models, targets
 from petri.evaluation import evaluate
-from petri.growth.catalogue import architecture
+from petri.growth.presets import make_recipe
 from petri.models.catalogue import write_catalogue
-from petri.nca import Spec
 from petri.viewing.following import Follower
 
-RES = {name: 256 if name in ("circle", "spiral") else 128 for name in targets.PATTERNS}
+FIGURES = {
+    "butterfly": "emoji:🦋",
+    "fish": "emoji:🐠",
+    "lizard": "emoji:🦎",
+    "logo": "logo",
+    "mushroom": "emoji:🍄",
+    "turtle": "emoji:🐢",
+}
+RES = {name: 64 for name in FIGURES}
+RES |= {name: 256 if name in ("circle", "spiral") else 128 for name in targets.PATTERNS}
 RUNS = Path("runs") / "models"
 HERE = Path(__file__).parent
-HEALING = ("braid", "checkerboard", "circle", "cross", "rings")  # also trained with damage
+HEALING = ("braid", "checkerboard", "circle", "cross", "rings", *FIGURES)  # also trained with damage
 
 
 def train(name: str) -> Path:
-    """Train a pattern to the end of its recipe; the run's folder."""
-    folder = RUNS / name
+    """Train a pattern or a figure to the end of its recipe; the run's folder."""
+    folder, target = RUNS / name, FIGURES.get(name, name)
+    drawn = targets.load(target, RES[name])
+    asked = make_recipe(drawn, target, res=RES[name])
     if folder.exists():
         run = Follower(folder)
         found = (run.recipe.spec, run.recipe.res, run.recipe.pool.damage)
-        if found != (Spec(**architecture(name)), RES[name], int(name in HEALING)):
+        if found != (asked.spec, RES[name], int(name in HEALING)):
             raise SystemExit(f"{folder} is of another recipe: move it away")
         if run.finished:
             return folder
         command = ["grow", "--resume", str(folder)]
     else:
-        command = ["grow", name, "--res", str(RES[name]), "--out", str(RUNS), "--name", name]
+        command = ["grow", target, "--res", str(RES[name]), "--out", str(RUNS), "--name", name]
         command += ["--set", "pool.damage=1"] if name in HEALING else []
     RUNS.mkdir(parents=True, exist_ok=True)
     print(f"{name}: training", flush=True)
@@ -68,7 +78,7 @@ def measured(evaluation: dict[str, Any]) -> dict[str, Any]:
     ]
     return {
         "seeds": evaluation["seeds"],
-        "loss": {"rgb": evaluation["loss"]["rgb"]},
+        "loss": {"seen": evaluation["loss"]["seen"]},
         "drift": evaluation["drift"],
         "regeneration": healing,
         "sizes": evaluation["sizes"],
@@ -79,17 +89,17 @@ def ship(name: str, folder: Path) -> None:
     """Evaluate a run's model and put it among the shipped ones."""
     model = modelfile.read(folder / models.MODEL)
     print(f"{name}: measuring", flush=True)
-    model.training["evaluation"] = measured(evaluate(model, name).to_fields())
+    model.training["evaluation"] = measured(evaluate(model, FIGURES.get(name, name)).to_fields())
     modelfile.write(HERE / f"{name}.safetensors", model)
 
 
 def main() -> None:
     """Make what is asked for, or all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of nine patterns; all if left out")
-    names = parser.parse_args().names or list(targets.PATTERNS)
-    if unknown := set(names) - set(targets.PATTERNS):
-        parser.error(f"no such pattern: {', '.join(sorted(unknown))}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of a pattern or a figure; all if left out")
+    names = parser.parse_args().names or list(RES)
+    if unknown := set(names) - set(RES):
+        parser.error(f"no such model: {', '.join(sorted(unknown))}")
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         for name, folder in zip(names, pool.map(train, names), strict=True):

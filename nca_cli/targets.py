@@ -44,6 +44,7 @@ def targets(
                 "any image, or an SVG; a transparent one grows as a figure, an opaque one fills the plane",
             ),
             ("emoji:🦎", "an emoji"),
+            ("logo", "petri's own"),
             ("text:Hi", "a few letters"),
             ("shader.glsl", "a Shadertoy fragment shader; shader.glsl@2.5 as it stands after 2.5 seconds"),
         )

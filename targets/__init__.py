@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SMALLEST, LARGEST = 16, 4096  # cells a side
 SHADERS = (".glsl", ".frag")
+LOGO = "logo"  # petri's own, a figure
 FILE = "file:"  # begins a path of which some bytes are no text, percent-encoded
 
 
@@ -71,8 +72,8 @@ def load(name: str, res: int) -> Target:
     """Find out what is asked for and draw it.
 
     Args:
-        name: a pattern's name, `emoji:🦎`, `text:Hi`, or the path of an image or of a `.glsl` or `.frag`
-            shader, which `waves.glsl@2.5` draws as it stands after 2.5 seconds. A pattern wins over a file of
+        name: a pattern's name, `logo` (petri's own), `emoji:🦎`, `text:Hi`, or the path of an image or of a
+            `.glsl` or `.frag` shader, which `waves.glsl@2.5` draws as it stands after 2.5 seconds. A pattern wins over a file of
             the same name; `./spiral` is the file.
         res: cells a side, 16..4096.
 
@@ -84,6 +85,10 @@ def load(name: str, res: int) -> Target:
         from petri.targets.render import opaque, render
 
         return Target(name, opaque(render(PATTERNS[name].paint, res)), transparent=False)
+    if name == LOGO:
+        from petri.targets import image
+
+        return replace(image.load(Path(__file__).with_name("logo.png"), res), name=LOGO)
     kind, colon, rest = name.partition(":")
     if colon and kind == "emoji":
         from petri.targets import emoji
@@ -95,6 +100,11 @@ def load(name: str, res: int) -> Target:
         return text.load(as_utf8(rest), res)
     target = _load_file(name, res)
     return replace(target, name=readable(target.name))
+
+
+def travels(name: str) -> bool:
+    """Whether a target is known by its name alone, wherever petri is: no file of the user's."""
+    return name in PATTERNS or name == LOGO or name.startswith(("emoji:", "text:"))
 
 
 def written(name: str) -> str:
@@ -122,7 +132,7 @@ def _load_file(name: str, res: int) -> Target:
     path = path_of(file)
     # An empty name would be the current directory.
     if not name or not ("/" in name or "\\" in name or path.suffix or os.path.exists(name)):
-        known = [*PATTERNS, "emoji:🦎", "text:Hi"]
+        known = [*PATTERNS, LOGO, "emoji:🦎", "text:Hi"]
         hint = nearest(name, known) or f"; patterns: {', '.join(PATTERNS)}; or an image, emoji:🦎, text:Hi"
         raise BadRequest(f'unknown target "{name}"{hint}')
     try:

@@ -45,23 +45,23 @@ def test_a_model_is_made_from_nothing_and_not_trained_twice(tmp_path, monkeypatc
     model = modelfile.read(shelf / "circle.safetensors")
     assert model.training["recipe"]["pool"]["damage"] == 1 and model.training["epochs"] == 4
     entry = catalogue.entries()[0]
-    assert entry.loss == model.training["evaluation"]["loss"]["rgb"]["loss"] and entry.trained_to_heal
+    assert entry.loss == model.training["evaluation"]["loss"]["seen"]["loss"] and entry.trained_to_heal
     row = (shelf / "README.md").read_text().splitlines()[-1]
     assert f"| 15,344 | {entry.bytes / 1e3:.0f} | 16² | {entry.loss:.4f} | 0.048 |" in row
     assert (shelf / "pictures" / "circle.webp").read_bytes()[8:12] == b"WEBP"
 
 
-def test_what_each_pattern_is_trained_as(tmp_path, monkeypatch):
+def test_what_each_model_is_trained_as(tmp_path, monkeypatch):
     monkeypatch.setattr(make, "RUNS", tmp_path)
     orders = {}
     order = SimpleNamespace(run=lambda command, **_: orders.update({command[4]: command[5:]}))
     monkeypatch.setattr(make, "subprocess", order)
-    for name in PATTERNS:
+    for name in make.RES:
         make.train(name)
-    assert list(orders) == list(PATTERNS)
+    assert set(orders) == {*PATTERNS, *make.FIGURES.values()}
     assert {name for name, told in orders.items() if told[:2] == ["--res", "256"]} == {"circle", "spiral"}
     healing = {name for name, told in orders.items() if "pool.damage=1" in told}
-    assert healing == {"braid", "checkerboard", "circle", "cross", "rings"}
+    assert healing == {"braid", "checkerboard", "circle", "cross", "rings", *make.FIGURES.values()}
 
 
 def test_a_run_of_another_recipe_is_not_taken_for_the_model(tmp_path, monkeypatch):
@@ -77,15 +77,18 @@ def test_a_name_that_is_none_of_the_patterns_is_refused(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["make", "spirl"])
     with pytest.raises(SystemExit):
         make.main()
-    assert "no such pattern: spirl" in capsys.readouterr().err
+    assert "no such model: spirl" in capsys.readouterr().err
 
 
 def test_the_catalogue_is_of_the_files_that_are_shipped():
     page = (models.find("circle").parent / "README.md").read_text()
     for entry in catalogue.entries():
+        assert entry.bytes < 130_000 and json.dumps(entry.model.training)
+        if entry.model.automaton.spec.living:
+            assert f"| {entry.name} | {make.FIGURES[entry.name]} |" in page
+            continue
         assert f"| {entry.starred} | {entry.model.automaton.spec.describe()} |" in page
         assert f"| {catalogue.figure(entry.loss)} | {catalogue.figure(entry.report, '.3f')} |" in page
-        assert entry.bytes < 130_000 and json.dumps(entry.model.training)
         assert entry.starred.endswith("*") == (entry.name in FOUND_FOR)
 
 

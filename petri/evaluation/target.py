@@ -26,7 +26,7 @@ def target_of(model: Model, path: Path) -> str:
     Raises:
         BadRequest: it cannot be found again.
     """
-    if model.target in targets.PATTERNS or model.target.startswith(("emoji:", "text:")):
+    if targets.travels(model.target):
         return model.target
     asked = _asked(path.parent / RECIPE)
     if asked is not None and readable(targets.path_of(asked).name) == model.target:
