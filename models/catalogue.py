@@ -21,18 +21,18 @@ from nothing and writes this page from their files. Each holds its recipe and wh
 
 ## Figures
 
-They grow from a dot, with the living mask, and were trained with damage. The likeness is the PSNR of what is
-seen, on black or on white, whichever is worse: the median of eight fire seeds and the worst of them. Standing:
-how many of them are there after 5,000 steps. Healed is the share of the damage of a cut circle, a quarter of
-the grid, that is gone 300 steps later. Emoji are drawn after Google's Noto (SIL OFL 1.1).
+They grow from a dot, with the living mask, and were trained with damage. The likeness is the PSNR of what
+is seen, on black or on white, whichever is worse: the median of eight fire seeds and the worst of them.
+Standing: how many of them are there after 5,000 steps. Healed is the share of the damage of a cut circle, a
+quarter of the grid, that is gone 300 steps later. Emoji are drawn after Google's Noto (SIL OFL 1.1).
 """
 PLANES = """
 ## Patterns
 
-They fill the plane. The loss is pattern + ½ stability + ⅒ overflow over RGB, from the seed, the mean of eight
-fire seeds, beside the report's at 256²; drift is the pattern loss after 2,000 steps; healed is the share of a cut circle's damage
-that is gone 300 steps later. A dash: not measured. A star: not the cell of the report's Table 4.
-[Results](../docs/results.md) has more, and which of them an earlier recipe made.
+They fill the plane. The loss is pattern + ½ stability + ⅒ overflow over RGB, from the seed, the mean of
+eight fire seeds, beside the report's at 256²; drift is the pattern loss after 2,000 steps; healed is the
+share of a cut circle's damage that is gone 300 steps later. A dash: not measured. A star: not the cell of
+the report's Table 4. [Results](../docs/results.md) has more, and which of them an earlier recipe made.
 """
 
 

@@ -1,10 +1,10 @@
 """Make the shipped models from nothing: python -m petri.models.make [NAME…]
 
 Nine patterns, and six figures with damage. Each is trained by the default recipe in runs/models/NAME,
-evaluated as `petri evaluate` does, and written here with recipe and evaluation in its metadata. As many are trained at a time as there are cores, on a
-thread each, which does a fifth more than all threads for one; what they say goes to NAME.log beside the run.
-What was stopped goes on, what is finished is not trained again. In the end the catalogue is written anew from
-the files.
+evaluated as `petri evaluate` does, and written here with recipe and evaluation in its metadata. As many are
+trained at a time as there are cores, on a thread each, which does a fifth more than all threads for one;
+what they say goes to NAME.log beside the run. What was stopped goes on, what is finished is not trained
+again. In the end the catalogue is written anew from the files.
 """
 
 from __future__ import annotations

@@ -72,9 +72,9 @@ def load(name: str, res: int) -> Target:
     """Find out what is asked for and draw it.
 
     Args:
-        name: a pattern's name, `logo` (petri's own), `emoji:🦎`, `text:Hi`, or the path of an image or of a
-            `.glsl` or `.frag` shader, which `waves.glsl@2.5` draws as it stands after 2.5 seconds. A pattern wins over a file of
-            the same name; `./spiral` is the file.
+        name: a pattern's name, `logo` (petri's own), `emoji:🦎`, `text:Hi`, or the path of an image or of
+            a `.glsl` or `.frag` shader, which `waves.glsl@2.5` draws as it stands after 2.5
+            seconds. A pattern wins over a file of the same name; `./spiral` is the file.
         res: cells a side, 16..4096.
 
     Raises:
