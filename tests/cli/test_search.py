@@ -41,6 +41,8 @@ def there(searched, monkeypatch):
 def test_a_search_tells_each_trial_and_what_it_found(searched):
     folder, said = searched
     assert "circle · 3 of 32 configurations · 16×16 cells · 2 epochs · study circle-16" in said
+    # Three configurations, then each of them again with two other seeds: said before the first.
+    assert "9 trainings to do" in said.split("0  dilated")[0] and "2 other seeds (--seeds)" in said
     told = re.findall(r"^(\d+)  (.+?): loss 0\.\d{4}", said, re.M)
     assert [number for number, _ in told] == [str(number) for number in range(9)]
     assert told[0][1] == "dilated · 64 hidden · 3 layers residual"  # Table 4's
