@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from dni_cli import watch
-from petri import datasets
+from petri import datasets, tensorfile
 from petri.datasets import mini
 from petri.dni import experiment, modelfile, pipeline, plots
 from petri.dni.recipe import Recipe
@@ -211,6 +211,12 @@ def test_a_disk_without_permission(petri, tmp_path):
         ("metrics.csv", lambda text: text.replace("accuracy", "luck"), "must have the columns"),
         ("metrics.csv", lambda text: text[: text.rindex("\n0,")] + "\n", "must have 2 epochs of seed 0, dni"),
         ("metrics.csv", lambda text: text.replace(",dni,", ",other,"), "must have 2 epochs of seed 0, dni"),
+        (
+            "metrics.csv",
+            lambda text: re.sub(r"[^,]+(,[^,]+\n)\Z", r"nan\1", text),
+            "accuracy must be in [0, 100], got nan",
+        ),
+        ("metrics.csv", lambda text: re.sub(r"[^,]+\n\Z", "inf\n", text), "step_ms must be in"),
         ("graders.csv", lambda text: text[: text.index("\n") + 1], "graders.csv lacks lines of seed 0"),
         ("graders.csv", lambda text: text[: text.rindex("\n0,")] + "\n", "graders.csv lacks lines of seed 0"),
     ],
@@ -224,6 +230,15 @@ def test_damaged_metrics_are_refused(petri, trained, tmp_path, name, change, sai
     answer = petri("dni", "mnist", "--resume", "it", code=2)
     assert "metrics in it are damaged" in answer and said in answer and answer.count("\n") == 1
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("accuracy", ["nan", "inf", "101", "high"])
+def test_a_model_file_with_an_accuracy_that_is_none_is_refused(trained, tmp_path, accuracy):
+    metadata, tensors = tensorfile.read(trained / "dni.safetensors", "model file")
+    path = tmp_path / "edited.safetensors"
+    path.write_bytes(tensorfile.to_bytes(tensors, metadata | {"accuracy": accuracy}))
+    with pytest.raises(BadRequest, match=r"edited\.safetensors: (accuracy must be|the metadata is damaged)"):
+        modelfile.read(path)
 
 
 def test_resuming_a_finished_run_draws_and_prints_again(petri, trained, tmp_path, monkeypatch):
