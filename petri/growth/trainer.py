@@ -24,7 +24,7 @@ EXPLODED = 1e4  # a state value beyond this will not come back
 GOOD_EVERY = 50  # epochs between the states that a failing run goes back to
 RETURNS = 3  # before it is given up
 SLOWER = 0.5  # what a return does to the learning rate
-DYING = 0.5  # share of the rollouts of late that may die before the run goes back, if it still can
+DYING = 0.3  # share of the rollouts of late that may die before the run goes back, if it still can
 SHORTER, LONGER = 0.8, 1.03  # what a death from the seed, or none, does to the length of rollouts from there
 LATE = 0.05  # share of this average that one epoch is
 
@@ -261,7 +261,7 @@ class Trainer:
         if not held.abs().max() <= EXPLODED:
             return f"state values passed {EXPLODED:,.0f}"
         if self.dying > DYING and self.returns < RETURNS:
-            return "more than half of what grew of late has died"
+            return "nearly a third of what grew of late has died"
         return ""
 
     def _learned(self) -> dict[str, Tensor]:
