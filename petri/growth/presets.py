@@ -109,7 +109,7 @@ def quick_figure(res: int) -> dict[str, Any]:
         "phases": [figure_phase(res, FIGURE)],
         "spec": FIGURE_SPEC,
         "loss": {"stability": 0.0, "bound": 1.0},
-        "pool": {"size": 32, "rivals": 16, "newcomer": 8, "damage_every": 2, "damage_radii": [0.1, 0.6]},
+        "pool": {"size": 32, "rivals": 16, "newcomer": 8, "damage_every": 2, "damage_radii": [0.2, 0.7]},
         "optimiser": {"average": 0.99, "warm_up": 0.05},
         "hold": 0,
     }
