@@ -106,7 +106,7 @@ def to_bytes(model: Model) -> bytes:
         "version": __version__,
         "spec": model.automaton.spec.to_json(),
         "target": model.target,
-        "training": json.dumps(model.training, sort_keys=True),
+        "training": json.dumps(model.training, sort_keys=True, separators=(",", ":")),
     }
     return tensorfile.to_bytes(tensors, metadata)
 

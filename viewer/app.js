@@ -82,6 +82,7 @@ async function choose(chosen, leave = () => {}) {
   for (const id of ["controls", "settings"]) part(id).disabled = false;
   part("verify").disabled = !entry.golden;
   silence();
+  if (entry.spec.living && !entry.ground && !entry.own) portray(entry); // the visitor's own get theirs when they come
   await restart();
 }
 
@@ -338,7 +339,7 @@ function wire() {
   addEventListener("popstate", () => trying(takeLink)); // another link, or the way back
   themeButton(part("theme"), () => stage.pace.request());
   acceptFiles(part("frame"), part("open"), part("file"), (files) => trying(() => addFiles(files)));
-  part("made").open = matchMedia("(min-height: 50rem)").matches;
+  part("made").open = matchMedia("(min-height: 56rem)").matches;
   part("letters").checked = remembered(LETTERS) !== "off";
   on("letters", "change", () => remember(LETTERS, part("letters").checked ? "on" : "off"));
   listen(part("help"), part("key-list"), part("letters"));
