@@ -17,7 +17,7 @@ from petri.growth.pool import Pool
 from petri.growth.ranks import Ranks
 from petri.growth.recipe import Phase, Recipe
 from petri.nca import Automaton, seed_state
-from petri.nca.life import ALPHA, THRESHOLD
+from petri.nca.life import has_life
 
 SHORTEST = 0.25  # share of a rollout's length at the start of the warm-up, or after many deaths
 EXPLODED = 1e4  # a state value beyond this will not come back
@@ -212,7 +212,7 @@ class Trainer:
         """1 for every sample without a living cell, `[batch]`; without the living mask none can die."""
         if not self.recipe.spec.living:
             return state.new_zeros(len(state))
-        return (state[:, ALPHA].amax(dim=(1, 2)) <= THRESHOLD).to(state.dtype)
+        return (~has_life(state)).to(state.dtype)
 
     def _draw_steps(self, seeds: int, *, hurt: bool = False) -> int:
         """Steps to grow in this epoch: fewer in the first phase's warm-up, and where seeds die on the way."""

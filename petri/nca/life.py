@@ -24,3 +24,8 @@ def alive(state: Tensor, *, padding: str) -> Tensor:
     Source: Mordvintsev et al. 2020, "Living cells".
     """
     return F.max_pool2d(pad(state[:, ALPHA : ALPHA + 1], 1, padding), 3, stride=1) > THRESHOLD
+
+
+def has_life(state: Tensor) -> Tensor:
+    """Whether any cell of a sample has enough alpha to live; bool `[batch]`."""
+    return state[:, ALPHA].amax(dim=(1, 2)) > THRESHOLD

@@ -133,10 +133,11 @@ def train(
     Raises:
         Stopped: `stop` said so.
         BadRequest: this machine has not enough memory for it.
-        RunFailed: training diverged beyond repair, or the loss is not finite.
+        RunFailed: training diverged beyond repair, the loss is not finite, or a figure has died.
     """
-    from petri.evaluation.report import report_loss
+    from petri.evaluation.report import SEEDS, error_of, grow_and_hold, report_loss_of
     from petri.growth.grow import make_trainer
+    from petri.nca.life import has_life
 
     trainer = make_trainer(recipe, device)
     every = max(1, recipe.epochs // LOOKS)
@@ -147,10 +148,13 @@ def train(
         trainer.train_epoch()
         due = trainer.epoch % every == 0 or trainer.epoch == recipe.epochs
         if due and trainer.epoch > seen:  # the trainer may have gone back
-            steps, hold = trainer.phase.steps[1], recipe.hold
-            loss = report_loss(trainer.result(), trainer.target, steps=steps, hold=hold).loss
+            how = {"steps": trainer.phase.steps[1], "hold": recipe.hold}
+            grown, held = grow_and_hold(trainer.result(), trainer.target, **how, seeds=SEEDS)
+            loss = report_loss_of(grown, held, trainer.target, **how, error=error_of(recipe.spec)).loss
             if not math.isfinite(loss):
                 raise RunFailed(f"the loss from the seed was {loss} after epoch {trainer.epoch:,}")
             seen = trainer.epoch
             look(seen, loss)
+    if recipe.spec.living and not has_life(held).any():
+        raise RunFailed(f"all of {SEEDS} rollouts from the seed died")
     return loss

@@ -7,12 +7,15 @@ import pytest
 import torch
 
 from petri.errors import RunFailed
+from petri.growth.presets import make_recipe
+from petri.nca import Automaton
 from petri.search import storage, worker
 from petri.search.agenda import Agenda
 from petri.search.results import best, findings, front, importance
 from petri.search.study import Study
 from petri.search.trials import DONE, FAILED, LOST, PRUNED, Job
 from petri.search.worker import LOOKS, Stopped, train, work
+from petri.targets import load
 
 CPU = torch.device("cpu")
 
@@ -188,3 +191,19 @@ def test_a_trial_that_was_given_to_others_is_left_to_them(study, agenda, pretend
     trained = pretend(study, worth)
     work(study, agenda(trials=1), CPU)
     assert len(trained) == 3 and {trial.state for trial in study.trials()} == {FAILED}
+
+
+def test_a_figure_that_dies_is_a_failed_trial(monkeypatch):
+    figure = make_recipe(load("emoji:🦎", 16), "emoji:🦎", res=16, epochs=3, settings=["phases.steps=[2, 4]"])
+    assert figure.spec.living
+    train(figure, CPU, look=lambda epoch, loss: None)  # alive
+    monkeypatch.setattr("petri.growth.trainer.Trainer.result", lambda trainer: deadly(figure.spec))
+    with pytest.raises(RunFailed, match="all of 8 rollouts from the seed died"):
+        train(figure, CPU, look=lambda epoch, loss: None)
+
+
+def deadly(spec):
+    automaton = Automaton(spec)
+    with torch.no_grad():
+        automaton.rule.biases[-1][3] = -5.0
+    return automaton
