@@ -194,7 +194,9 @@ def test_a_trial_that_was_given_to_others_is_left_to_them(study, agenda, pretend
 
 
 def test_a_figure_that_dies_is_a_failed_trial(monkeypatch):
-    figure = make_recipe(load("emoji:🦎", 16), "emoji:🦎", res=16, epochs=3, settings=["phases.steps=[2, 4]"])
+    figure = make_recipe(
+        load("emoji:🦎", 16), "emoji:🦎", res=16, epochs=3, settings=["phases.steps=[20, 24]"]
+    )
     assert figure.spec.living
     train(figure, CPU, look=lambda epoch, loss: None)  # alive
     monkeypatch.setattr("petri.growth.trainer.Trainer.result", lambda trainer: deadly(figure.spec))
