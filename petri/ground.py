@@ -121,6 +121,16 @@ def kept(model: Model) -> str | None:
     return ground if _is_colour(ground) else None
 
 
+def settled(ground: str, target: Tensor) -> str:
+    """The ground that was asked for, or one on which the target, as `choose` takes it, can be seen."""
+    return choose(target) if ground == AUTO else ground
+
+
+def opaque(ground: str, target: Tensor) -> str:
+    """The same for what cannot be transparent."""
+    return settled(AUTO, target) if ground == TRANSPARENT else ground
+
+
 def of(model: Model) -> str:
     """What a model is seen on: the ground that its file names, or one chosen from what it grows.
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,63 +13,20 @@ import torch
 from torch import Tensor
 
 from petri import ground as grounds
-from petri import images, memory, modelfile, plots, targets
+from petri import images, memory, modelfile, targets
 from petri.errors import BadRequest, RunFailed
-from petri.evaluation.report import (
-    EVALUATION_SEED,
-    SEEDS,
-    ReportLoss,
-    error_of,
-    grow_and_hold,
-    report_loss,
-    report_loss_of,
-)
-from petri.evaluation.standing import Standing, standing
-from petri.film import EVERY, film
+from petri.evaluation.report import ReportLoss, report_loss
 from petri.growth import patience
-from petri.growth.catalogue import TABLE_5
 from petri.growth.pace import Pace
 from petri.growth.recipe import Recipe
+from petri.growth.results import RESULTS, TARGET, Result, finish
 from petri.growth.trainer import Epoch, Return, Trainer
 from petri.modelfile import Model
-from petri.nca import Automaton
 from petri.progress import Observer, Progress
 from petri.runs import CHECKPOINT, COLUMNS, Row, Run, has_finished
 
 REPORT_EVERY = 1.0  # seconds between looks at the device
 SAVE_EVERY = 60.0  # seconds between checkpoints
-FRESH = 16  # fire seeds that a figure must stand with at the end
-LASTING = 1000  # steps after which it must still stand
-GROWTH_PIXELS = 256  # about the side of growth.webp
-GROWTH_FPS = 20
-GROWTH_BYTES = 10**9  # that its pictures may take on the way, about 7 a pixel
-TARGET = "target.png"
-RESULTS = (
-    "model.safetensors",
-    "grown.png",
-    "growth.webp",
-    TARGET,
-    "loss.png",
-    "metrics.csv",
-    "recipe.toml",
-)
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run has come to."""
-
-    folder: Path
-    epochs: int
-    seconds: float
-    res: int  # cells along a side that it has come to
-    loss: ReportLoss  # from the seed
-    looks: dict[
-        int, Standing
-    ]  # of fresh rollouts, by the steps after which; of a figure the last is long after
-    stands: bool  # a figure: all of them, each time; a plane cannot die
-    files: tuple[str, ...]  # in the folder
-    finished: bool  # all epochs of the recipe, or an early stop
 
 
 def seen_channels(recipe: Recipe) -> int:
@@ -128,23 +83,13 @@ def start(
     return run, trainer
 
 
-def _settled(ground: str, trainer: Trainer) -> str:
-    """The ground that was asked for, or one on which the target can be seen."""
-    return grounds.choose(trainer.targets[-1]) if ground == grounds.AUTO else ground
-
-
-def _opaque(ground: str, trainer: Trainer) -> str:
-    """The same for what cannot be transparent."""
-    return _settled(grounds.AUTO, trainer) if ground == grounds.TRANSPARENT else ground
-
-
 def _begin(run: Run, trainer: Trainer, ground: str) -> None:
     """Write what a run has before its first epoch.
 
     Raises:
         BadRequest: the disk is full or cannot be written.
     """
-    run.ground = _settled(ground, trainer)
+    run.ground = grounds.settled(ground, trainer.targets[-1])
     try:
         if not run.path(CHECKPOINT).is_file():
             run.write_checkpoint(trainer.tensors(), 0, 0.0)
@@ -310,7 +255,7 @@ def _train_epochs(
     begun = reported = saved = time.monotonic()
     pace = Pace(recipe, trainer.epoch)
     unread: list[Epoch] = []
-    ground = _opaque(run.ground, trainer)
+    ground = grounds.opaque(run.ground, trainer.targets[-1])
     looks: dict[int, float] = {}  # losses from the seed, by epoch
 
     def read() -> None:
@@ -392,74 +337,3 @@ def loss_from_seed(trainer: Trainer, *, seeds: int) -> ReportLoss:
     """The report's loss of what a trainer has come to, at the size that it has come to."""
     steps, hold = trainer.phase.steps[1], trainer.recipe.hold
     return report_loss(trainer.result(), trainer.target, steps=steps, hold=hold, seeds=seeds)
-
-
-@torch.no_grad()
-def _looks(automaton: Automaton, held: Tensor, target: Tensor, step: int) -> dict[int, Standing]:
-    """How rollouts that have taken `step` steps look; of a figure, after as many again and long after."""
-    spec = automaton.spec
-    if not spec.living:
-        return {step: standing(held, target, spec)}
-    looks = {}
-    for later in (2 * step, max(LASTING, 4 * step)):
-        held = automaton.rollout(held, later - step, seed=EVALUATION_SEED, start=step)
-        looks[later], step = standing(held, target, spec), later
-    return looks
-
-
-def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
-    """Measure the model from the seed and write it, its pictures and the plot of its loss.
-
-    All at the size that the run has come to: a model that was stopped has never seen a larger one.
-    """
-    whole, automaton, res, target = run.recipe, trainer.result(), trainer.phase.res, trainer.target
-    finished = trainer.epoch >= whole.epochs or patience.exhausted(whole, run.looks)
-    recipe, spec = whole.so_far(trainer.epoch), whole.spec
-    asked = {"steps": recipe.steps[1], "hold": recipe.hold}
-    grown, held = grow_and_hold(automaton, target, **asked, seeds=FRESH if spec.living else SEEDS)
-    # The loss is that of `petri evaluate`, of as many rollouts.
-    loss = report_loss_of(grown[:SEEDS], held[:SEEDS], target, **asked, error=error_of(spec))
-    looks = _looks(automaton, held, target, recipe.steps[1] + recipe.hold)
-    training = {
-        "recipe": recipe.to_fields(),
-        "epochs": trainer.epoch,
-        "planned": whole.epochs,
-        "finished": finished,
-        "seconds": round(seconds),
-        "loss": loss.to_fields(),
-        "looks": [{"steps": step, **look.to_fields()} for step, look in looks.items()],
-        "machine": f"{platform.system()} {platform.machine()}, {trainer.device.type}, "
-        f"{torch.get_num_threads()} threads, torch {torch.__version__}",
-    }
-    if recipe.spec.living:
-        training["ground"] = _opaque(run.ground, trainer)
-    # A path says where a file lay on one machine; the model keeps only its name.
-    training["recipe"]["target"] = recipe.name
-    zoom = max(1, GROWTH_PIXELS // res)
-    steps, room = min(looks), GROWTH_BYTES // (7 * (res * zoom) ** 2)
-    every = max(EVERY, math.ceil(steps / max(1, room)))
-    shown = film(automaton, res, steps, ground=run.ground, every=every)
-    frames = [images.enlarge(rgb, zoom) for _, rgb in shown]
-    run.write_metrics()  # a run that was killed behind its last checkpoint may have left a shorter file
-    images.save_picture(run.path("grown.png"), frames[-1])
-    images.save_animation(run.path("growth.webp"), frames, fps=GROWTH_FPS)
-    plots.save_loss(
-        run.path("loss.png"),
-        [pattern + stability / 2 + overflow / 10 for _, _, pattern, stability, overflow, *_ in run.rows],
-        from_seed=run.looks,
-        phases=recipe.phases,
-        reference=TABLE_5.get(recipe.target),
-    )
-    model = modelfile.Model(automaton=automaton, target=recipe.name, training=training)
-    modelfile.write(run.path("model.safetensors"), model)
-    return Result(
-        folder=run.folder,
-        epochs=trainer.epoch,
-        seconds=seconds,
-        res=res,
-        loss=loss,
-        looks=looks,
-        stands=not spec.living or all(look.all for look in looks.values()),
-        files=RESULTS,
-        finished=finished,
-    )

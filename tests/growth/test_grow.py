@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from petri import modelfile
 from petri.errors import BadRequest, RunFailed
-from petri.growth import grow
+from petri.growth import grow, results
 from petri.growth.presets import make_recipe
 from petri.targets import load
 
@@ -250,9 +250,9 @@ def test_tensorboard_gets_every_epoch(tmp_path):
 
 def test_a_long_growth_of_a_large_grid_is_filmed_in_fewer_pictures(tmp_path, monkeypatch):
     counts = []
-    monkeypatch.setattr(grow.images, "save_animation", lambda path, frames, fps: counts.append(len(frames)))
+    monkeypatch.setattr(results.images, "save_animation", lambda path, frames, fps: counts.append(len(frames)))
     for room in (10**9, 7 * 256**2 * 4):  # of four pictures
-        monkeypatch.setattr(grow, "GROWTH_BYTES", room)
+        monkeypatch.setattr(results, "GROWTH_BYTES", room)
         run, trainer = grow.start(tiny(), tmp_path, None, CPU)
         grow.finish(run, trainer, 0.0)
         run.close()
