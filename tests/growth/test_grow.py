@@ -250,7 +250,11 @@ def test_tensorboard_gets_every_epoch(tmp_path):
 
 def test_a_long_growth_of_a_large_grid_is_filmed_in_fewer_pictures(tmp_path, monkeypatch):
     counts = []
-    monkeypatch.setattr(results.images, "save_animation", lambda path, frames, fps: counts.append(len(frames)))
+
+    def count(path, frames, fps):
+        counts.append(len(frames))
+
+    monkeypatch.setattr(results.images, "save_animation", count)
     for room in (10**9, 7 * 256**2 * 4):  # of four pictures
         monkeypatch.setattr(results, "GROWTH_BYTES", room)
         run, trainer = grow.start(tiny(), tmp_path, None, CPU)
