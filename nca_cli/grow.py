@@ -400,12 +400,15 @@ def _is_given(context: typer.Context, name: str) -> bool:
 
 
 def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], tensorboard: bool) -> None:
+    from petri import ground as grounds
+    from petri import images
     from petri.console import GrowDisplay, interruptible, out
     from petri.growth import grow as growing
 
     recipe = run.recipe
     _introduce(recipe, trainer.device.type, notes)
-    display = GrowDisplay(f"growing {recipe.name}")
+    ground = grounds.opaque(run.ground, trainer.targets[-1])
+    display = GrowDisplay(f"growing {recipe.name}", images.picture(trainer.targets[-1], recipe.spec, ground))
     try:
         with ExitStack() as stack:
             record = growing.unrecorded
@@ -443,7 +446,7 @@ def _conclude(recipe: Recipe, result: Result) -> None:
             done += f", on {result.res}×{result.res} cells"
     out.say("\n", (f"{recipe.name} {done}", "bold"), f" in {duration(result.seconds)}")
     rows = [
-        ("loss from the seed", said),
+        ("loss from the seed", f"{said}, the less the better"),
         (f"after {loss.steps} steps", f"{loss.pattern:.4f} mean squared error"),
     ]
     for step, look in result.looks.items():

@@ -90,6 +90,7 @@ NAMED = 3  # of those that were skipped
 SHADES = " .:-=+*#%@"  # dark to bright, where there are no colours
 PLAIN_EVERY = 10.0  # seconds between lines where the output is no terminal
 PICTURE_COLUMNS, NUMBERS_COLUMNS = 40, 36
+TARGET_COLUMNS, TARGET_ROWS = 24, 12  # at the most
 
 
 def half_blocks(rgb: np.ndarray, columns: int, rows: int) -> Text:
@@ -192,11 +193,16 @@ class Display(Stopping):
 
 
 class GrowDisplay(Display):
-    """Draws a training run: the pattern at the left and the numbers at the right, or plain lines."""
+    """Draws a training run: the pattern at the left, numbers and target at the right; or plain lines.
 
-    def __init__(self, title: str) -> None:
+    Args:
+        title: what goes on.
+        target: what is to be grown, uint8 `[height, width, 3]`.
+    """
+
+    def __init__(self, title: str, target: np.ndarray) -> None:
         super().__init__()
-        self.title = title
+        self.title, self.target = title, target
         self.latest: Progress | None = None
         self._printed = time.monotonic()
 
@@ -233,7 +239,7 @@ class GrowDisplay(Display):
         numbers = grid(
             ("epoch", f"{now.epoch:,} of {now.epochs:,}"),
             ("phase", now.phase),
-            ("loss", f"{now.loss:.4f}"),
+            ("loss", f"{now.loss:.4f} (0 is perfect)"),
             *([("died", f"{now.died:,} so far, sown anew")] if now.died else []),
             ("steps/s", f"{now.steps_per_second:,.0f}"),
             ("trained", duration(now.seconds)),
@@ -251,6 +257,11 @@ class GrowDisplay(Display):
         spare = (out.width - NUMBERS_COLUMNS, out.height - 3) if beside else (out.width, out.height - 14)
         picture = half_blocks(
             now.picture, min(PICTURE_COLUMNS, max(8, spare[0])), min(PICTURE_COLUMNS // 2, max(4, spare[1]))
+        )
+        rows = spare[1] if beside else spare[1] // 2
+        side.add_row("")
+        side.add_row(
+            grid(("target", half_blocks(self.target, TARGET_COLUMNS, min(TARGET_ROWS, max(4, rows - 14)))))
         )
         whole = Table.grid(padding=(0, 3))
         if beside:

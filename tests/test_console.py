@@ -2,6 +2,7 @@ import ast
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 from rich.table import Table
@@ -9,6 +10,7 @@ from rich.text import Text
 
 import petri
 from petri import console
+from petri.progress import Progress
 
 TRICKY = "[bold]x[/] [/no] :fire: \x1b[31mred\x1b]0;title\x07 \udce9 [link=http://a]b[/link]"
 SHOWN = "[bold]x[/] [/no] :fire: ␛[31mred␛]0;title"
@@ -78,3 +80,19 @@ def test_letters_stand_for_a_picture_where_the_output_has_no_blocks(monkeypatch)
     monkeypatch.setattr(console, "out", Ascii(force_terminal=True, color_system="truecolor"))
     picture = np.full((4, 4, 3), 255, np.uint8)
     assert console.half_blocks(picture, 10, 10).plain == "@@@@\n@@@@"
+
+
+def test_the_display_of_a_run_shows_the_target_and_what_the_loss_means_on_any_terminal(monkeypatch):
+    picture = np.full((64, 64, 3), 200, np.uint8)
+    display = console.GrowDisplay("growing a dot", np.zeros((64, 64, 3), np.uint8))
+    display.latest = Progress(
+        epoch=3, epochs=9, phase="1 of 1, 64²", loss=0.0123, died=4, seconds=1.0, seconds_left=2.0,
+        steps_per_second=5.0, picture=picture,
+    )  # fmt: skip
+    for width, height in ((100, 40), (80, 24), (40, 30)):
+        screen = Console(width=width, height=height, record=True, file=io.StringIO())
+        monkeypatch.setattr(console, "out", screen)
+        screen.print(display._render())
+        text = screen.export_text()
+        assert "target" in text and "0.0123 (0 is perfect)" in text and "4 so far, sown anew" in text
+        assert max(map(len, text.splitlines())) <= width
