@@ -1,6 +1,7 @@
 // One automaton that lives on a canvas.
 
-import { Gpu, probeGpu } from "./gpu.js";
+import { probeGpu } from "./context.js";
+import { Gpu } from "./gpu.js";
 import { seedState } from "./spec.js";
 import { Wasm } from "./wasm.js";
 
@@ -48,7 +49,9 @@ async function chooseEngine(engine, model, width, height) {
     return await Wasm.open(model, width, height);
   } catch (error) {
     if (obstacle) throw new Error(`${obstacle}; and ${error.message}`);
-    return new Gpu(model, width, height); // slow, but it runs
+    const gpu = new Gpu(model, width, height); // slow, but it runs
+    gpu.slow = error.message;
+    return gpu;
   }
 }
 
@@ -65,7 +68,7 @@ export class Dish {
   /** Use `openDish`. */
   constructor(canvas, model, seed, engine) {
     this.canvas = canvas;
-    this.#context = canvas.getContext("2d", { alpha: false });
+    this.#context = canvas.getContext("2d");
     if (!this.#context) throw new Error("the canvas has a context of another kind: give a new one");
     this.#engine = engine;
     this.model = model;
@@ -130,13 +133,17 @@ export class Dish {
    * Draw the state onto the canvas, as large as the canvas is.
    * @param {object} options
    * @param {?number} options.channel shown in greys (0 is mid-grey), or null for the colours
-   * @param {number[]} options.background RGB in 0..1, under the colours of models with a living mask
+   * @param {?number[]} options.ground RGB in 0..1, under figures (models with a living mask); null leaves the canvas
+   *   transparent where they are
    */
-  draw({ channel = null, background = [1, 1, 1] } = {}) {
+  draw({ channel = null, ground = null } = {}) {
     if (this.#gone()) return; // the canvas shows what it showed
-    this.#engine.look({ channel, background });
+    this.#engine.look({ channel, ground });
+    const { image, width, height } = this.#engine;
     this.#context.imageSmoothingEnabled = false;
-    this.#context.drawImage(this.#engine.image, 0, 0, this.canvas.width, this.canvas.height);
+    this.#context.globalCompositeOperation = "copy"; // or what was there would shine through
+    const { canvas } = this;
+    this.#context.drawImage(image, 0, image.height - height, width, height, 0, 0, canvas.width, canvas.height);
   }
 
   /** Begin again from the seed. */
@@ -212,8 +219,7 @@ export class Dish {
     return this.#lost || (this.gl?.isContextLost() ?? false);
   }
 
-  #onLost = (event) => {
-    event.preventDefault(); // without this it would never come back
+  #onLost = () => {
     this.#lost = true;
     this.onlost?.();
   };

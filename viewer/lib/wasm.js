@@ -10,7 +10,10 @@ let compiled = null;
 
 function compile() {
   const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  return WebAssembly.compile(bytes).catch(() => {
+  return WebAssembly.compile(bytes).catch((error) => {
+    if (/content.security|csp|unsafe-eval/i.test(error.message)) {
+      throw new Error("this site's Content-Security-Policy forbids WebAssembly: script-src lacks 'wasm-unsafe-eval'");
+    }
     throw new Error("this browser has no WebAssembly SIMD");
   });
 }
@@ -33,7 +36,7 @@ export class Wasm {
   constructor(instance, model, width, height) {
     this.name = "wasm";
     this.image = document.createElement("canvas"); // what `look` draws, a pixel a cell
-    this.context = this.image.getContext("2d", { alpha: false });
+    this.context = this.image.getContext("2d");
     this.code = instance.exports;
     this.memory = instance.exports.memory;
     this.#set(model, width, height);
@@ -118,15 +121,18 @@ export class Wasm {
   }
 
   /** Draw the state onto `image`. */
-  look({ channel, background }) {
+  look({ channel, ground }) {
     const area = this.width * this.height;
     const pixels = this.picture.data; // clamps and rounds what it is given
     const state = this.#state();
     if (channel === null) {
       for (let i = 0; i < 4 * area; i += 4) {
         const rest = this.spec.living ? 1 - Math.min(Math.max(state[i + 3], 0), 1) : 0;
-        for (let lane = 0; lane < 3; lane++) pixels[i + lane] = 255 * (state[i + lane] + rest * background[lane]);
-        pixels[i + 3] = 255;
+        const alpha = ground ? 1 : 1 - rest; // which a picture's pixels, unlike a state, are not multiplied by
+        for (let lane = 0; lane < 3; lane++) {
+          pixels[i + lane] = (255 * (state[i + lane] + (ground ? rest * ground[lane] : 0))) / alpha;
+        }
+        pixels[i + 3] = 255 * alpha;
       }
     } else {
       const base = 4 * (channel >> 2) * area + (channel & 3);

@@ -82,7 +82,7 @@ export class Stage {
   }
 
   draw() {
-    this.dish.draw({ channel: this.channel, background: backgroundOf(this.canvas) });
+    this.dish.draw({ channel: this.channel, ground: backgroundOf(this.canvas) });
   }
 
   /** Use a tool at a point, in cells. */
