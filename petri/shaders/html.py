@@ -13,6 +13,8 @@ from petri.shaders.bundle import bundle
 from petri.viewer import text
 
 STYLE = '<link rel="stylesheet" href="style.css">'
+ICON = '<link rel="icon" href="icon.svg">'
+LOADING = '<script src="loading.js"></script>\n'
 SCRIPT = '<script type="module" src="app.js"></script>'
 GZIP = "application/gzip"
 # Weights take a tenth less room, the page's script more than half: what is unpacked has the same bits.
@@ -53,6 +55,8 @@ def page(models: dict[str, Model], entries: list[dict[str, Any]]) -> str:
     app = _packed(bundle("app.js").encode())
     content = text("index.html")
     for tag, instead in (
+        (ICON, f'<link rel="icon" href="{manifest.data_uri(text("icon.svg").encode(), "image/svg+xml")}">'),
+        (LOADING, ""),  # of a script that is in the page nothing is loaded
         (STYLE, f"<style>\n{text('style.css')}</style>"),
         ("</head>", f'<script type="application/json" id="petri-models">{data}</script>\n</head>'),
         (
@@ -79,7 +83,7 @@ def snippet(files: dict[str, str], *, script: str) -> str:
         files: URL of a model file, by what it grows.
         script: URL of the component.
     """
-    lines = [f'<script type="module" src="{html.escape(script)}"></script>']
+    lines = [f'<script src="{html.escape(script)}" defer></script>']
     for title, file in files.items():
         lines.append(f'<petri-dish src="{html.escape(file)}" label="{html.escape(title)}"></petri-dish>')
     return "\n".join(lines) + "\n"
