@@ -180,7 +180,7 @@ export class PetriDish extends HTMLElement {
     }
     const model = this.#dish?.model;
     if (!model) return;
-    const colour = await groundFor(model);
+    const colour = await groundFor(model).catch(() => ""); // no room for a second one: see-through
     if (model === this.#dish?.model && this.getAttribute("ground") === "auto") style.backgroundColor = colour;
   }
 
