@@ -1,6 +1,7 @@
 // One automaton that lives on a canvas.
 
-import { Gpu, probeGpu } from "./gpu.js";
+import { probeGpu } from "./context.js";
+import { Gpu } from "./gpu.js";
 import { seedState } from "./spec.js";
 import { Wasm } from "./wasm.js";
 
@@ -48,7 +49,9 @@ async function chooseEngine(engine, model, width, height) {
     return await Wasm.open(model, width, height);
   } catch (error) {
     if (obstacle) throw new Error(`${obstacle}; and ${error.message}`);
-    return new Gpu(model, width, height); // slow, but it runs
+    const gpu = new Gpu(model, width, height); // slow, but it runs
+    gpu.slow = error.message;
+    return gpu;
   }
 }
 
@@ -134,12 +137,13 @@ export class Dish {
   }
 
   /**
-   * Grow on to a step while the page goes on answering; it ends early if the GPU is lost.
+   * Grow on to a step while the page goes on answering; it ends early if the GPU is lost or the state is set anew.
    * @param {number} end the number of the step
    * @param {() => boolean} going asked before each few steps
    */
   async grow(end, going = () => true) {
-    while (going() && this.stepNumber < end && !this.#gone()) {
+    const begun = this.#begun;
+    while (going() && begun === this.#begun && this.stepNumber < end && !this.#gone()) {
       await this.step(Math.min(4, end - this.stepNumber));
       await new Promise((resolve) => setTimeout(resolve));
     }
@@ -154,10 +158,14 @@ export class Dish {
   async draw({ channel = null } = {}) {
     if (this.#gone()) return; // the canvas shows what it showed
     const looking = this.#engine.look({ channel, ground: this.ground });
-    if (looking) await looking; // a GPU's picture must be taken at once
+    // A GPU's picture is taken at once: other dishes draw in its place.
+    const seen = looking instanceof Promise ? await looking : looking;
+    if (!seen) return; // it was closed meanwhile
+    const { image, width, height } = seen;
+    const { canvas } = this;
     this.#context.imageSmoothingEnabled = false;
-    this.#context.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    this.#context.drawImage(this.#engine.image, 0, 0, this.canvas.width, this.canvas.height);
+    this.#context.clearRect(0, 0, canvas.width, canvas.height);
+    this.#context.drawImage(image, 0, image.height - height, width, height, 0, 0, canvas.width, canvas.height);
   }
 
   /** Begin again from the seed. */
@@ -241,8 +249,7 @@ export class Dish {
     return this.#lost || (this.gl?.isContextLost() ?? false);
   }
 
-  #onLost = (event) => {
-    event.preventDefault(); // without this it would never come back
+  #onLost = () => {
     this.#lost = true;
     this.onlost?.();
   };

@@ -9,7 +9,10 @@ let compiled = null;
 
 function compile() {
   const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  return WebAssembly.compile(bytes).catch(() => {
+  return WebAssembly.compile(bytes).catch((error) => {
+    if (/content.security|csp|unsafe-eval/i.test(error.message)) {
+      throw new Error("this site's Content-Security-Policy forbids WebAssembly: script-src lacks 'wasm-unsafe-eval'");
+    }
     throw new Error("this browser has no WebAssembly SIMD");
   });
 }
@@ -84,7 +87,7 @@ class Cells {
     }
   }
 
-  /** The picture of the state, RGBA as `ImageData` has it: `{ width, height, pixels }`. */
+  /** The picture of the state, RGBA as `ImageData` has it, not multiplied by alpha: `{ width, height, pixels }`. */
   look(channel, ground) {
     const { width, height } = this;
     const area = width * height;
@@ -274,13 +277,14 @@ export class Wasm {
     this.#cells.ask("disc", x, y, radius, values);
   }
 
-  /** Draw the state onto `image`. */
+  /** Draw the state: `{ image, width, height }`, or null once it is closed. */
   async look({ channel, ground }) {
     const found = await this.#cells.ask("look", channel, ground);
-    if (!found) return;
+    if (!found) return null;
     const { width, height, pixels } = found;
     if (this.image.width !== width || this.image.height !== height) Object.assign(this.image, { width, height });
     this.context.putImageData(new ImageData(pixels, width, height), 0, 0);
+    return { image: this.image, width, height };
   }
 
   async read() {

@@ -1,7 +1,7 @@
 // What a model grows, drawn out of sight: for those that come without a picture.
 
 import { openDish } from "../lib/dish.js";
-import { chooseGround } from "./ground.js";
+import { chooseGround } from "../lib/ground.js";
 
 const LARGEST = 256; // cells along a side
 const LONGEST = 512; // steps
