@@ -122,8 +122,8 @@ def _recipe(target: str, res: int, epochs: int, settings: list[str]) -> Recipe:
     from petri.growth.presets import figure_phase, make_recipe, phase
 
     drawn = targets.load(target, res)
-    trial = figure_phase if drawn.transparent else phase
-    file = {"phases": [trial(res, epochs)], "spec": reports_architecture(target)}
+    trial = figure_phase(drawn, epochs) if drawn.transparent else phase(res, epochs)
+    file = {"phases": [trial], "spec": reports_architecture(target)}
     return make_recipe(drawn, target, res=res, file=file, settings=settings)
 
 

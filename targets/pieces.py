@@ -1,4 +1,4 @@
-"""How many islands a picture falls into."""
+"""The shape of a figure: how many islands it falls into, and how far growth has to go in it."""
 
 from __future__ import annotations
 
@@ -37,6 +37,22 @@ def count_pieces(solid: np.ndarray) -> int:
                 parent[root(other)] = root(run)
         above = runs
     return sum(run == up for run, up in enumerate(parent))
+
+
+def farthest(solid: np.ndarray, row: int, column: int) -> int:
+    """Cells that growth must walk from a cell to the farthest one of a mask `[height, width]`, inside it.
+
+    A step goes to any of the eight neighbours; across a gap only when nothing is left on this side.
+    """
+    reached = np.zeros_like(solid)
+    reached[row, column] = True
+    count = 0
+    while (solid & ~reached).any():
+        grown = _widen(reached)
+        inside = (grown & solid) | reached
+        reached = grown if (inside == reached).all() else inside
+        count += 1
+    return count
 
 
 def _widen(solid: np.ndarray) -> np.ndarray:

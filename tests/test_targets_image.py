@@ -10,7 +10,7 @@ from PIL import Image
 
 from petri.errors import BadRequest
 from petri.targets import load
-from petri.targets.pieces import count_pieces
+from petri.targets.pieces import count_pieces, farthest
 
 RED, GREEN, BLUE, WHITE = (230, 30, 40), (20, 200, 60), (30, 60, 220), (250, 250, 250)
 
@@ -481,3 +481,16 @@ def test_a_picture_that_pillow_knows_but_cannot_decode_is_refused(tmp_path):
     path.write_bytes(b"DDS " + header + bytes(20))
     with pytest.raises(BadRequest, match=r"odd.dds\" cannot be read"):
         load(str(path), 16)
+
+
+def test_how_far_growth_has_to_go_in_a_figure():
+    line = np.zeros((5, 9), bool)
+    line[2, 1:8] = True
+    assert farthest(line, 2, 1) == 6 and farthest(line, 2, 4) == 3
+    assert farthest(np.ones((7, 7), bool), 3, 3) == 3  # diagonals count as one
+    ring = np.ones((9, 9), bool)
+    ring[2:7, 2:7] = False  # around it, not through it
+    assert farthest(ring, 0, 4) == 14
+    gap = np.zeros((3, 9), bool)
+    gap[1, [0, 1, 5, 6]] = True  # one cell on this side, three steps across, and one beyond
+    assert farthest(gap, 1, 0) == 6

@@ -11,6 +11,8 @@ from petri import checks, targets
 from petri.errors import BadRequest
 from petri.growth import catalogue
 from petri.growth.recipe import Recipe, parse
+from petri.targets.figure import ALIVE
+from petri.targets.pieces import farthest
 
 if TYPE_CHECKING:
     from petri.targets import Target
@@ -30,6 +32,7 @@ REFINING = 1000  # more after each doubling, and of the last, on larger grids in
 REFINED = 128  # cells along a side up to which they are as many
 FIGURE = 12_000  # epochs of a figure
 LEAST_SIDE, LEAST_AGAIN = 32, 64  # cells that a figure's steps are reckoned from, at the least
+WAY = 1.8  # least steps a cell of the way through a figure: growth goes about 0.8 cells a step
 FIGURE_SPEC = {
     "perception": "learned+dilated", "hidden": 128, "layers": 2, "residual": False, "clamp": "none"
 }  # fmt: skip
@@ -85,28 +88,32 @@ def quick(res: int) -> dict[str, Any]:
     }
 
 
-def figure_phase(res: int, epochs: int) -> dict[str, Any]:
+def figure_phase(target: Target, epochs: int) -> dict[str, Any]:
     """The fields of a figure's phase of the quick preset.
 
     A batch is one state, of which the gradient goes back through all steps. From the seed it takes as many
-    steps as the grid has cells along a side, or half as many again; from the pool, where all that is asked is
-    to last and to become finer, far fewer, so that more epochs fit into the time (docs/notes/figures.md).
+    steps as the grid has cells along a side, or half as many again, and more where the way through the figure
+    is long, as it is around a ring; from the pool, where all that is asked is to last and to become finer, far
+    fewer, so that more epochs fit into the time (docs/notes/figures.md).
     """
-    side, again = max(LEAST_SIDE, res), max(LEAST_AGAIN, res)
+    res = target.pixels.shape[-1]
+    row, column = int(target.seed[1] * res), int(target.seed[0] * res)
+    way = farthest(target.pixels[3] > ALIVE, row, column)
+    least, again = max(LEAST_SIDE, res, math.ceil(WAY * way)), max(LEAST_AGAIN, res)
     return {
         "res": res,
         "epochs": epochs,
         "batch": 1,
         "turns": 2,
-        "steps": [side, side * 3 // 2],
+        "steps": [least, least * 3 // 2],
         "again": [again * 3 // 8, again * 3 // 4],
     }
 
 
-def quick_figure(res: int) -> dict[str, Any]:
+def quick_figure(target: Target) -> dict[str, Any]:
     """One size, as a figure does not fill the grid: stretched, it would have to be learned anew."""
     return {
-        "phases": [figure_phase(res, FIGURE)],
+        "phases": [figure_phase(target, FIGURE)],
         "spec": FIGURE_SPEC,
         "loss": {"stability": 0.0, "bound": 1.0},
         "pool": {"size": 32, "rivals": 16, "newcomer": 8, "damage_every": 2, "damage_radii": [0.2, 0.7]},
@@ -115,9 +122,9 @@ def quick_figure(res: int) -> dict[str, Any]:
     }
 
 
-def quick_for(res: int, figure: bool) -> dict[str, Any]:
+def quick_for(target: Target) -> dict[str, Any]:
     """The quick preset's fields for a figure or a plane."""
-    return quick_figure(res) if figure else quick(res)
+    return quick_figure(target) if target.transparent else quick(target.pixels.shape[-1])
 
 
 def report(res: int) -> dict[str, Any]:
@@ -186,7 +193,7 @@ def make_recipe(
     spec = {"living": target.transparent, "seed": list(target.seed)}
     known = catalogue.reports_architecture if preset == "report" else catalogue.architecture
     fields["spec"] = {**_defaults(), **known(asked), **spec}
-    _merge(fields, quick_for(res, target.transparent) if preset == "quick" else MAKERS[preset](res))
+    _merge(fields, quick_for(target) if preset == "quick" else MAKERS[preset](res))
     file = copy.deepcopy(file or {})
     if file.get("target", asked) != asked and isinstance(file.get("spec"), dict):
         for name in spec:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from petri import checks, modelfile
+from petri import checks, modelfile, targets
 from petri.errors import BadRequest
 from petri.files import write_whole
 from petri.growth.presets import quick_for, share_out
@@ -56,7 +56,7 @@ def full_size(recipe: Recipe, *, res: int, epochs: int | None) -> Recipe:
     Raises:
         BadRequest: a size out of range, or one that the recipe cannot have.
     """
-    phases = quick_for(res, recipe.spec.living)["phases"]
+    phases = quick_for(targets.load(recipe.target, res))["phases"]
     if epochs is not None:
         phases = share_out(phases, epochs)
     return Recipe.from_fields({**recipe.to_fields(), "phases": phases})
