@@ -490,7 +490,7 @@ def test_how_far_growth_has_to_go_in_a_figure():
     assert farthest(np.ones((7, 7), bool), 3, 3) == 3  # diagonals count as one
     ring = np.ones((9, 9), bool)
     ring[2:7, 2:7] = False  # around it, not through it
-    assert farthest(ring, 0, 4) == 14
+    assert farthest(ring, 0, 4) == 10
     gap = np.zeros((3, 9), bool)
     gap[1, [0, 1, 5, 6]] = True  # one cell on this side, three steps across, and one beyond
     assert farthest(gap, 1, 0) == 6

@@ -93,8 +93,8 @@ def figure_phase(target: Target, epochs: int) -> dict[str, Any]:
 
     A batch is one state, of which the gradient goes back through all steps. From the seed it takes as many
     steps as the grid has cells along a side, or half as many again, and more where the way through the figure
-    is long, as it is around a ring; from the pool, where all that is asked is to last and to become finer, far
-    fewer, so that more epochs fit into the time (docs/notes/figures.md).
+    is long, as it is around a ring; from the pool, where all that is asked is to last and to become finer,
+    far fewer, so that more epochs fit into the time (docs/notes/figures.md).
     """
     res = target.pixels.shape[-1]
     row, column = int(target.seed[1] * res), int(target.seed[0] * res)
