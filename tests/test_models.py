@@ -44,6 +44,7 @@ def test_a_model_is_made_from_nothing_and_not_trained_twice(tmp_path, monkeypatc
     assert "epoch 4/4" in (tmp_path / "runs" / "circle.log").read_text()
     model = modelfile.read(shelf / "circle.safetensors")
     assert model.training["recipe"]["pool"]["damage"] == 1 and model.training["epochs"] == 4
+    assert [one["res"] for one in model.training["evaluation"]["sizes"]] == [24, 32]  # 8 and 12 are too small
     entry = catalogue.entries()[0]
     assert entry.loss == model.training["evaluation"]["loss"]["seen"]["loss"] and entry.trained_to_heal
     row = (shelf / "README.md").read_text().splitlines()[-1]
@@ -89,6 +90,7 @@ def test_the_catalogue_is_of_the_files_that_are_shipped():
             continue
         assert f"| {entry.starred} | {entry.model.automaton.spec.describe()} |" in page
         assert f"| {catalogue.figure(entry.loss)} | {catalogue.figure(entry.report, '.3f')} |" in page
+        assert entry.healed > 90  # so the page says that it heals, whether or not it was trained to
         assert entry.starred.endswith("*") == (entry.name in FOUND_FOR)
 
 

@@ -44,7 +44,7 @@ export class Stage {
 
   /** Begin again from the seed; throws an Error of one line where there is no room, and all stays as it was. */
   async restart(side, seed) {
-    await this.dish.resize(side, side);
+    if (this.dish.width !== side || this.dish.height !== side) await this.dish.resize(side, side);
     this.dish.reset({ seed });
     [this.canvas.width, this.canvas.height] = [side, side];
     this.pace.request();
