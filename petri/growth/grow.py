@@ -295,6 +295,8 @@ def _train_epochs(
     stopping = early = patience.exhausted(recipe, run.looks)
     while trainer.epoch < recipe.epochs and not stopping:
         outcome = trainer.train_epoch()
+        if isinstance(outcome, Epoch) and outcome.note:
+            observer.note(f"epoch {outcome.number:,}: {outcome.note}")
         if isinstance(outcome, Epoch) and patience.due(recipe, outcome.number):
             looks[outcome.number] = loss_from_seed(trainer, seeds=patience.SEEDS).loss
             early = patience.exhausted(recipe, [*run.looks, *looks.items()])

@@ -24,9 +24,10 @@ EXPLODED = 1e4  # a state value beyond this will not come back
 GOOD_EVERY = 50  # epochs between the states that a failing run goes back to
 RETURNS = 3  # before it is given up
 SLOWER = 0.5  # what a return does to the learning rate
-DYING = 0.3  # share of the rollouts of late that may die before the run goes back, if it still can
+DYING = 0.3  # share of the rollouts of late that may die before the learning rate is halved
+SLOWEST = 0.2  # of the learning rate; below that it is not halved for deaths any more
 SHORTER, LONGER = 0.8, 1.03  # what a death from the seed, or none, does to the length of rollouts from there
-LATE = 0.05  # share of this average that one epoch is
+LATE = 0.01  # share of this average that one epoch is
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Epoch:
     overflow: Tensor
     died: Tensor  # share of the batch that ended without a living cell
     loss: Tensor  # what was minimised
+    note: str  # what the user should know; nearly always empty
     grown: Tensor  # state [channel, height, width] of the sample that started from the seed, if one did
 
 
@@ -180,11 +182,11 @@ class Trainer:
             )
             parts = self.ranks.gather(parts.T).T
             held, seen = self.ranks.gather(held.detach()), self.ranks.gather(grown.detach()[:1])[0]
-            reason = self._trouble(parts[0], held, parts[4])
+            reason = self._trouble(parts[0], held)
         if reason:
             return self._go_back(reason)
 
-        self._learn_reach(parts[4, :seeds])
+        note = self._heed_deaths(parts[4], seeds)
         epoch = self.epoch - self.begun
         rate = optimiser.learning_rate(epoch, phase.epochs, recipe.optimiser) * self.slower.item()
         self.adam.param_groups[0]["lr"] = rate
@@ -197,7 +199,7 @@ class Trainer:
         self.epoch += 1
         optimiser.update_average(self.average, self.weights, recipe.optimiser.average, self.epoch)
         loss, pattern, stability, overflow, died = parts.mean(dim=1)
-        return Epoch(self.epoch, steps, rate, pattern, stability, overflow, died, loss, seen)
+        return Epoch(self.epoch, steps, rate, pattern, stability, overflow, died, loss, note, seen)
 
     def _stays(self, phase: Phase) -> bool:
         """Whether a batch of seeds comes into the pool: one of so many of them, in turn."""
@@ -222,15 +224,21 @@ class Trainer:
         steps = int(torch.randint(least, most + 1, (), generator=self.chance))
         return max(1, round(min(length, self.reach.item() if seeds else 1.0) * steps))
 
-    def _learn_reach(self, dead: Tensor) -> None:
-        """Take account of what became of seeds, `[seeds]`.
+    def _heed_deaths(self, dead: Tensor, seeds: int) -> str:
+        """Take account of who died, `[batch]`, the seeds first; a note if that changes the learning rate.
 
         What dies has no gradient. Cut short before it dies, the same rollout has one, and it says: live.
         """
-        if dead.any():
+        if dead[:seeds].any():
             self.reach.mul_(SHORTER).clamp_(min=SHORTEST)
-        elif len(dead):
+        elif seeds:
             self.reach.mul_(LONGER).clamp_(max=1.0)
+        self.dying.lerp_(dead.mean().double().to(self.dying.device), LATE)
+        if self.dying <= DYING or self.slower < SLOWEST:
+            return ""
+        self.dying.zero_()
+        self.slower *= SLOWER
+        return "nearly a third of what grew of late has died: on with half the learning rate"
 
     def _roll(self, state: Tensor, steps: int, start: int, seed: int, first: int) -> Tensor:
         kept = min(steps, self.phase.truncate or steps)  # steps that the gradient goes back through
@@ -251,17 +259,14 @@ class Trainer:
             checkpoint=self.recipe.checkpoint,
         )
 
-    def _trouble(self, losses: Tensor, held: Tensor, dead: Tensor) -> str:
+    def _trouble(self, losses: Tensor, held: Tensor) -> str:
         """What is wrong with an epoch; empty if nothing is."""
-        self.dying.lerp_(dead.mean().double().to(self.dying.device), LATE)
         if not losses.isfinite().all():
             return "the loss was no longer finite"
         if not all(weight.grad.isfinite().all() for weight in self.weights.values()):
             return "a gradient was no longer finite"
         if not held.abs().max() <= EXPLODED:
             return f"state values passed {EXPLODED:,.0f}"
-        if self.dying > DYING and self.returns < RETURNS:
-            return "nearly a third of what grew of late has died"
         return ""
 
     def _learned(self) -> dict[str, Tensor]:
@@ -292,7 +297,6 @@ class Trainer:
         for name, tensor in self._learned().items():
             tensor.copy_(self.good[name])
         self.slower *= SLOWER
-        self.dying.zero_()
         self._set_epoch(int(self.good_epoch))
         # With a pool that nothing has spoilt.
         self._enter(self.recipe.phase_after(max(0, self.epoch - 1)), fresh=True)

@@ -12,7 +12,7 @@ from petri.errors import BadRequest
 from petri.growth import grow, patience
 from petri.growth.presets import make_recipe
 from petri.growth.recipe import Phase, Recipe
-from petri.growth.trainer import Return, Trainer
+from petri.growth.trainer import Trainer
 from petri.nca import Automaton
 from petri.runs import COLUMNS, Run, has_finished
 from petri.targets import load
@@ -102,15 +102,16 @@ def test_what_died_is_replaced_by_the_seed_in_the_pool(disc):
     assert all(torch.equal(state, trainer.pool.seed[0]) for state in changed)
 
 
-def test_a_run_whose_rollouts_die_goes_back_with_half_the_rate_a_few_times(disc):
-    recipe = recipe_of(disc, epochs=200, settings=["optimiser.learning_rate=1e-9"])
+def test_a_run_whose_rollouts_die_goes_on_with_half_the_rate_a_few_times_and_says_so(disc):
+    settings = ["optimiser.learning_rate=1e-9", "optimiser.warm_up=0"]
+    recipe = recipe_of(disc, epochs=4000, settings=settings)
     trainer = Trainer(recipe, grow.draw_targets(recipe), CPU, weights=deadly(recipe))
-    outcomes = [trainer.train_epoch() for _ in range(80)]
-    returns = [number for number, outcome in enumerate(outcomes) if isinstance(outcome, Return)]
-    assert len(returns) == 3 and {outcomes[at].reason for at in returns} == {
-        "nearly a third of what grew of late has died"
+    epochs = [trainer.train_epoch() for _ in range(160)]
+    assert [epoch.number for epoch in epochs if epoch.note] == [36, 72, 108]
+    assert {epoch.note for epoch in epochs if epoch.note} == {
+        "nearly a third of what grew of late has died: on with half the learning rate"
     }
-    assert trainer.slower == 0.125  # and then it trains on, so that there are results
+    assert trainer.slower == 0.125 and epochs[150].learning_rate == pytest.approx(0.125e-9, rel=0.01)
 
 
 def test_a_plane_cannot_die():
@@ -259,7 +260,7 @@ def test_seeds_that_die_are_given_fewer_steps_and_more_again_when_they_live(disc
     for _ in range(12):
         trainer.train_epoch()
     assert trainer.reach == 0.25
-    trainer._learn_reach(torch.zeros(1))
+    trainer._heed_deaths(torch.zeros(1), 1)
     assert trainer.reach == 0.25 * 1.03
 
 

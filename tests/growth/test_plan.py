@@ -28,7 +28,7 @@ def recipe():
 
 
 def epoch(number, steps):
-    return Epoch(number, steps, 1e-3, *[torch.zeros(())] * 6)
+    return Epoch(number, steps, 1e-3, *[torch.zeros(())] * 5, "", torch.zeros(()))
 
 
 def test_the_time_left_is_reckoned_by_cells_and_steps(recipe):
