@@ -290,7 +290,7 @@ HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
 
 
 def test_twenty_dishes_on_a_gpu_all_live(visit):
-    dishes = '<petri-dish src="lizard.safetensors" size="24" paused style="width: 48px"></petri-dish>' * 20
+    dishes = '<petri-dish src="white.safetensors" paused style="width: 48px"></petri-dish>' * 20
     page = visit(dishes, init=REAL_GPU)
     page.wait_for_function(
         """() => [...document.querySelectorAll('petri-dish')].every((dish) => {
