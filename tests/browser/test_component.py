@@ -290,14 +290,15 @@ HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
 
 
 def test_twenty_dishes_on_a_gpu_all_live(visit):
-    dishes = '<petri-dish src="lizard.safetensors" size="24" paused style="width: 48px"></petri-dish>' * 20
+    dishes = '<petri-dish src="black.safetensors" paused style="width: 48px"></petri-dish>' * 20
     page = visit(dishes, init=REAL_GPU)
     page.wait_for_function(
         """() => [...document.querySelectorAll('petri-dish')].every((dish) => {
             const canvas = dish.shadowRoot.querySelector('canvas');
             const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-            return canvas.width === 24 && data.filter((value, at) => at % 4 === 3 && value > 200).length > 50;
-        })"""
+            return canvas.width === 24 && data.filter((value, at) => at % 4 === 3 && value > 200).length > 20;
+        })""",
+        timeout=240_000,  # software draws for all twenty
     )
     # One that was asked what the GPU is, and was given back, and one for all.
     assert page.evaluate("contexts.map((context) => context.isContextLost())") == [True, False]
