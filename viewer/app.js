@@ -1,5 +1,6 @@
 // The page: one dish, a row of specimens, one row of controls. Its parts are the modules under page/.
 
+import { portrait } from "./lib/portrait.js";
 import { verify } from "./lib/verify.js";
 import { Brush } from "./page/brush.js";
 import { acceptFiles } from "./page/dropping.js";
@@ -11,7 +12,6 @@ import { complain, say, silence, trying } from "./page/messages.js";
 import { entryOf, listModels, loadModel } from "./page/models.js";
 import { speedAt } from "./page/pace.js";
 import { Picker } from "./page/picker.js";
-import { portrait } from "./page/portrait.js";
 import { download, fileName, obstacle, picture } from "./page/saving.js";
 import { Stage } from "./page/stage.js";
 import { remember, remembered, themeButton } from "./page/theme.js";

@@ -1,21 +1,26 @@
 // <petri-dish src="spiral.safetensors">: a pattern alive on any page.
 //
 // Attributes: src (a model file), size (cells along a side; as trained if left out), seed (decides which cells
-// fire), speed (steps a second, 30), tool (erase, seed or none: what a pointer does), paused, label.
+// fire), speed (steps a second, 30), tool (erase, seed or none: what a pointer does), ground (what lies under a figure:
+// a CSS colour, auto for white, black or grey, as it can be seen; see-through if left out), paused, label.
 // Methods: play(), pause(), reset(). Events: "ready", "error" (its detail is one line).
 
 import { openDish } from "./lib/dish.js";
+import { keptGround } from "./lib/ground.js";
 import { parseModel } from "./lib/modelfile.js";
+import { portrait } from "./lib/portrait.js";
 import { Brush } from "./page/brush.js";
-import { backgroundOf } from "./page/colour.js";
 import { Pace } from "./page/pace.js";
 
-const STYLE = `
-  :host { display: inline-block; position: relative; width: 256px; background: Canvas; color: CanvasText; }
+// A constructed style sheet, and elements that no text is parsed for: strict Content-Security-Policies let both be.
+const STYLE = new CSSStyleSheet();
+STYLE.replaceSync(`
+  :host { display: inline-grid; place-items: center; position: relative; width: 256px; aspect-ratio: 1;
+    container-type: size; }
   :host([hidden]) { display: none; }
-  canvas { display: block; width: 100%; aspect-ratio: 1; background: inherit; image-rendering: pixelated; }
+  canvas { display: block; width: min(100cqw, 100cqh); aspect-ratio: 1; image-rendering: pixelated; touch-action: none;
+    cursor: crosshair; }
   :host([tool="none"]) canvas { touch-action: auto; cursor: default; }
-  canvas { touch-action: none; cursor: crosshair; }
   .brush { position: absolute; translate: -50% -50%; border: 1px solid #fff; border-radius: 50%;
     mix-blend-mode: difference; pointer-events: none; box-sizing: border-box; }
   [hidden] { display: none; }
@@ -23,31 +28,36 @@ const STYLE = `
     border: 1px solid; border-radius: 4px; background: Canvas; color: CanvasText; opacity: 0; cursor: pointer; }
   :host(:hover) button, :host(:focus-within) button, :host([paused]) button { opacity: 1; }
   @media (hover: none) { button { opacity: 1; } }
-  p { margin: 0; padding: 1em; font: 14px/1.4 system-ui, sans-serif; }
-`;
+  p { margin: 0; padding: 1em; max-width: 100%; max-height: 100%; box-sizing: border-box; overflow: auto;
+    overflow-wrap: anywhere; font: 14px/1.4 system-ui, sans-serif; }
+`);
 
 let turns = 0;
 
 export class PetriDish extends HTMLElement {
-  static observedAttributes = ["src", "size", "seed", "speed", "tool", "paused", "label"];
+  static observedAttributes = ["src", "size", "seed", "speed", "tool", "ground", "paused", "label"];
 
-  #canvas;
-  #button;
-  #error;
+  #canvas = element("canvas", { tabIndex: 0, role: "application" });
+  #button = element("button", { type: "button" });
+  #error = element("p", { role: "alert", hidden: true });
   #brush;
   #dish = null;
   #turn = 0; // only the last source counts
   #seen = true; // in the window
   #watch;
-  #pace = new Pace({ step: (...asked) => this.#dish?.step(...asked), draw: () => this.#draw(), measured: () => {} });
+  #pace = new Pace({
+    step: (...asked) => this.#dish?.step(...asked),
+    draw: () => this.#dish?.draw(),
+    measured: () => {},
+  });
 
   constructor() {
     super();
+    const ring = element("div", { className: "brush", hidden: true });
     const root = this.attachShadow({ mode: "open" });
-    root.innerHTML = `<style>${STYLE}</style><canvas tabindex="0" role="application"></canvas>
-      <div class="brush" hidden></div><button type="button">Pause</button><p role="alert" hidden></p>`;
-    [this.#canvas, this.#button, this.#error] = ["canvas", "button", "p"].map((name) => root.querySelector(name));
-    this.#brush = new Brush(this.#canvas, root.querySelector(".brush"), (...use) => this.#use(...use));
+    root.adoptedStyleSheets = [STYLE];
+    root.append(this.#canvas, ring, this.#button, this.#error);
+    this.#brush = new Brush(this.#canvas, ring, (...use) => this.#use(...use));
     this.#button.addEventListener("click", () => (this.hasAttribute("paused") ? this.play() : this.pause()));
     this.#watch = new IntersectionObserver(([entry]) => {
       this.#seen = entry.isIntersecting; // nobody sees it: let it rest
@@ -75,6 +85,7 @@ export class PetriDish extends HTMLElement {
     this.#configure();
     if (name === "src") this.#load();
     else if (name === "size" || name === "seed") this.reset();
+    else if (name === "ground") this.#layGround();
   }
 
   play() {
@@ -100,9 +111,7 @@ export class PetriDish extends HTMLElement {
     try {
       const source = this.getAttribute("src");
       if (!source) throw new Error("petri-dish needs a model: src=\"model.safetensors\"");
-      const answer = await fetch(source).catch(() => null);
-      if (!answer?.ok) throw new Error(`the model cannot be loaded${answer ? `: ${answer.status}` : ""}`);
-      const model = parseModel(await answer.arrayBuffer());
+      const model = parseModel(await fetchModel(source));
       if (turn !== this.#turn) return;
       if (this.#dish) {
         this.#dish.load(model);
@@ -120,7 +129,8 @@ export class PetriDish extends HTMLElement {
         };
         this.#fit();
       }
-      if (!this.hasAttribute("label")) this.#canvas.setAttribute("aria-label", `Dish with ${model.name}`);
+      this.#configure(); // the label may be the model's
+      this.#layGround();
       if (this.hasAttribute("paused")) await this.#growStill();
       this.#update();
       this.dispatchEvent(new Event("ready"));
@@ -144,7 +154,8 @@ export class PetriDish extends HTMLElement {
   #configure() {
     this.#pace.speed = this.#number("speed", 1, 1000) ?? 30;
     this.#brush.tool = this.getAttribute("tool") ?? "erase";
-    if (this.hasAttribute("label")) this.#canvas.setAttribute("aria-label", this.getAttribute("label"));
+    const name = this.#dish ? `Dish with ${this.#dish.model.name}` : "Dish";
+    this.#canvas.setAttribute("aria-label", this.getAttribute("label") ?? name);
     this.#update();
   }
 
@@ -163,10 +174,20 @@ export class PetriDish extends HTMLElement {
     this.#pace.request();
   }
 
-  #draw() {
-    if (!this.#dish) return undefined;
-    this.#dish.ground = backgroundOf(this);
-    return this.#dish.draw();
+  /** Lay under a figure what it is to be seen on; a plane hides it. */
+  async #layGround() {
+    const ground = this.getAttribute("ground") ?? "";
+    const { style } = this.#canvas;
+    style.backgroundColor = ""; // also what an attribute that is no colour leaves
+    if (ground !== "auto") {
+      style.backgroundColor = ground;
+      return;
+    }
+    const model = this.#dish?.model;
+    if (!model) return;
+    const grown = async () => (await portrait(model)).ground;
+    const colour = keptGround(model.training) ?? (await grown().catch(() => "")); // no room for a second: see-through
+    if (model === this.#dish?.model && this.getAttribute("ground") === "auto") style.backgroundColor = colour ?? "";
   }
 
   #use(tool, x, y, radius) {
@@ -195,6 +216,22 @@ export class PetriDish extends HTMLElement {
     const value = Number(text);
     return /^\d{1,10}$/.test(text) && value >= low && value <= high ? value : null;
   }
+}
+
+function element(kind, properties) {
+  return Object.assign(document.createElement(kind), properties);
+}
+
+async function fetchModel(source) {
+  const answer = await fetch(source).catch(() => null);
+  if (answer?.ok) return answer.arrayBuffer();
+  if (element("a", { href: source }).protocol === "file:") {
+    throw new Error(
+      "a browser reads no model from a disk: run `python3 -m http.server` in this folder " +
+        "and open this page from http://localhost:8000",
+    );
+  }
+  throw new Error(`the model cannot be loaded${answer ? `: ${answer.status}` : ""}`);
 }
 
 if (!customElements.get("petri-dish")) customElements.define("petri-dish", PetriDish);

@@ -71,7 +71,8 @@ def write(
             except BadRequest as error:
                 problems.append(str(error))
     if embed:
-        contents[COMPONENT] = bundle(COMPONENT)
+        # In a block, so that it may be a plain script too: those load from a disk.
+        contents[COMPONENT] = f'"use strict";\n{{\n{bundle(COMPONENT)}}}\n'
         files = {name: quote(f"{name}{ENDING}") for name in models}
         contents["embed.html"] = snippet(files, script=COMPONENT)
     contents["manifest.json"] = manifest.to_json(complete)

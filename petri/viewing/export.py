@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from petri.errors import BadRequest
 from petri.files import write_whole
-from petri.viewing.site import MANIFEST, Site
+from petri.viewing.site import MANIFEST, THUMBNAIL, Site
 from petri.viewing.specimens import ENDING
 
 
@@ -39,13 +39,14 @@ def export(site: Site, folder: Path) -> None:
 
 
 def _earlier(folder: Path) -> list[str]:
-    """The models' files of the export that lies in a folder."""
+    """The models' files and pictures of the export that lies in a folder."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if manifest["format"] == "petri-manifest" and (folder / "index.html").is_file():
             # Names alone: a manifest that somebody else wrote may not point out of the folder.
-            names = [Path(unquote(entry["file"])).name for entry in manifest["models"]]
-            return [name for name in names if name.endswith(ENDING)]
-    except (OSError, ValueError, KeyError, TypeError):
+            addresses = [(entry["file"], entry.get("thumbnail", "")) for entry in manifest["models"]]
+            names = [Path(unquote(address)).name for pair in addresses for address in pair]
+            return [name for name in names if name.endswith((ENDING, THUMBNAIL))]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     raise BadRequest(f"{folder} is not empty and no earlier export: choose another folder")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import mimetypes
 from collections.abc import Callable
@@ -13,10 +14,18 @@ from petri import modelfile, viewer
 from petri.viewing.following import Follower
 from petri.viewing.specimens import ENDING, Specimen
 
-PAGE = (".html", ".css", ".js")  # what of the viewer's files a browser needs
+PAGE = (".html", ".css", ".js", ".svg")  # what of the viewer's files a browser needs
 MANIFEST = "manifest.json"
+THUMBNAIL = ".webp"  # the ending of a model's picture
 # Not all systems agree on these.
-TYPES = {".js": "text/javascript", ".json": "application/json", ".css": "text/css", ".html": "text/html"}
+TYPES = {
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".css": "text/css",
+    ".html": "text/html",
+    ".webp": "image/webp",
+    ".svg": "image/svg+xml",
+}
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,10 @@ def build(specimens: list[Specimen]) -> Site:
             state = specimen.name + ".run.json"
             site |= {address: _weights(specimen.run), state: _state(specimen.run)}
             entry |= {"follow": quote(state), "golden": None}  # its weights change
-        entries.append(entry)
+        # A file, for a site's Content-Security-Policy may forbid data: URIs.
+        picture = base64.b64decode(entry["thumbnail"].partition(",")[2])
+        site[specimen.name + THUMBNAIL] = File(lambda picture=picture: picture)
+        entries.append(entry | {"thumbnail": quote(specimen.name + THUMBNAIL)})
     text = manifest.to_json(entries).encode()
     site[MANIFEST] = File(lambda: text)
     return site

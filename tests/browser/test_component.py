@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from petri import modelfile
@@ -21,10 +22,28 @@ SITE = "http://petri.test"
 def files():
     """The component in one file, and a model that is green where it grew."""
     lizard = modelfile.to_bytes(read_distill("tests/data/distill/ex1_lizard.json"))
+    training = {"recipe": {"phases": [{"res": 24, "steps": [4, 8]}]}}
+    plane = Automaton(Spec(channels=6, hidden=16, layers=2, perception="sobel"))
+    models = {"plane": plane, "white": spreading(1), "black": spreading(0)}
     return {
         "/petri-dish.js": (bundle("petri-dish.js"), "text/javascript"),
         "/lizard.safetensors": (lizard, None),
+    } | {
+        f"/{name}.safetensors": (
+            modelfile.to_bytes(Model(automaton=automaton, target=name, training=training)),
+            None,
+        )
+        for name, automaton in models.items()
     }
+
+
+def spreading(grey):
+    """A figure of one grey that spreads as fast as cells come to life."""
+    automaton = Automaton(Spec(channels=4, hidden=16, layers=2, perception="sobel", living=True))
+    for values in automaton.parameters():
+        values.data.zero_()
+    automaton.rule.biases[-1].data[:] = torch.tensor([grey, grey, grey, 1.0])
+    return automaton
 
 
 @pytest.fixture
@@ -32,7 +51,7 @@ def visit(browser, files):
     """Open a page with this body."""
     contexts = []
 
-    def open_page(body, **options):
+    def open_page(body, *, policy=None, init=None, head="", **options):
         context = browser.new_context(**options)
         context.set_default_timeout(60_000)  # a busy machine is no fault
         contexts.append(context)
@@ -40,13 +59,19 @@ def visit(browser, files):
         page.problems = []
         page.on("pageerror", lambda error: page.problems.append(str(error)))
         page.asked = []
+        if init:
+            page.add_init_script(init)
 
         def answer(route):
             path = route.request.url.removeprefix(SITE)
             page.asked.append(path)
             if path == "/":
                 script = '<script type="module" src="petri-dish.js"></script>'
-                route.fulfill(body=f"<!doctype html>{script}{body}", content_type="text/html")
+                route.fulfill(
+                    body=f"<!doctype html>{head}{script}{body}",
+                    content_type="text/html",
+                    headers={"Content-Security-Policy": policy} if policy else {},
+                )
             elif path in files:
                 route.fulfill(body=files[path][0], content_type=files[path][1])
             else:
@@ -74,6 +99,12 @@ def cells(page):
     )
 
 
+def seen(page, selector="petri-dish"):
+    """What a visitor sees of an element, `[height, width, 3]`."""
+    shot = page.locator(selector).screenshot()
+    return np.asarray(Image.open(io.BytesIO(shot)).convert("RGB")).astype(int)
+
+
 def greenness(page):
     shown = cells(page)
     return int((shown[:, :, 1] - shown[:, :, 0] > 60).sum())
@@ -95,7 +126,8 @@ def test_it_grows_heeds_its_attributes_and_can_be_touched(visit):
     page.wait_for_function(GREEN)
     assert set(page.asked) <= {"/", "/petri-dish.js", "/lizard.safetensors", "/favicon.ico"}  # in one file
     shown = cells(page)
-    assert shown.shape == (64, 64, 3) and tuple(shown[0, 0]) == (0x22, 0x44, 0x66)
+    assert shown.shape == (64, 64, 3)
+    assert tuple(seen(page)[0, 0]) == (0x22, 0x44, 0x66)
     dish = page.locator("petri-dish")
     assert dish.bounding_box()["width"] == dish.bounding_box()["height"] == 256
     dish.hover()
@@ -133,6 +165,145 @@ def test_paused_it_shows_the_grown_pattern(visit):
         assert cells(page).shape == (64, 64, 3)
         page.evaluate("document.querySelector('petri-dish').reset()")
         page.wait_for_function(GREEN)
+
+
+DARK = "<body style='background: #123'>"
+
+
+def test_a_figure_is_seen_on_what_lies_under_it_and_a_plane_is_opaque(visit):
+    page = visit(DARK + '<petri-dish src="lizard.safetensors" paused tool="none"></petri-dish>')
+    page.wait_for_function(GREEN)
+    for ground, corner in (
+        (None, (0x11, 0x22, 0x33)),  # the page's own
+        ("#fed", (0xFF, 0xEE, 0xDD)),
+        ("transparent", (0x11, 0x22, 0x33)),
+        ("rgb(0 0 255 / 50%)", (0x08, 0x11, 0x99)),
+        ("no colour", (0x11, 0x22, 0x33)),
+        ("auto", (0, 0, 0)),  # its green is nearer to white
+    ):
+        page.evaluate(
+            """(ground) => {
+                const dish = document.querySelector('petri-dish');
+                if (ground === null) dish.removeAttribute('ground');
+                else dish.setAttribute('ground', ground);
+            }""",
+            ground,
+        )
+        end = time.monotonic() + 30  # auto looks at a grown figure first
+        while np.abs(seen(page)[2, 2] - corner).max() > 1:
+            assert time.monotonic() < end, (ground, seen(page)[2, 2])
+            page.wait_for_timeout(50)
+        middle = seen(page)[100:156, 100:156]
+        assert (middle[..., 1] - middle[..., 0] > 40).any(), "the figure is still there"
+    page.evaluate("document.querySelector('petri-dish').setAttribute('ground', '#f00')")
+    page.evaluate("document.querySelector('petri-dish').setAttribute('src', 'plane.safetensors')")
+    page.wait_for_function(
+        "document.querySelector('petri-dish').shadowRoot.querySelector('canvas').width === 24"
+    )
+    assert tuple(seen(page)[2, 2]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("figure", "ground"), [("white", 0), ("black", 255)])
+def test_a_ground_of_its_own_choice_is_one_that_the_figure_is_seen_on(visit, figure, ground):
+    page = visit(f'<petri-dish src="{figure}.safetensors" ground="auto" paused tool="none"></petri-dish>')
+    end = time.monotonic() + 30
+    # Near the middle it has grown, in the corner it has not.
+    while (seen(page)[2, 2] != ground).any() or (seen(page)[128, 128] != 255 - ground).any():
+        assert time.monotonic() < end, (seen(page)[2, 2], seen(page)[128, 128])
+        page.wait_for_timeout(50)
+
+
+@pytest.mark.parametrize(
+    ("style", "canvas"),
+    [
+        ("", (256, 256)),
+        ("width: 100px", (100, 100)),
+        ("height: 120px", (120, 120)),
+        ("width: 300px; height: 120px", (120, 120)),
+        ("width: 90px; height: 200px", (90, 90)),
+        ("display: block; width: 50%", (200, 200)),
+    ],
+)
+def test_the_dish_fits_its_box_and_is_square(visit, style, canvas):
+    page = visit(
+        f'<div style="width: 400px"><petri-dish src="lizard.safetensors" size="32" style="{style}">'
+        "</petri-dish></div>"
+    )
+    page.wait_for_function(
+        "document.querySelector('petri-dish').shadowRoot.querySelector('canvas').width === 32"
+    )
+    box = page.locator("petri-dish").bounding_box()
+    inner = page.locator("petri-dish canvas").bounding_box()
+    assert (inner["width"], inner["height"]) == canvas
+    for start, extent in (("x", "width"), ("y", "height")):
+        before, after = inner[start] - box[start], box[start] + box[extent] - inner[start] - inner[extent]
+        assert before == after >= 0
+
+
+def test_a_label_goes_when_it_is_taken_away(visit):
+    page = visit('<petri-dish src="lizard.safetensors" label="a pet" paused></petri-dish>')
+    page.wait_for_function(GREEN)
+    name = page.locator("petri-dish canvas").get_attribute
+    assert name("aria-label") == "a pet"
+    page.evaluate("document.querySelector('petri-dish').removeAttribute('label')")
+    assert name("aria-label") == "Dish with lizard"
+    page.evaluate("document.querySelector('petri-dish').setAttribute('src', 'plane.safetensors')")
+    page.wait_for_function(
+        "document.querySelector('petri-dish').shadowRoot.querySelector('canvas').width === 24"
+    )
+    assert name("aria-label") == "Dish with plane"
+
+
+STRICT = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+
+
+def test_it_is_styled_under_a_strict_policy(visit):
+    page = visit('<petri-dish src="lizard.safetensors" size="64" speed="1000"></petri-dish>', policy=STRICT)
+    page.wait_for_function(GREEN)
+    box = page.locator("petri-dish").bounding_box()
+    assert (box["width"], box["height"]) == (256, 256)
+    button = page.locator("petri-dish button")
+    assert button.evaluate("button => getComputedStyle(button).position") == "absolute"
+    page.locator("petri-dish canvas").hover()
+    ring = page.locator("petri-dish .brush")
+    assert ring.is_visible() and 20 < ring.bounding_box()["width"] < 40
+
+
+REAL_GPU = """
+const { getParameter } = WebGL2RenderingContext.prototype;
+WebGL2RenderingContext.prototype.getParameter = function (name) {
+    return name === 0x9246 ? "A real GPU" : getParameter.call(this, name);
+};
+window.lost = 0;
+addEventListener("webglcontextlost", () => window.lost++, true);
+const { getContext } = HTMLCanvasElement.prototype;
+window.contexts = [];
+HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+    const context = getContext.call(this, kind, ...rest);
+    if (kind === "webgl2") window.contexts.push(context);
+    return context;
+};
+"""
+
+
+def test_twenty_dishes_on_a_gpu_all_live(visit):
+    dishes = '<petri-dish src="black.safetensors" paused style="width: 48px"></petri-dish>' * 20
+    page = visit(dishes, init=REAL_GPU)
+    page.wait_for_function(
+        """() => [...document.querySelectorAll('petri-dish')].every((dish) => {
+            const canvas = dish.shadowRoot.querySelector('canvas');
+            const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+            return canvas.width === 24 && data.filter((value, at) => at % 4 === 3 && value > 200).length > 20;
+        })""",
+        timeout=240_000,  # software draws for all twenty
+    )
+    # One that was asked what the GPU is, and was given back, and one for all.
+    assert page.evaluate("contexts.map((context) => context.isContextLost())") == [True, False]
+    page.evaluate("document.querySelectorAll('petri-dish').forEach((dish) => dish.remove())")
+    page.wait_for_function("contexts.every((context) => context.isContextLost())")
 
 
 def test_what_goes_wrong_is_one_line_in_its_place(visit):

@@ -219,7 +219,9 @@ def test_a_full_gate_fires_at_every_word_and_a_shut_one_at_none(lab, engine):
                 const dish = await lab.open(lab.model(content), { width: 1, height: 1, seed, engine });
                 dish.write(new Float32Array(4));
                 await dish.step();
-                return (await dish.read())[0];
+                const [found] = await dish.read();
+                dish.close();
+                return found;
             }""",
             [content(automaton), seed, engine],
         )
@@ -365,10 +367,8 @@ def test_drawing_and_editing(lab, random_automaton, engine):
             const found = { seeded: lab.text(await dish.read()) };
             dish.paint(5.5, 0.5, 0.6, [1, 0.5, 0]);
             found.painted = lab.text(await dish.read());
-            dish.ground = [0, 0, 1];
-            await dish.draw();
+            await dish.draw({ ground: [0, 0, 1] });
             found.colours = pixels();
-            dish.ground = null;
             await dish.draw();
             found.through = pixels();
             await dish.draw({ channel: 4 });
@@ -519,7 +519,8 @@ def test_a_lost_context_comes_back(lab, random_automaton):
             const [dish, twin] = [await lab.open(model, options), await lab.open(model, options)];
             const told = [];
             dish.onlost = () => told.push("lost");
-            const back = new Promise((done) => { dish.onrestored = () => done(told.push("back")); });
+            const restored = (one) => new Promise((done) => { one.onrestored = done; });
+            const back = Promise.all([restored(dish).then(() => told.push("back")), restored(twin)]);
             await dish.step(250);
             await dish.step(10);  // its state is copied at 256
             await dish.read();  // waits until the GPU has done all
@@ -549,6 +550,100 @@ def test_a_lost_context_comes_back(lab, random_automaton):
     assert found["told"] == ["lost", "back"] and found["during"] == 260
     assert found["after"] == [256, found["same"]] and found["kept"] == found["same"]
     assert found["ends"][0] == found["ends"][1]
+
+
+def test_forty_dishes_share_one_context_and_its_programs(lab, random_automaton):
+    """A browser keeps about sixteen contexts and drops the oldest."""
+    specs = (Spec(channels=5, hidden=16, layers=2), Spec(hidden=16, layers=2, living=True))
+    automata = [random_automaton(specs[number % 2], seed=number, change=0.1) for number in range(40)]
+    found = lab.evaluate(
+        """async (contents) => {
+            const { getContext } = HTMLCanvasElement.prototype, gl = WebGL2RenderingContext.prototype;
+            const { linkProgram } = gl;
+            const made = [];
+            let programs = 0;
+            HTMLCanvasElement.prototype.getContext = function (kind, ...more) {
+                const context = getContext.call(this, kind, ...more);
+                if (kind === "webgl2") made.push(context);
+                return context;
+            };
+            gl.linkProgram = function (program) { programs++; linkProgram.call(this, program); };
+            try {
+                const dishes = [];
+                for (const [number, content] of contents.entries()) {
+                    const size = { width: 5 + number % 3, height: 6 + number % 2 };
+                    dishes.push(await lab.open(lab.model(content), { ...size, engine: "webgl" }));
+                }
+                for (let step = 0; step < 4; step++) for (const dish of dishes) await dish.step();
+                const states = [];
+                for (const dish of dishes) states.push(lab.text(await dish.read()));
+                const lost = made.filter((context) => context.isContextLost()).length;
+                dishes.forEach((dish) => dish.close());
+                await new Promise((done) => setTimeout(done, 50));
+                const left = made.filter((context) => !context.isContextLost()).length;
+                const again = await lab.open(lab.model(contents[0]), { engine: "webgl" });
+                await again.step();
+                again.close();
+                return { states, lost, left, made: made.length, programs };
+            } finally {
+                HTMLCanvasElement.prototype.getContext = getContext;
+                gl.linkProgram = linkProgram;
+            }
+        }""",
+        [content(automaton) for automaton in automata],
+    )
+    assert (found["lost"], found["left"], found["made"]) == (0, 0, 2)
+    assert found["programs"] == 2 + 1 + 2 + (2 + 1)  # edits and looks, one kind, the other, and the one again
+    for number, (automaton, state) in enumerate(zip(automata, found["states"], strict=True)):
+        width, height = 5 + number % 3, 6 + number % 2
+        with torch.no_grad():
+            expected = automaton.rollout(automaton.seed_state(height, width), 4, engine="torch").numpy()
+        assert np.abs(floats(state) - expected.ravel()).max() < 1e-5, number
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_figure_is_drawn_on_its_ground_or_see_through_and_a_plane_is_opaque(lab, random_automaton, engine):
+    found = lab.evaluate(
+        """async ([contents, engine]) => {
+            const shown = [];
+            for (const content of contents) {
+                const canvas = document.createElement("canvas");
+                [canvas.width, canvas.height] = [3, 2];
+                const model = lab.model(content);
+                const larger = await lab.open(model, { width: 9, height: 8, engine });  // beside it
+                const dish = await lab.openDish(canvas, model, { width: 3, height: 2, engine });
+                const state = new Float32Array(6 * 8);
+                [0.25, 0, 0.125, 0.5].forEach((value, channel) => (state[6 * channel] = value));  // a cell
+                [1, 0.5, 0, 1].forEach((value, channel) => (state[6 * channel + 5] = value));
+                dish.write(state);
+                larger.paint(4, 4, 9, [1, 1, 1]);
+                for (const options of [{ channel: 4 }, { ground: [0, 0, 1] }, { ground: null }, {}]) {
+                    await Promise.all([dish.draw(options), larger.draw()]);
+                    shown.push([...canvas.getContext("2d").getImageData(0, 0, 3, 2).data]);
+                }
+                larger.close();
+                dish.close();
+            }
+            return shown;
+        }""",
+        [
+            [
+                content(random_automaton(Spec(channels=8, hidden=16, layers=2, living=living)))
+                for living in (True, False)
+            ],
+            engine,
+        ],
+    )
+    pixels = np.array(found, int).reshape(2, 4, 6, 4)
+    figure, plane = pixels
+    assert np.abs(pixels[:, 0] - (128, 128, 128, 255)).max() <= 1  # a channel alone is opaque
+    empty, last = (0, 0, 0, 0), (255, 128, 0, 255)
+    on_blue = [(64, 0, 160, 255), *[(0, 0, 255, 255)] * 4, last]
+    see_through = [(128, 0, 64, 128), *[empty] * 4, last]  # a picture's colours are not multiplied by alpha
+    opaque = [(64, 0, 32, 255), *[(0, 0, 0, 255)] * 4, last]
+    for shown, expected in zip(figure[1:], (on_blue, see_through, see_through), strict=True):
+        assert np.abs(shown - expected).max() <= 2
+    assert np.abs(plane[1:] - [opaque]).max() <= 1
 
 
 def test_half_floats_where_others_cannot_be_drawn_to(lab, random_automaton):

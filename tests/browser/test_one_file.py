@@ -28,6 +28,7 @@ def page(browser, tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "page.html"
     path.write_text(html.page(chosen, entries), encoding="utf-8")
     page = browser.new_page()
+    page.path = path
     page.set_default_timeout(60_000)
     problems, asked = [], []
     page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
@@ -76,3 +77,13 @@ def test_a_model_file_can_be_opened(page, tmp_path):
     modelfile.write(tmp_path / "opened.safetensors", model)
     page.set_input_files("#file", tmp_path / "opened.safetensors")
     wait(page, "document.querySelector('#name').textContent === 'opened'")
+
+
+def test_a_browser_that_cannot_unpack_it_says_so(page, browser):
+    old = browser.new_page()
+    old.add_init_script("delete window.DecompressionStream")
+    old.goto(page.path.as_uri())
+    wait(old, "document.querySelector('#error').textContent")
+    said = old.locator("#error").text_content()
+    assert said.startswith("This page cannot be unpacked, which takes a browser of 2023 or later: ")
+    old.close()

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import pytest
 import torch
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -85,6 +86,8 @@ def test_the_page_and_its_models_are_served_and_nothing_else(serve, write_model)
         ("/app.js", "text/javascript; charset=utf-8"),
         ("/lib/dish.js", "text/javascript; charset=utf-8"),
         ("/style.css", "text/css; charset=utf-8"),
+        ("/icon.svg", "image/svg+xml"),
+        ("/dot.webp", "image/webp"),
         ("/manifest.json", "application/json"),
     ):
         answer, content = ask(address)
@@ -286,6 +289,8 @@ def test_an_export_is_the_site(petri, write_model, tmp_path):
         assert (out / unquote(entry["file"])).read_bytes() == (
             folder / f"{entry['name']}.safetensors"
         ).read_bytes()
+        picture = Image.open(out / unquote(entry["thumbnail"]))  # a file: a policy may forbid data: URIs
+        assert picture.format == "WEBP" and picture.size == (96, 96)
     wanted = {path.relative_to(viewer.ROOT) for path in viewer.ROOT.rglob("*.js")}
     assert {path.relative_to(out) for path in out.rglob("*.js")} == wanted
     assert not [path for path in out.rglob("*") if path.suffix in (".py", ".md", ".c") or "__" in path.name]
@@ -293,7 +298,7 @@ def test_an_export_is_the_site(petri, write_model, tmp_path):
     (folder / "b & c.safetensors").unlink()
     (out / "CNAME").write_text("petri.example")
     petri("view", folder, "--export", out)
-    assert not (out / "b & c.safetensors").exists() and (out / "a.safetensors").exists()
+    assert not list(out.glob("b & c.*")) and (out / "a.safetensors").exists() and (out / "a.webp").exists()
     assert (out / "CNAME").read_text() == "petri.example"
 
 
@@ -326,10 +331,15 @@ def test_an_earlier_manifest_cannot_point_out_of_its_folder(write_model, tmp_pat
     manifest = json.loads((out / "manifest.json").read_text())
     (tmp_path / "precious.safetensors").write_text("mine")
     (out / "precious.txt").write_text("mine")
-    manifest["models"] += [{"file": "../precious.safetensors"}, {"file": "precious.txt"}]
+    (tmp_path / "precious.webp").write_text("mine")
+    manifest["models"] += [
+        {"file": "../precious.safetensors", "thumbnail": "../precious.webp"},
+        {"file": "precious.txt", "thumbnail": "data:image/webp;base64,UklG/precious.txt"},
+    ]
     (out / "manifest.json").write_text(json.dumps(manifest))
     export(site, out)
-    assert (tmp_path / "precious.safetensors").read_text() == (out / "precious.txt").read_text() == "mine"
+    kept = tmp_path / "precious.safetensors", tmp_path / "precious.webp", out / "precious.txt"
+    assert [path.read_text() for path in kept] == ["mine"] * 3
 
 
 def test_a_broken_model_among_good_ones_is_named_and_the_exit_code_says_so(petri, write_model, tmp_path):

@@ -1,6 +1,7 @@
 // One automaton that lives on a canvas.
 
-import { Gpu, probeGpu } from "./gpu.js";
+import { probeGpu } from "./context.js";
+import { Gpu } from "./gpu.js";
 import { seedState } from "./spec.js";
 import { Wasm } from "./wasm.js";
 
@@ -48,7 +49,9 @@ async function chooseEngine(engine, model, width, height) {
     return await Wasm.open(model, width, height);
   } catch (error) {
     if (obstacle) throw new Error(`${obstacle}; and ${error.message}`);
-    return new Gpu(model, width, height); // slow, but it runs
+    const gpu = new Gpu(model, width, height); // slow, but it runs
+    gpu.slow = error.message;
+    return gpu;
   }
 }
 
@@ -56,9 +59,6 @@ export class Dish {
   /** Called when the GPU's context is lost, and when it is back with the state of at most 256 steps before. */
   onlost = null;
   onrestored = null;
-  /** Under the colours of models with a living mask: RGB in 0..1, or null for a canvas that is see-through there. */
-  ground = [1, 1, 1];
-
   #engine;
   #context;
   #kept; // { state, stepNumber }: what is restored after a loss
@@ -149,15 +149,19 @@ export class Dish {
    * Draw the state onto the canvas, as large as the canvas is.
    * @param {object} options
    * @param {?number} options.channel shown in greys (0 is mid-grey), or null for the colours
+   * @param {?number[]} options.ground RGB in 0..1, under figures (models with a living mask); null leaves the canvas
+   *   transparent where they are
    * @returns {Promise<void>} when the canvas shows it
    */
-  async draw({ channel = null } = {}) {
+  async draw({ channel = null, ground = null } = {}) {
     if (this.#gone()) return; // the canvas shows what it showed
-    const looking = this.#engine.look({ channel, ground: this.ground });
-    if (looking) await looking; // a GPU's picture must be taken at once
+    const looking = this.#engine.look({ channel, ground });
+    if (looking) await looking; // a GPU's picture must be taken at once: the next dish draws over it
+    const { image, width, height } = this.#engine;
     this.#context.imageSmoothingEnabled = false;
-    this.#context.clearRect(0, 0, this.canvas.width, this.canvas.height);
-    this.#context.drawImage(this.#engine.image, 0, 0, this.canvas.width, this.canvas.height);
+    this.#context.globalCompositeOperation = "copy"; // or what was there would shine through
+    const { canvas } = this;
+    this.#context.drawImage(image, 0, image.height - height, width, height, 0, 0, canvas.width, canvas.height);
   }
 
   /** Begin again from the seed. */
@@ -241,8 +245,7 @@ export class Dish {
     return this.#lost || (this.gl?.isContextLost() ?? false);
   }
 
-  #onLost = (event) => {
-    event.preventDefault(); // without this it would never come back
+  #onLost = () => {
     this.#lost = true;
     this.onlost?.();
   };

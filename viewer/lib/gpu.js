@@ -1,15 +1,9 @@
 // The step on the GPU: state in one float texture array of ceil(channels / 4) RGBA layers, double-buffered; one fused
 // pass a step (more than 16 channels take one for every four layers), and a second one only for the living mask.
 
+import { Context } from "./context.js";
 import { TARGETS, lifeShader, stepShader } from "./shader.js";
 import { fromLayers, packWeights, toLayers } from "./pack.js";
-
-const COVER = `#version 300 es
-// One triangle that covers the screen.
-void main() {
-    gl_Position = vec4(4.0 * float(gl_VertexID & 1) - 1.0, 2.0 * float(gl_VertexID & 2) - 1.0, 0.0, 1.0);
-}
-`;
 
 const DISC = `#version 300 es
 precision highp float;
@@ -27,8 +21,8 @@ precision highp float;
 precision highp int;
 precision highp sampler2DArray;
 uniform sampler2DArray state;
-uniform vec4 ground;       // under colours that are premultiplied by alpha; its alpha is 0 where it is see-through
-uniform int channel;       // shown in greys; -1 for the colours
+uniform vec4 ground;         // under colours that are premultiplied by alpha; premultiplied too
+uniform int channel;         // shown in greys; -1 for the colours
 uniform bool premultiplied;
 out vec4 colour;
 void main() {
@@ -37,45 +31,13 @@ void main() {
     vec4 cell = texelFetch(state, ivec3(at, max(channel, 0) / 4), 0);
     vec4 shown = vec4(cell.rgb, 1.0);
     if (channel >= 0) shown.rgb = vec3(0.5 + 0.5 * cell[channel % 4]);
-    else if (premultiplied) shown = vec4(cell.rgb, clamp(cell.a, 0.0, 1.0)) + (1.0 - clamp(cell.a, 0.0, 1.0)) * ground;
-    colour = clamp(vec4(min(shown.rgb, shown.a), shown.a), 0.0, 1.0);
+    else if (premultiplied) {
+        float alpha = clamp(cell.a, 0.0, 1.0);
+        shown = vec4(cell.rgb, alpha) + (1.0 - alpha) * ground;
+    }
+    colour = vec4(clamp(shown.rgb, 0.0, shown.a), shown.a);
 }
 `;
-
-/** What WebGL2 offers here: `{ reason }` why it cannot be used, or `{ software }`: whether the processor draws. */
-export function probeGpu() {
-  const gl = document.createElement("canvas").getContext("webgl2");
-  if (!gl) return { reason: "this browser has no WebGL2" };
-  try {
-    if (!stateFormat(gl)) return { reason: "this GPU cannot draw to float textures" };
-    const info = gl.getExtension("WEBGL_debug_renderer_info");
-    const renderer = String(gl.getParameter(info ? info.UNMASKED_RENDERER_WEBGL : gl.RENDERER));
-    return { renderer, software: /swiftshader|llvmpipe|softpipe|software|basic render/i.test(renderer) };
-  } finally {
-    gl.getExtension("WEBGL_lose_context")?.loseContext();
-  }
-}
-
-/** The best float format that can be drawn to: RGBA32F, else RGBA16F, else null. */
-function stateFormat(gl) {
-  gl.getExtension("EXT_color_buffer_float");
-  gl.getExtension("EXT_color_buffer_half_float");
-  for (const format of [gl.RGBA32F, gl.RGBA16F]) {
-    const texture = gl.createTexture();
-    gl.bindTexture(gl.TEXTURE_2D_ARRAY, texture);
-    gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, format, 4, 4, 2);
-    const framebuffer = gl.createFramebuffer();
-    gl.bindFramebuffer(gl.FRAMEBUFFER, framebuffer);
-    for (const layer of [0, 1]) {
-      gl.framebufferTextureLayer(gl.FRAMEBUFFER, gl.COLOR_ATTACHMENT0 + layer, texture, 0, layer);
-    }
-    const complete = gl.checkFramebufferStatus(gl.FRAMEBUFFER) === gl.FRAMEBUFFER_COMPLETE;
-    gl.deleteFramebuffer(framebuffer);
-    gl.deleteTexture(texture);
-    if (complete) return format;
-  }
-  return null;
-}
 
 export class Gpu {
   /**
@@ -86,11 +48,10 @@ export class Gpu {
    */
   constructor(model, width, height) {
     this.name = "webgl";
-    this.image = document.createElement("canvas"); // what `look` draws, a pixel a cell
-    this.gl = this.image.getContext("webgl2", {
-      antialias: false, depth: false, stencil: false, powerPreference: "high-performance",
-    });
-    if (!this.gl) throw new Error("this browser has no WebGL2");
+    this.slow = ""; // why software imitates a GPU here, and not WebAssembly computes
+    this.context = Context.enter();
+    this.gl = this.context.gl;
+    this.image = this.context.image; // what `look` draws, a pixel a cell, from the bottom left
     try {
       this.#build(model, width, height);
     } catch (error) {
@@ -100,24 +61,21 @@ export class Gpu {
   }
 
   describe() {
-    return `WebGL2, ${this.format === this.gl.RGBA32F ? "32" : "16"}-bit float state`;
+    const bits = this.context.format === this.gl.RGBA32F ? 32 : 16;
+    return `WebGL2, ${bits}-bit float state${this.slow && `, by software and slow: ${this.slow}`}`;
   }
 
   #build(model, width, height) {
-    const { gl } = this;
-    this.format = stateFormat(gl);
-    if (!this.format) throw new Error("this GPU cannot draw to float textures");
-    this.single = gl.createFramebuffer();
-    this.discProgram = this.#program(DISC);
-    this.lookProgram = this.#program(LOOK);
+    this.single = this.gl.createFramebuffer();
+    this.discProgram = this.context.program(DISC);
+    this.lookProgram = this.context.program(LOOK);
     this.#setModel(model);
     this.#setSize(width, height);
   }
 
   /** Make everything again after the context came back. */
   rebuild(model, width, height) {
-    this.buffers = this.pending = null;
-    this.stepProgram = this.lifeProgram = this.weights = null;
+    this.buffers = this.pending = this.weights = null;
     this.#build(model, width, height);
   }
 
@@ -141,9 +99,8 @@ export class Gpu {
     const { gl } = this;
     const packed = packWeights(model);
     this.#fits("weights", packed.width, packed.height, gl.MAX_TEXTURE_SIZE);
-    const stepProgram = this.#program(stepShader(model.spec));
-    const lifeProgram = model.spec.living ? this.#program(lifeShader(model.spec)) : null;
-    for (const program of [this.stepProgram, this.lifeProgram]) if (program) gl.deleteProgram(program.handle);
+    const stepProgram = this.context.program(stepShader(model.spec));
+    const lifeProgram = model.spec.living ? this.context.program(lifeShader(model.spec)) : null;
     if (this.weights) gl.deleteTexture(this.weights);
     this.model = model;
     this.spec = model.spec;
@@ -177,8 +134,9 @@ export class Gpu {
     this.#free(this.buffers ?? []);
     this.dropCopy();
     this.buffers = buffers;
-    this.width = this.image.width = width;
-    this.height = this.image.height = height;
+    this.width = width;
+    this.height = height;
+    this.context.makeRoom(width, height);
   }
 
   #free(buffers) {
@@ -199,7 +157,7 @@ export class Gpu {
     const { gl } = this;
     const texture = gl.createTexture();
     gl.bindTexture(gl.TEXTURE_2D_ARRAY, texture);
-    gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, this.format, width, height, this.spec.groups);
+    gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, this.context.format, width, height, this.spec.groups);
     for (const name of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) {
       gl.texParameteri(gl.TEXTURE_2D_ARRAY, name, gl.NEAREST);
     }
@@ -216,30 +174,6 @@ export class Gpu {
       passes.push(framebuffer);
     }
     return { texture, passes };
-  }
-
-  #program(fragment) {
-    const { gl } = this;
-    const handle = gl.createProgram();
-    for (const [kind, source] of [[gl.VERTEX_SHADER, COVER], [gl.FRAGMENT_SHADER, fragment]]) {
-      const shader = gl.createShader(kind);
-      gl.shaderSource(shader, source);
-      gl.compileShader(shader);
-      gl.attachShader(handle, shader);
-      gl.deleteShader(shader);
-    }
-    gl.linkProgram(handle);
-    if (!gl.getProgramParameter(handle, gl.LINK_STATUS) && !gl.isContextLost()) {
-      const logs = gl.getAttachedShaders(handle).map((shader) => gl.getShaderInfoLog(shader));
-      const log = [...logs, gl.getProgramInfoLog(handle)].find((text) => text) ?? "";
-      throw new Error(`this GPU cannot run the model: ${log.replaceAll("\0", "").trim().split("\n")[0]}`);
-    }
-    const places = new Map();
-    const at = (name) => {
-      if (!places.has(name)) places.set(name, gl.getUniformLocation(handle, name));
-      return places.get(name);
-    };
-    return { handle, at };
   }
 
   /** Take one step. */
@@ -388,7 +322,13 @@ export class Gpu {
     this.pending = null;
   }
 
+  /** Give back what the state and the weights take; the context goes with the last dish. */
   close() {
-    this.gl.getExtension("WEBGL_lose_context")?.loseContext();
+    const { gl } = this;
+    this.dropCopy();
+    this.#free(this.buffers ?? []);
+    gl.deleteTexture(this.weights);
+    gl.deleteFramebuffer(this.single);
+    this.context.leave();
   }
 }

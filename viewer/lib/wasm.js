@@ -9,7 +9,10 @@ let compiled = null;
 
 function compile() {
   const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
-  return WebAssembly.compile(bytes).catch(() => {
+  return WebAssembly.compile(bytes).catch((error) => {
+    if (/content.security|csp|unsafe-eval/i.test(error.message)) {
+      throw new Error("this site's Content-Security-Policy forbids WebAssembly: script-src lacks 'wasm-unsafe-eval'");
+    }
     throw new Error("this browser has no WebAssembly SIMD");
   });
 }

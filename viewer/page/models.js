@@ -2,7 +2,7 @@
 
 import { describeSpec } from "../lib/spec.js";
 import { parseModel } from "../lib/modelfile.js";
-import { keptGround } from "./ground.js";
+import { keptGround } from "../lib/ground.js";
 import { healed, heals } from "./training.js";
 
 const INLINE = "petri-models";

@@ -89,8 +89,8 @@ export class Stage {
   draw() {
     const through = this.ground === "transparent";
     this.canvas.classList.toggle("through", through);
-    this.dish.ground = this.ground === "auto" ? backgroundOf(this.canvas) : through ? null : rgb(this.ground);
-    return this.dish.draw({ channel: this.channel });
+    const ground = this.ground === "auto" ? backgroundOf(this.canvas) : through ? null : rgb(this.ground);
+    return this.dish.draw({ channel: this.channel, ground });
   }
 
   /** Use a tool at a point, in cells. */

@@ -1,6 +1,6 @@
 // What a model grows, drawn out of sight: for those that come without a picture.
 
-import { openDish } from "../lib/dish.js";
+import { openDish } from "./dish.js";
 import { chooseGround } from "./ground.js";
 
 const LARGEST = 256; // cells along a side
@@ -18,7 +18,6 @@ export async function portrait(model, engine = "auto") {
   const canvas = Object.assign(document.createElement("canvas"), { width: side, height: side });
   const dish = await openDish(canvas, model, { width: side, engine });
   try {
-    dish.ground = null;
     await dish.grow(Math.min(model.steps, LONGEST));
     await dish.draw();
     const figure = model.spec.living ? canvas.getContext("2d").getImageData(0, 0, side, side) : null;
