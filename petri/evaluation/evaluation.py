@@ -84,9 +84,9 @@ class Evaluation:
             "seeds": self.seeds,
             "shows": self.shows,
             "loss": {
-                "seen": self.loss.to_fields(),
                 "rgb": self.rgb.to_fields(),
                 "rgba": self.rgba.to_fields(),
+                "seen": self.loss.to_fields(),
             },
             "drift": [
                 {"steps": look.steps, **look.pattern.to_fields(), **look.standing.to_fields()}

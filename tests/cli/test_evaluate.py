@@ -64,12 +64,13 @@ def test_json_is_all_there_is_on_stdout_and_its_keys_stay(run, tiny, tmp_path):
         "model", "target", "architecture", "res", "seeds", "shows", "loss", "drift", "regeneration", "sizes"
     ]  # fmt: skip
     assert model["model"] == str(tiny) and model["target"] == "circle" and model["seeds"] == 2
-    assert list(model["loss"]) == ["rgb", "rgba"]
+    assert list(model["loss"]) == ["rgb", "rgba", "seen"]
     assert list(model["loss"]["rgb"]) == [
         "steps", "hold", "pattern", "stability", "overflow", "loss",
         "pattern_spread", "stability_spread", "overflow_spread", "loss_spread",
     ]  # fmt: skip
-    assert [list(look) for look in model["drift"]] == [["steps", "loss", "spread"]] * 5
+    measured = ["steps", "loss", "spread", "standing", "seeds", "worst", "median"]
+    assert [list(look) for look in model["drift"]] == [measured] * 5
     assert [list(look) for look in model["sizes"]] == [["res", "steps", "loss", "spread"]] * 2
     for one in model["regeneration"]:
         assert list(one) == [
