@@ -60,19 +60,16 @@ class Study:
         """
         import optuna
 
-        known = sorted(optuna.get_all_study_names(storage))
-        if name not in known:
+        with _undamaged(name):
+            found = _load(storage, name)
+            known = [] if found else sorted(optuna.get_all_study_names(storage))
+        if found is None:
             hint = nearest(name, known) or (
                 f"; there are {', '.join(known)}" if known else "; there are none yet"
             )
             raise BadRequest(f"there is no study {name!r}{hint}")
-        self.storage, self.name = storage, name
+        self.optuna, self.storage, self.name = found, storage, name
         with _undamaged(name):
-            self.optuna = optuna.load_study(
-                study_name=name,
-                storage=storage,
-                sampler=optuna.samplers.RandomSampler(),  # never asked: what is tried comes from `proposal`
-            )
             attributes = self.optuna.user_attrs
             checks.choice("its direction", self.optuna.direction.name, ("MINIMIZE",))
         try:
@@ -236,6 +233,17 @@ class Study:
                 begun = trial.datetime_start or datetime.now()
                 if WORKER not in trial.user_attrs and (datetime.now() - begun).total_seconds() > UNBORN:
                     self.optuna.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+
+
+def _load(storage: RDBStorage, name: str) -> optuna.Study | None:
+    """Optuna's study of this name; None if there is none."""
+    import optuna
+
+    # The sampler is never asked: what is tried comes from `proposal`.
+    try:
+        return optuna.load_study(study_name=name, storage=storage, sampler=optuna.samplers.RandomSampler())
+    except KeyError:
+        return None
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@ import contextlib
 import dataclasses
 import sqlite3
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import optuna
 import pytest
@@ -157,11 +158,18 @@ def test_what_goes_wrong_while_a_storage_is_used_is_said_in_one_line(study, url)
         study.optuna.set_user_attr("x", 1)
 
 
+FINISHED: list[bytes] = []  # the database of `finished`, made once
+
+
 @pytest.fixture
-def finished(study, url):
-    """A study with three trials, of which two ended well, and one run at full size; and its database."""
-    jobs = [Job(study.first, 0), Job(ONE, 0), Job(study.first, 1)]
-    for number, job in enumerate(jobs):
+def finished(recipe, url, small):
+    """The database of a study with three trials, of which two ended well, and one run at full size."""
+    path = Path(url.removeprefix("sqlite:///"))
+    if FINISHED:
+        path.write_bytes(FINISHED[0])
+        return path
+    study = Study.join(storage.connect(url, create=True), "tiny", small, recipe())
+    for number, job in enumerate((Job(study.first, 0), Job(ONE, 0), Job(study.first, 1))):
         trial = study.claim(job, _all(study))
         trial.report(0.5, 2)
         trial.set_user_attr(studies.SECONDS, 2.0)
@@ -171,7 +179,10 @@ def finished(study, url):
             study.optuna.tell(trial, 0.25 + number)
     done = {"configuration": "sobel", "run": "tiny-trial-0-at-256", "loss": 0.01, "seconds": 60}
     study.optuna.set_user_attr(studies.PROMOTED, [done])
-    return url.removeprefix("sqlite:///")
+    assert len(read_whole(url)[0]) == 3
+    study.storage.engine.dispose()
+    FINISHED.append(path.read_bytes())
+    return path
 
 
 def read_whole(url):
@@ -235,7 +246,6 @@ EDITS = [
 
 @pytest.mark.parametrize(("table", "column", "value", "where"), EDITS)
 def test_an_edited_database_is_one_line(finished, url, table, column, value, where):
-    assert len(read_whole(url)[0]) == 3
     edit(finished, table, column, value, where)
     with pytest.raises(BadRequest, match=r"the study 'tiny' (is damaged|was not made by petri search)"):
         read_whole(url)
