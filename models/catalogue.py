@@ -21,10 +21,10 @@ from nothing and writes this page from their files. Each holds its recipe and wh
 
 ## Figures
 
-They grow from a dot, with the living mask, and were trained with damage. The likeness is the PSNR of what
-is seen, on black or on white, whichever is worse: the median of eight fire seeds and the worst of them.
-Standing: how many of them are there after 5,000 steps. Healed is the share of the damage of a cut circle, a
-quarter of the grid, that is gone 300 steps later. Emoji are drawn after Google's Noto (SIL OFL 1.1).
+They grow from a dot, with the living mask. The likeness is the PSNR of what is seen, on black or on white,
+whichever is worse: the median of eight fire seeds and the worst of them. Standing: how many of them are there
+after 5,000 steps. Healed is the share of the damage of a cut circle, a quarter of the grid, that is gone 300
+steps later. Emoji are drawn after Google's Noto (SIL OFL 1.1).
 """
 PLANES = """
 ## Patterns
@@ -96,7 +96,8 @@ def write_catalogue(folder: Path) -> None:
     living = [entry for entry in found if entry.model.automaton.spec.living]
     planes = [entry for entry in found if not entry.model.automaton.spec.living]
     figures = _table(
-        "| | model | what | cell | kB | grid | dB after 160 steps | after 5,000 | standing | healed | min |",
+        "| | model | what | cell | kB | grid | dB after 160 steps | after 5,000 | standing | trained to heal "
+        "| healed | training, min |",
         [_figure_row(entry) for entry in living],
     )
     patterns = _table(
@@ -138,7 +139,8 @@ def _figure_row(entry: Entry) -> list[str]:
         f"![{entry.name}]({_picture(entry)})", entry.name, model.target, spec.describe(),
         f"{entry.bytes / 1e3:.0f}", f"{model.res}²", *likeness,
         f"{last['standing']} of {last['seeds']}" if last else figure(None),
-        figure(entry.healed, ".1f", " %"), figure(entry.seconds and entry.seconds / 60, ".0f"),
+        "yes" if entry.trained_to_heal else "no", figure(entry.healed, ".0f", " %"),
+        figure(entry.seconds and entry.seconds / 60, ".0f"),
     ]  # fmt: skip
 
 
