@@ -11,7 +11,9 @@ def models() -> None:
     shown = table("", "grid", "loss", "report", "healed", "parameters", "cell", text=("cell",))
     for entry in entries():
         spec, res = entry.model.automaton.spec, entry.model.res
-        cell = spec.describe().replace(" hidden · ", "×").replace(" layers", "")
+        cell = (
+            spec.describe().replace(" hidden · ", "×").replace(" layers", "").replace("living mask", "figure")
+        )
         shown.add_row(
             entry.name, f"{res}²", figure(entry.loss), figure(entry.report, ".3f"),
             figure(entry.healed, ".0f", " %"), f"{spec.parameters:,}", cell,
@@ -19,7 +21,7 @@ def models() -> None:
     out.print(shown)
     out.say(
         (
-            "\nloss: over RGB; report: the report's, at 256²; cell: kernels · hidden × layers\n",
+            "\nloss: of what is seen; report: the report's, at 256²; cell: kernels · hidden × layers\n",
             "dim",
         ),
         ("petri play NAME, petri view NAME and petri evaluate NAME take them by name", "dim"),
