@@ -337,7 +337,10 @@ def test_a_model_in_a_notebook_is_alive(browser):
     page.on("console", lambda said: problems.append(said.text) if said.type == "error" else None)
     page.set_content(f"<!doctype html>{model._repr_html_()}")
     frame = page.frame_locator("iframe")
-    assert frame.locator("#name").text_content() == title
+    end = time.monotonic() + 60
+    while frame.locator("#name").text_content() != title:  # the page unpacks itself first
+        assert time.monotonic() < end, frame.locator("body").inner_text()
+        page.wait_for_timeout(20)
     frame.locator("#play").click()
     before = frame.locator("#step").text_content()
     frame.locator("#single").click()
