@@ -20,7 +20,7 @@ def no_font(monkeypatch):
 
 
 def test_the_bundled_emoji_need_no_font(no_font):
-    assert len(emoji.bundled().split()) == 8
+    assert len(emoji.bundled().split()) == 9
     for character in emoji.bundled().split():
         target = load(f"emoji:{character}", 48)
         assert target.name == f"emoji:{character}" and target.transparent and target.notes == ()

@@ -50,6 +50,7 @@ window.lab = {
 };
 </script>
 """
+WAIT = 180_000  # milliseconds for what a busy machine takes long for
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +72,7 @@ def browser():
 def lab(browser):
     """A page with the library on `window.lab`; its site has the viewer's files and nothing else."""
     page = browser.new_page()
+    page.set_default_timeout(WAIT)
     page.route("**/*", _serve)
     errors = []
     page.on("pageerror", lambda error: errors.append(str(error)))

@@ -940,7 +940,7 @@ def test_a_run_is_followed_without_losing_the_state(visit, tmp_path):
         automaton.rule.biases[-1].data[:3] = torch.tensor(
             colour
         )  # every cell that fires takes on this colour
-        run.rows = [(number + 1, 0.125) + (0.0,) * 6 for number in range(epoch)]
+        run.rows = [(number + 1, 0.125) + (0.0,) * 8 for number in range(epoch)]
         tensors = {f"weights.{name}": value.detach() for name, value in automaton.named_parameters()}
         run.write_checkpoint(tensors, epoch, 1.5)
 

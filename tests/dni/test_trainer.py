@@ -103,7 +103,8 @@ def test_only_a_conditioned_grader_sees_the_label():
     labels = torch.tensor([1, 2])
     for classes in (0, 10):
         pair = make(classes=classes, zero_init=False).predict(0, activation, labels, learning=False).gradient
-        assert torch.equal(pair[0], pair[1]) == (classes == 0)
+        # The two rows of a product may be rounded in different ways.
+        assert torch.allclose(pair[0], pair[1], atol=1e-6) == (classes == 0)
 
 
 def test_predictions_and_the_graders_steps_are_bounded():
