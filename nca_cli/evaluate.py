@@ -147,7 +147,7 @@ def _show(name: str, found: Evaluation) -> None:
 
 
 def _loss(found: Evaluation) -> Table:
-    from petri.growth.catalogue import TABLE_5
+    from petri.growth.catalogue import reports_loss
 
     columns = {"RGB": found.rgb, "RGBA": found.rgba}
     if found.shows == "rgba":
@@ -161,8 +161,8 @@ def _loss(found: Evaluation) -> Table:
     ]
     for label, part in rows:
         table.add_row(label, *(_part(loss, part) for loss in columns.values()))
-    if found.target in TABLE_5:
-        table.add_row("the report's, at 256²", f"{TABLE_5[found.target]:.3f}", style="dim")
+    if (theirs := reports_loss(found.target, found.res)) is not None:
+        table.add_row("the report's, at 256²", f"{theirs:.3f}", style="dim")
     return table
 
 

@@ -13,8 +13,6 @@ from nca_cli.completion import complete_model, complete_target
 from petri.errors import BadRequest
 from petri.wording import quoted
 
-COMPARABLE = 128  # cells along a side from which on the report's loss, at 256², is worth a comparison
-
 if TYPE_CHECKING:
     import torch
 
@@ -128,10 +126,10 @@ def grow(
     if resume is not None:
         allow_only(
             context,
-            ("resume", "epochs", "device", "engine", "tensorboard"),
+            ("resume", "epochs", "from_model", "device", "engine", "tensorboard"),
             "--resume goes on with the run's own recipe",
         )
-        resume_run(resume, device, engine, tensorboard, more=epochs)
+        resume_run(resume, device, engine, tensorboard, more=epochs, start=from_model)
         return
 
     from petri import ground as grounds
@@ -164,8 +162,9 @@ def grow(
         if study is not None:
             raise BadRequest("--from and --from-study both decide the architecture: leave one of them out")
         model = modelfile.read(models.find(from_model))
-        asked = {name: getattr(model.automaton.spec, name) if value is None else value
-                 for name, value in asked.items()}  # fmt: skip
+        theirs = model.automaton.spec
+        asked = {name: getattr(theirs, name) if value is None else value
+                 for name, value in {"channels": None, **asked}.items()}  # fmt: skip
     made = make_recipe(
         drawn,
         target,
@@ -289,16 +288,28 @@ def _together(ranks: Ranks, device: torch.device) -> Iterator[None]:
 
 
 def resume_run(
-    folder: Path, device: str, engine: str = "auto", tensorboard: bool = False, *, more: int | None = None
+    folder: Path,
+    device: str,
+    engine: str = "auto",
+    tensorboard: bool = False,
+    *,
+    more: int | None = None,
+    start: str | None = None,
 ) -> None:
-    """Go on with a run, for some epochs more than its recipe has if so many are given, and show it."""
-    from petri import checks
+    """Go on with a run, for some epochs more than its recipe has if so many are given, and show it.
+
+    A run that was killed before its first checkpoint starts from the model `start`, if its recipe says so.
+    """
+    from petri import checks, modelfile, models
     from petri.growth import grow as growing
 
     if more is not None:
         checks.whole("epochs", more, 1, 10_000_000)
     chosen, ranks, notes = _prepare(device, engine, tensorboard)
-    how = {"lock": ranks.leads, "engine": engine, "ranks": ranks}
+    if more is not None and ranks.size > 1:
+        raise BadRequest("--epochs makes a run longer: do that in one process, without torchrun")
+    model = None if start is None else modelfile.read(models.find(start))
+    how = {"lock": ranks.leads, "model": model, "engine": engine, "ranks": ranks}
     with _together(ranks, chosen):
         run, trainer, seconds = growing.resume(folder, chosen, more=more or 0, **how)
     if ranks.leads:
@@ -389,7 +400,7 @@ def allow_only(context: typer.Context, allowed: tuple[str, ...], reason: str) ->
     """Refuse options that would be passed over in silence."""
     given = [name for name in context.params if _is_given(context, name) and name not in allowed]
     if given:
-        spoken = {"target": "TARGET", "settings": "--set"}
+        spoken = {"target": "TARGET", "settings": "--set", "from_model": "--from"}
         names = ", ".join(spoken.get(option, f"--{option.replace('_', '-')}") for option in given)
         raise BadRequest(f"{reason}: leave out {names}")
 
@@ -433,12 +444,12 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], t
 
 def _conclude(recipe: Recipe, result: Result) -> None:
     from petri.console import duration, grid, out
-    from petri.growth.catalogue import TABLE_5
+    from petri.growth.catalogue import reports_loss
 
     loss = result.loss
     said = f"{loss.loss:.4f}"
-    if recipe.target in TABLE_5 and result.res >= COMPARABLE:
-        said += f" (the report, at 256²: {TABLE_5[recipe.target]:.3f})"
+    if (theirs := reports_loss(recipe.target, result.res)) is not None:
+        said += f" (the report, at 256²: {theirs:.3f})"
     done = "grown" if result.stands else "has not grown"
     if not result.finished:
         done = f"stopped at epoch {result.epochs:,} of {recipe.epochs:,}"

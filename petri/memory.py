@@ -127,7 +127,7 @@ def check_growing(automaton: Automaton, res: int) -> None:
     if needed > there:
         raise BadRequest(
             f"growing {res}×{res} cells wants about {needed / 1e9:.0f} GB of memory, this machine has "
-            f"{there / 1e9:.0f}: lower --size"
+            f"{there / 1e9:.0f}: lower --res"
         )
 
 

@@ -27,6 +27,7 @@ class Record(Generic[Trial]):
     Args:
         path: of the file; its folder is made.
         asked: whatever must be the same for the trials to be of use; JSON values.
+        same: whether what a file asked is the same; equal values if left out.
         restore: makes a trial from the fields that `asdict` gave, numbers that JSON has not as None; refuses
             with a BadRequest what no trial has.
         kind: what it is a record of, for messages.
@@ -40,9 +41,16 @@ class Record(Generic[Trial]):
     """
 
     def __init__(
-        self, path: Path, asked: dict[str, Any], restore: Callable[[dict[str, Any]], Trial], *, kind: str
+        self,
+        path: Path,
+        asked: dict[str, Any],
+        restore: Callable[[dict[str, Any]], Trial],
+        *,
+        kind: str,
+        same: Callable[[dict[str, Any]], bool] | None = None,
     ) -> None:
         self.path, self._asked = path, asked
+        self._same = same or (lambda found: found == asked)
         self.trials: list[Trial] = []
         self._lock = FileLock(path.with_name(f".{path.name}.lock"))
         try:
@@ -64,11 +72,12 @@ class Record(Generic[Trial]):
             try:
                 found = json.loads(path.read_text(encoding="utf-8"))
                 self.trials = [restore(fields) for fields in found.pop("trials")]
+                same = self._same(found)
             except BadRequest as error:  # of a value that a trial cannot have
                 raise BadRequest(f"{path} is not a record of {kind}: {error}") from None
             except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 raise BadRequest(f"{path} is not a record of {kind}") from None
-            if found != self._asked:
+            if not same:
                 raise BadRequest(f"{path} is of another recipe: choose another --out")
         try:
             self._write()  # it can be written, so nothing will be done in vain

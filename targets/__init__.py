@@ -117,7 +117,7 @@ def written(name: str) -> str:
         return as_utf8(name)
     if readable(name) == name:
         return name
-    return FILE + quote(os.fsencode(name))
+    return FILE + quote(os.fsencode(name), safe="/@")
 
 
 def path_of(name: str) -> Path:
@@ -142,7 +142,7 @@ def _load_file(name: str, res: int) -> Target:
     if path.suffix.lower() in SHADERS:
         from petri.targets import shader
 
-        return shader.load(path, res, Path(name).name, time)
+        return shader.load(path, res, path.name + name[len(file) :], time)
     from petri.targets import image
 
     return image.load(path, res)

@@ -57,7 +57,10 @@ def draw(path: Path, res: int, notes: list[str]) -> Image.Image:
     side = min(max(SIDES[0], 4 * res), SIDES[1])
     try:
         done = subprocess.run(
-            [sys.executable, "-c", DRAW, str(side)], input=text.encode(), capture_output=True, timeout=SECONDS
+            [sys.executable, "-P" if sys.version_info >= (3, 11) else "-I", "-c", DRAW, str(side)],
+            input=text.encode(),
+            capture_output=True,
+            timeout=SECONDS,
         )
     except subprocess.TimeoutExpired:
         raise BadRequest(f'"{path}" was not drawn within {SECONDS} seconds: convert it to PNG') from None

@@ -64,7 +64,7 @@ def test_it_works_from_a_folder_with_confusing_names(wheel, tmp_path):
         run(
             *petri,
             "grow",
-            "emoji:🦎",
+            "circle",
             "--res",
             16,
             "--hidden",
@@ -75,4 +75,4 @@ def test_it_works_from_a_folder_with_confusing_names(wheel, tmp_path):
             "phases.batch=1",
             cwd=home,
         )
-    assert sorted(path.name for path in (home / "runs").iterdir()) == ["emoji-1f98e-16", "emoji-1f98e-16-2"]
+    assert sorted(path.name for path in (home / "runs").iterdir()) == ["circle-16", "circle-16-2"]

@@ -146,7 +146,7 @@ def _evaluate(
     healed_at = damage_at + max(HEAL_STEPS, steps)
     growth_at = sorted({max(1, round(share * steps)) for share in GROWTH} | {damage_at})
 
-    on = ground.choose(pixels)
+    on = ground.kept(model) or ground.choose(pixels)
     looks: dict[int, Look] = {}
     kept: dict[int, Tensor] = {}
     drift_at = FIGURES_DRIFT if spec.living else DRIFT

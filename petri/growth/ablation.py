@@ -153,8 +153,14 @@ def ablate(
     made = variants(recipe, parts)
     check(made, engine)
     asked = {"recipe": recipe.to_fields(), "engine": engine}
+
+    def same(found: dict[str, Any]) -> bool:
+        """Fields that a record of an earlier version lacks have their defaults."""
+        theirs = {**found, "recipe": Recipe.from_fields(found["recipe"]).to_fields()}
+        return theirs == asked
+
     wanted = [(name, recipe.seed + number) for number in range(seeds) for name in made]
-    with closing(Record(record, asked, _restore, kind="an ablation")) as kept:
+    with closing(Record(record, asked, _restore, kind="an ablation", same=same)) as kept:
         known = {(trial.variant, trial.seed): trial for trial in kept.trials}
         for name, seed in wanted:
             trial = known.get((name, seed))

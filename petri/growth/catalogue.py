@@ -30,6 +30,14 @@ TABLE_5 = {
     "rings": 0.146,
 }
 
+COMPARABLE = 128  # cells along a side from which on the report's losses, at 256², are worth a comparison
+
+
+def reports_loss(target: str, res: int) -> float | None:
+    """The report's loss of a pattern, where a model of `res` cells along a side may be held against it."""
+    return TABLE_5.get(target) if res >= COMPARABLE else None
+
+
 # The best that petri's search found for spiral, circle and voronoi, or not to be told apart from it
 # (docs/search.md); in full runs checkerboard, cross and braid came far with it too (docs/results.md).
 FOUND: dict[str, Any] = {"perception": "learned+dilated", "hidden": 128, "layers": 2}

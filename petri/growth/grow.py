@@ -132,7 +132,13 @@ def starting_from(recipe: Recipe, model: Model) -> Recipe:
 
 
 def resume(
-    folder: Path, device: torch.device, *, more: int = 0, lock: bool = True, **how: Any
+    folder: Path,
+    device: torch.device,
+    *,
+    more: int = 0,
+    model: Model | None = None,
+    lock: bool = True,
+    **how: Any,
 ) -> tuple[Run, Trainer, float]:
     """Open a run where its last checkpoint left it; the third value is the seconds trained so far.
 
@@ -142,6 +148,7 @@ def resume(
         folder: of the run.
         device: where to go on.
         more: epochs to add to the recipe, in a phase like its last one.
+        model: what the run starts from, if it was killed before its first checkpoint.
         lock: keep other processes out; of several ranks only the leading one does.
         how: `engine` and `ranks` of the trainer.
     """
@@ -150,7 +157,7 @@ def resume(
         trainer = _blank(run.recipe, device, **how)
         saved = run.read_checkpoint(trainer.tensors_at)
         if saved is None:  # it was killed before the first
-            trainer = make_trainer(run.recipe, device, **how)
+            trainer = make_trainer(run.recipe, device, model=model, **how)
             saved = trainer.tensors(), 0, 0.0
         tensors, epoch, seconds = saved
         early = patience.exhausted(run.recipe, run.looks)
@@ -320,9 +327,9 @@ def _train_epochs(
                     raise
                 observer.note(f"no checkpoint now ({error.strerror or error}); the last one is whole")
             saved = time.monotonic()
-    if early:
-        share = f"{100 * recipe.patience:.0f} % of the epochs"
-        observer.note(f"stopped early: for {share} it has not become better (--set patience=0 goes on)")
+    if early and trainer.epoch < recipe.epochs:
+        share = f"{100 * recipe.patience:.0f} % of its epochs"
+        observer.note(f"stopped early: for {share} it has not become better (--resume with --epochs goes on)")
     return before + time.monotonic() - begun
 
 

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 
 from petri.growth.recipe import Recipe
 
-LOOKS = 20  # times that a run is measured from the seed, with fire seeds that training has not seen
+LOOKS = 20  # times that the last phase is measured from the seed, with fire seeds that training has not seen
 SEEDS = 4  # rollouts each time
 IN_VAIN = 5  # looks that must have been in vain, so that a run of a few epochs does not end by chance
 
 
 def due(recipe: Recipe, epoch: int) -> bool:
     """Whether a run is to be measured after `epoch` epochs."""
-    return epoch % max(1, recipe.epochs // LOOKS) == 0
+    return epoch % max(1, recipe.phases[-1].epochs // LOOKS) == 0
 
 
 def exhausted(recipe: Recipe, looks: Sequence[tuple[int, float]]) -> bool:
-    """Whether nothing has become better for the recipe's share of all epochs.
+    """Whether nothing has become better for the recipe's share of the last phase's epochs.
 
     Args:
         recipe: of the run.
@@ -31,4 +31,4 @@ def exhausted(recipe: Recipe, looks: Sequence[tuple[int, float]]) -> bool:
         return False
     best = min(range(len(last)), key=lambda number: last[number][1])
     waited = last[-1][0] - last[best][0]
-    return waited > recipe.patience * recipe.epochs and len(last) - 1 - best >= IN_VAIN
+    return waited > recipe.patience * recipe.phases[-1].epochs and len(last) - 1 - best >= IN_VAIN

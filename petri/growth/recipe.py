@@ -170,7 +170,7 @@ class Recipe:
     hold: int = 32  # steps that the pattern must last after it has grown
     checkpoint: int = 0  # of so many steps one state is kept for the way back; 0 lets the engine choose
     seed: int = 0  # of the weights, the pool's draws, the damage and the fire masks
-    patience: float = 0.3  # share of the epochs without a better loss from the seed that ends it; 0 for none
+    patience: float = 0.0  # share of the last phase without a better loss from the seed that ends it; 0: none
     weights: str = ""  # digest of the model that training starts from; drawn by the seed if empty
 
     def __post_init__(self) -> None:

@@ -23,7 +23,7 @@ from petri.evaluation.report import (
 from petri.evaluation.standing import Standing, standing
 from petri.film import EVERY, film
 from petri.growth import patience
-from petri.growth.catalogue import TABLE_5
+from petri.growth.catalogue import reports_loss
 from petri.growth.trainer import Trainer
 from petri.nca import Automaton
 from petri.runs import Run
@@ -114,7 +114,7 @@ def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
         [pattern + stability / 2 + overflow / 10 for _, _, pattern, stability, overflow, *_ in run.rows],
         from_seed=run.looks,
         phases=recipe.phases,
-        reference=TABLE_5.get(recipe.target),
+        reference=reports_loss(recipe.target, res),
     )
     model = modelfile.Model(automaton=automaton, target=recipe.name, training=training)
     modelfile.write(run.path("model.safetensors"), model)

@@ -46,7 +46,7 @@ def best_for(study: Study, target: str) -> Finding:
 def full_size(recipe: Recipe, *, res: int, epochs: int | None) -> Recipe:
     """A trial's recipe at full size.
 
-    The phases are those of the quick preset, up from a quarter of the size; all else stays as it is.
+    The phases are those of the quick preset, of a plane up from a quarter of the size; all else stays.
 
     Args:
         recipe: of the trials.

@@ -202,7 +202,7 @@ def test_a_run_stops_early_when_it_has_become_no_better_and_says_so(disc, tmp_pa
     result = grow.train(run, trainer, watcher)
     assert result.finished and 30 < result.epochs < 80
     assert watcher.notes == [
-        "stopped early: for 30 % of the epochs it has not become better (--set patience=0 goes on)"
+        "stopped early: for 30 % of its epochs it has not become better (--resume with --epochs goes on)"
     ]
     training = modelfile.read(run.path("model.safetensors")).training
     assert has_finished(training, run.recipe)
@@ -222,11 +222,11 @@ def test_patience_counts_the_last_size_alone():
         phases=(phase, dataclasses.replace(phase, res=20)),
         patience=0.3,
     )
-    worse = [(epoch, 0.6) for epoch in (65, 70, 75, 80)]
-    assert not patience.exhausted(recipe, [(5, 0.1), (60, 0.5), *worse, (90, 0.6)])
-    assert patience.exhausted(recipe, [(60, 0.5), *worse, (91, 0.6)])
-    assert not patience.exhausted(recipe, [(60, 0.5), *worse, (91, 0.4)])
-    assert not patience.exhausted(recipe, [(60, 0.5), *worse[1:], (91, 0.6)])
+    worse = [(epoch, 0.6) for epoch in (62, 65, 68, 71)]
+    assert not patience.exhausted(recipe, [(5, 0.1), (60, 0.5), *worse, (75, 0.6)])
+    assert patience.exhausted(recipe, [(60, 0.5), *worse, (76, 0.6)])
+    assert not patience.exhausted(recipe, [(60, 0.5), *worse, (76, 0.4)])
+    assert not patience.exhausted(recipe, [(60, 0.5), *worse[1:], (76, 0.6)])
     never = dataclasses.replace(recipe, patience=0.0)
     assert not patience.exhausted(never, [(60, 0.5), *worse, (100, 0.6)])
 

@@ -309,9 +309,7 @@ def test_a_grid_that_memory_cannot_hold_is_refused(monkeypatch):
     memory.check_growing(automaton, 4096)
     monkeypatch.setattr(engine, "native_status", lambda: (False, "no compiler"))
     memory.check_growing(automaton, 2048)
-    with pytest.raises(
-        BadRequest, match=r"growing 4096×4096 cells wants about \d+ GB .* has 8: lower --size"
-    ):
+    with pytest.raises(BadRequest, match=r"growing 4096×4096 cells wants about \d+ GB .* has 8: lower --res"):
         memory.check_growing(automaton, 4096)
 
 

@@ -164,13 +164,15 @@ class Away {
     };
     worker.onerror = (event) => {
       event.preventDefault();
-      for (const { reject } of this.#waiting.splice(0)) reject(new Error("the worker has stopped"));
+      this.stopped = new Error("the worker has stopped");
+      for (const { reject } of this.#waiting.splice(0)) reject(this.stopped);
     };
   }
 
   ask(...message) {
     return new Promise((resolve, reject) => {
       if (!this.worker) return resolve(null);
+      if (this.stopped) return reject(this.stopped);
       this.#waiting.push({ resolve, reject });
       this.worker.postMessage(message);
     });

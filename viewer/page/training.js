@@ -56,7 +56,7 @@ export function onGrid({ res, training }, side) {
   const { sizes, loss } = training.evaluation ?? {};
   const there = Array.isArray(sizes) ? sizes.find((one) => one?.res === side && Number.isFinite(one.loss)) : null;
   if (!there) return { holds: null, words: `Not measured on this grid: it was trained on ${res} × ${res}.` };
-  const own = (loss?.rgba ?? loss?.rgb)?.pattern ?? 0;
+  const own = (loss?.seen ?? loss?.rgba ?? loss?.rgb)?.pattern ?? 0;
   const holds = there.loss <= Math.max(WORSE * own, SEEN);
   const errors = `an error of ${there.loss.toPrecision(2)}, and ${own.toPrecision(2)} as trained`;
   return { holds, words: `${holds ? "Holds" : "Breaks"} on this grid: ${errors}.` };
