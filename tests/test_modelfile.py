@@ -174,9 +174,10 @@ def test_what_is_no_model_file_is_refused(file, foreign):
 
 
 def test_a_folder_or_nothing_is_refused(tmp_path):
-    for path in (tmp_path, tmp_path / "none"):
-        with pytest.raises(BadRequest, match=re.escape(f"there is no model file {path}")):
-            petri.load(path)
+    with pytest.raises(BadRequest, match=re.escape(f"the folder {tmp_path} has no model.safetensors")):
+        petri.load(tmp_path)
+    with pytest.raises(BadRequest, match=re.escape(f"there is no model '{tmp_path / 'none'}'")):
+        petri.load(tmp_path / "none")
 
 
 def test_a_failed_write_leaves_the_old_model(file, model, monkeypatch):

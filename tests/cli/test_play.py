@@ -117,10 +117,10 @@ def test_memory_at_an_end_is_one_line_with_advice(petri, tmp_path, monkeypatch):
 
     monkeypatch.setattr("petri.film.film", film)
     said = petri("play", "circle", "--out", tmp_path / "a.png", code=1)
-    assert said.strip() == "petri: not enough memory: lower --size, --steps or --zoom"
+    assert said.strip() == "petri: not enough memory: lower --res, --steps or --zoom"
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr("petri.memory.installed", lambda: 10**9)
-    said = petri("play", "circle", "--size", 4096, "--zoom", 1, "--out", tmp_path / "a.png", code=2)
+    said = petri("play", "circle", "--res", 4096, "--zoom", 1, "--out", tmp_path / "a.png", code=2)
     assert "growing 4096×4096 cells wants about" in said and said.count("\n") == 1
 
 
