@@ -6,6 +6,7 @@ So the result is that of one process, up to the order in which gradients are add
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -69,6 +70,12 @@ class Ranks:
         return bool(flag)
 
 
+def _leave() -> None:
+    """End the group's threads before the interpreter does: a process that they outlive may abort."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
 def join(device: torch.device) -> tuple[Ranks, torch.device]:
     """Meet the other processes if torchrun started several.
 
@@ -90,4 +97,5 @@ def join(device: torch.device) -> tuple[Ranks, torch.device]:
         torch.cuda.set_device(device)
     if not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        atexit.register(_leave)
     return Ranks(dist.get_rank(), size), device
