@@ -695,7 +695,8 @@ def test_the_grids_say_where_the_pattern_holds_and_each_specimen_begins_as_train
     page = visit(STILL)
     assert text(page, "size-note") == ""
     page.select_option("#size", "96")
-    assert text(page, "size-note") == "Not measured on this grid: it was trained on 64 × 64."
+    unmeasured = "Not measured on this grid: it was trained on 64 × 64."
+    wait(page, "(said) => document.querySelector('#size-note').textContent === said", unmeasured)
     drop(page, ("m.safetensors", measured(100, damage=1)))
     wait(page, "document.querySelector('#name').textContent === 'm'")
     assert page.input_value("#size") == "" and cells(page).shape == (64, 64, 3)
