@@ -11,6 +11,7 @@ from petri import ground, modelfile, models
 from petri.files import write_whole
 from petri.growth.catalogue import TABLE_5, reports_architecture
 from petri.modelfile import Model
+from petri.nca import Spec
 from petri.shaders.manifest import healed, heals, thumbnail
 
 PICTURES = "pictures"
@@ -54,8 +55,8 @@ class Entry:
     def starred(self) -> str:
         """The name; with a star if the cell is not the report's."""
         theirs = reports_architecture(self.name)
-        spec = self.model.automaton.spec
-        return self.name + "*" * any(getattr(spec, name) != value for name, value in theirs.items())
+        spec, reports = self.model.automaton.spec, Spec.of(**theirs)
+        return self.name + "*" * ((spec.senses, spec.rule) != (reports.senses, reports.rule))
 
 
 def entries() -> list[Entry]:

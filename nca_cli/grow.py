@@ -162,9 +162,8 @@ def grow(
         if study is not None:
             raise BadRequest("--from and --from-study both decide the architecture: leave one of them out")
         model = modelfile.read(models.find(from_model))
-        theirs = model.automaton.spec
-        asked = {name: getattr(theirs, name) if value is None else value
-                 for name, value in {"channels": None, **asked}.items()}  # fmt: skip
+        theirs = model.automaton.spec.to_fields()
+        asked = {name: theirs[name] for name in ("channels", "senses", "rule")} | asked
     made = make_recipe(
         drawn,
         target,

@@ -86,7 +86,7 @@ def _wanted(recipe: Recipe, phase: Phase, native: bool, size: int) -> int:
     within = whole + (segment if again else 0)
     kept = (within + sum(roll // segment for roll in again)) * batch * entry
     if not native:
-        numbers = spec.features + 2 * spec.hidden * (spec.layers - 1) + 4 * spec.channels
+        numbers = spec.features + 2 * spec.rule.hidden * (spec.rule.layers - 1) + 4 * spec.channels
         kept += within * batch * phase.res**2 * numbers * 4
     if recipe.loss.perceptual:
         kept += batch * phase.res**2 * 3_000  # features of VGG16 and their gradients

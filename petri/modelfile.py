@@ -23,7 +23,7 @@ from petri.version import __version__
 
 ENDING = ".safetensors"
 FORMAT = "petri"
-SCHEMA = "1"  # raised when a reader of the old one would misread the new one
+SCHEMA = "2"  # raised when a reader of the old one would misread the new one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class Model:
 
 
 def weights(automaton: Automaton) -> dict[str, Tensor]:
-    """The trained tensors by their names in a file: `perception.bank` if trained, `rule.weights.0` …"""
+    """The trained tensors by their names in a file: `perception.0.bank` if trained, `rule.weights.0` …"""
     return dict(automaton.named_parameters())
 
 
@@ -131,12 +131,31 @@ def read(path: Path) -> Model:
         raise type(error)(f"{path}: {error}") from None
 
 
+def upgraded(
+    metadata: dict[str, str], tensors: dict[str, Tensor]
+) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """What a file of version 0.1 holds (schema 1), as this version writes it.
+
+    Its Spec was flat, which `Spec` still reads, and its trained bank was the only one.
+    """
+    if metadata["schema"] != "1":
+        return metadata, tensors
+    return metadata | {"schema": SCHEMA}, {renamed(name): tensor for name, tensor in tensors.items()}
+
+
+def renamed(name: str) -> str:
+    """The name of a tensor of version 0.1 as it is now."""
+    path, dot, last = name.rpartition("perception.bank")
+    return f"{path}perception.0.bank" if dot and not last else name
+
+
 def _check(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Model:
     if metadata.get("format") != FORMAT:
         raise NotAModel("not a petri model: its metadata lacks format = petri")
     for name in ("schema", "version", "spec", "target", "training"):
         if name not in metadata:
             raise BadRequest(f"the metadata lacks {name}")
+    metadata, tensors = upgraded(metadata, tensors)
     if metadata["schema"] != SCHEMA:
         raise BadRequest(
             f"schema must be {SCHEMA}, got {metadata['schema']!r}: "

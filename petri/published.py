@@ -14,7 +14,7 @@ from torch import Tensor
 from petri.errors import BadRequest
 from petri.modelfile import Model
 from petri.nca import Automaton, Spec
-from petri.nca.spec import FILTERS
+from petri.nca.senses.stencil import SLOPES
 from petri.wording import readable
 
 LARGEST = 1 << 20  # bytes; the published files have 11 thousand
@@ -38,18 +38,18 @@ def read_distill(path: str | Path) -> Model:
     Source: Mordvintsev, Randazzo, Niklasson, Levin, "Growing Neural Cellular Automata", Distill 2020.
     """
     path = Path(path)
-    spec = Spec(
+    spec = Spec.of(
         perception="sobel", hidden=128, layers=2, fire_rate=0.5, living=True, padding="zero", clamp=None
     )
     automaton = Automaton(spec)
     try:
         layers = _layers(_content(path))
-        sizes = [(spec.features, spec.hidden), (spec.hidden, spec.channels)]
+        sizes = [(spec.features, spec.rule.hidden), (spec.rule.hidden, spec.channels)]
         for number, (layer, (inputs, outputs)) in enumerate(zip(layers, sizes, strict=True)):
             weight, bias = _matrix(f"layer {number}", layer, inputs, outputs)
             if number == 0:
                 # The article orders the features filter by filter, petri channel by channel.
-                weight = weight.unflatten(1, (FILTERS, spec.channels)).transpose(1, 2).flatten(1)
+                weight = weight.unflatten(1, (len(SLOPES), spec.channels)).transpose(1, 2).flatten(1)
             automaton.rule.weights[number].data.copy_(weight)
             automaton.rule.biases[number].data.copy_(bias)
     except BadRequest as error:

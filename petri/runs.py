@@ -21,6 +21,7 @@ from petri.errors import BadRequest
 from petri.files import replacing, write_whole
 from petri.ground import AUTO, check
 from petri.growth.recipe import Recipe
+from petri.modelfile import renamed
 from petri.runfolder import RECIPE, RunFolder
 from petri.targets import split_time
 
@@ -122,6 +123,7 @@ class Run(RunFolder):
             trained = Recipe.from_toml(metadata["recipe"])
             if schema == "3":
                 tensors = _upgraded(tensors, trained)
+            tensors = {renamed(name): tensor for name, tensor in tensors.items()}
             (epoch, seconds), rows = read_progress(metadata), tensors.pop(ROWS)
             ground = check(metadata.get("ground", AUTO))
         except (KeyError, ValueError) as error:

@@ -8,7 +8,7 @@ import torch
 
 from petri.__main__ import main
 from petri.nca import Automaton, Spec
-from petri.nca.spec import RULES
+from petri.nca.rule import SHAPES
 
 # The grids are small: threads that wait for each other would only slow them down.
 torch.set_num_threads(1)
@@ -17,7 +17,7 @@ for size in ("COLUMNS", "LINES"):
     os.environ.pop(size, None)  # of the terminal behind a parallel run: the console would keep it
 
 
-@pytest.fixture(params=RULES.values(), ids=RULES)
+@pytest.fixture(params=SHAPES.values(), ids=SHAPES)
 def rule(request):
     """Every kind of rule, as fields of a Spec."""
     return request.param

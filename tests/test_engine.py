@@ -11,7 +11,9 @@ from petri.errors import BadRequest
 from petri.nca import Automaton, Spec
 from petri.nca.fire import fire_words, fires
 from petri.nca.life import alive
-from petri.nca.spec import PADDINGS, PERCEPTIONS, RULES
+from petri.nca.padding import PADDINGS
+from petri.nca.rule import SHAPES
+from petri.nca.senses.words import PERCEPTIONS
 
 available, status = engine.native_status()
 pytestmark = pytest.mark.skipif(not available, reason=status)
@@ -20,7 +22,7 @@ HEIGHT, WIDTH = 17, 23  # asymmetric, and no multiple of anything
 KINDS = [
     {"perception": perception, "padding": padding, "hidden": hidden, **rule}
     for (perception, hidden), padding, rule in itertools.product(
-        zip(PERCEPTIONS, (48, 16, 64, 128), strict=True), PADDINGS, RULES.values()
+        zip(PERCEPTIONS, (48, 16, 64, 128), strict=True), PADDINGS, SHAPES.values()
     )
 ]
 ODD = [
@@ -43,11 +45,13 @@ def an_automaton(spec, *, dtype=torch.float32):
     random = torch.Generator().manual_seed(5)
     automaton = Automaton(spec, generator=random)
     with torch.no_grad():
-        bound = 0.6 / spec.hidden**0.5
+        bound = 0.6 / spec.rule.hidden**0.5
         automaton.rule.weights[-1].uniform_(-bound, bound, generator=random)
         automaton.rule.biases[-1].uniform_(-0.1, 0.1, generator=random)
-        if spec.trains_bank:
-            automaton.perception.bank += 0.1 * torch.randn(automaton.perception.bank.shape, generator=random)
+        if spec.senses[0].trained:
+            automaton.perception[0].bank += 0.1 * torch.randn(
+                automaton.perception[0].bank.shape, generator=random
+            )
     return automaton.to(dtype)
 
 
@@ -91,7 +95,7 @@ def two_threads():
 
 @pytest.mark.parametrize("kind", KINDS + ODD, ids=name)
 def test_float32_is_the_reference(kind):
-    spec = Spec(**kind)
+    spec = Spec.of(**kind)
     automaton, state = an_automaton(spec), a_state(spec)
     for steps in (1, 4):
         after, *gradients = both(automaton, state, steps)
@@ -103,9 +107,9 @@ def test_float32_is_the_reference(kind):
 
 @pytest.mark.parametrize("kind", KINDS[::3] + ODD, ids=name)
 def test_bfloat16_is_near_the_reference(kind):
-    spec = Spec(**kind)
+    spec = Spec.of(**kind)
     automaton = an_automaton(spec)
-    if spec.gated:
+    if spec.rule.gated:
         # Who fires hangs on rounding; a gate that is sure of itself does not.
         with torch.no_grad():
             automaton.rule.weights[-1][-1] = 0.0
@@ -123,7 +127,7 @@ def test_bfloat16_is_near_the_reference(kind):
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("kind", KINDS[::7] + ODD, ids=name)
 def test_threads_change_no_bit(kind, precision, two_threads):
-    spec = Spec(**kind)
+    spec = Spec.of(**kind)
     automaton, state = an_automaton(spec), a_state(spec)
     many = both(automaton, state, 5, precision=precision)
     again = both(automaton, state, 5, precision=precision)
@@ -136,7 +140,7 @@ def test_threads_change_no_bit(kind, precision, two_threads):
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("kind", KINDS[4::9] + ODD[:3], ids=name)
 def test_a_rollout_can_be_taken_in_parts(kind, precision):
-    automaton, state = an_automaton(Spec(**kind)), a_state(Spec(**kind))
+    automaton, state = an_automaton(Spec.of(**kind)), a_state(Spec.of(**kind))
     with torch.no_grad():
         options = {"seed": 4, "engine": "native", "precision": precision}
         whole = automaton.rollout(state, 100, **options)
@@ -149,7 +153,7 @@ def test_a_rollout_can_be_taken_in_parts(kind, precision):
 
 @pytest.mark.parametrize("rate", [1e-6, 0.25, 0.5, 0.999, 1.0])
 def test_the_same_cells_fire(rate):
-    automaton = Automaton(Spec(fire_rate=rate, clamp=None, perception="sobel", hidden=16, layers=2))
+    automaton = Automaton(Spec.of(fire_rate=rate, clamp=None, perception="sobel", hidden=16, layers=2))
     automaton.rule.biases[-1].data.fill_(1.0)  # a cell that fires grows by one
     state = torch.zeros(3, 16, 37, 101)
     for start in (0, 7, 2**32 - 1, 2**40 + 5):
@@ -158,7 +162,7 @@ def test_the_same_cells_fire(rate):
 
 
 def test_the_gate_decides_as_the_reference_does():
-    spec = Spec(gated=True, clamp=None, hidden=64)
+    spec = Spec.of(gated=True, clamp=None, hidden=64)
     automaton = an_automaton(spec)
     with torch.no_grad():
         automaton.rule.weights[-1][:-1] = 0.0
@@ -173,7 +177,7 @@ def test_the_gate_decides_as_the_reference_does():
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (2, 2), (3, 1), (5, 3), (16, 16), (33, 9)])
 @pytest.mark.parametrize("padding", ["zero", "wrap"])
 def test_small_grids(shape, padding):
-    spec = Spec(perception="learned+dilated", hidden=16, padding=padding, living=True)
+    spec = Spec.of(perception="learned+dilated", hidden=16, padding=padding, living=True)
     automaton, state = an_automaton(spec), a_state(spec)[:, :, :1, :1].repeat(1, 1, *shape)
     state = state * torch.rand(state.shape, generator=torch.Generator().manual_seed(1))
     expected = both(automaton, state, 3, engine="torch")
@@ -182,7 +186,7 @@ def test_small_grids(shape, padding):
 
 
 def test_any_layout_of_the_state():
-    spec = Spec(hidden=32)
+    spec = Spec.of(hidden=32)
     automaton, state = an_automaton(spec), a_state(spec)
     wanted = both(automaton, state, 2)
     for other in (
@@ -199,7 +203,7 @@ def test_any_layout_of_the_state():
 
 
 def test_a_flow_without_memory_of_its_own():
-    spec = Spec(hidden=32)
+    spec = Spec.of(hidden=32)
     automaton, state = an_automaton(spec), a_state(spec).requires_grad_()
     automaton.rollout(
         state, 2, seed=9, engine="native"
@@ -210,7 +214,7 @@ def test_a_flow_without_memory_of_its_own():
 
 
 def test_many_samples_share_the_lanes():
-    spec = Spec(hidden=16, perception="learned", padding="wrap")
+    spec = Spec.of(hidden=16, perception="learned", padding="wrap")
     automaton, state = an_automaton(spec), a_state(spec, batch=37, height=9, width=5)
     expected = both(automaton, state, 2, engine="torch")
     for got, wanted in zip(both(automaton, state, 2), expected, strict=True):
@@ -220,7 +224,7 @@ def test_many_samples_share_the_lanes():
 @pytest.mark.parametrize("kind", [KINDS[0], KINDS[8], KINDS[33], ODD[2]], ids=name)
 def test_gradients_are_finite_differences_of_the_float64_reference(kind):
     # No gated kind: a gate's gradient is straight-through, not a slope.
-    spec = Spec(**kind)
+    spec = Spec.of(**kind)
     automaton, state = an_automaton(spec), a_state(spec)
     flow = torch.randn(state.shape, generator=torch.Generator().manual_seed(3))
     _, *gradients = both(automaton, state, 2, flow=flow)
@@ -258,12 +262,12 @@ def float64_step(automaton, state, step, seeds):
     if spec.clamp is not None:
         after = after.clamp(-spec.clamp, spec.clamp)
     if spec.living:
-        after = after * (alive(state, padding=spec.padding) & alive(after, padding=spec.padding))
+        after = after * (alive(state, padding=spec.space.padding) & alive(after, padding=spec.space.padding))
     return after
 
 
 def test_only_what_needs_a_gradient():
-    automaton = an_automaton(Spec(hidden=16)).requires_grad_(False)
+    automaton = an_automaton(Spec.of(hidden=16)).requires_grad_(False)
     state = a_state(automaton.spec)
     assert not automaton.rollout(state, 2, engine="native").requires_grad
     automaton.rule.biases[0].requires_grad_()
@@ -274,7 +278,7 @@ def test_only_what_needs_a_gradient():
 
 def test_a_rollout_and_what_follows_it():
     """As in training: 8 steps, then 4 more whose loss flows back through both."""
-    spec = Spec(hidden=16)
+    spec = Spec.of(hidden=16)
     results = []
     for engine_name in ("native", "torch"):
         automaton, state = an_automaton(spec), a_state(spec).requires_grad_()
@@ -287,7 +291,7 @@ def test_a_rollout_and_what_follows_it():
 
 
 def test_weights_changed_between_forward_and_backward_are_noticed():
-    automaton = an_automaton(Spec(hidden=16))
+    automaton = an_automaton(Spec.of(hidden=16))
     after = automaton.rollout(a_state(automaton.spec), 2, engine="native")
     with torch.no_grad():
         automaton.rule.weights[0].mul_(2)
@@ -296,12 +300,12 @@ def test_weights_changed_between_forward_and_backward_are_noticed():
 
 
 def test_auto_takes_the_native_step_where_it_can(monkeypatch):
-    automaton, state = an_automaton(Spec(hidden=16)), a_state(Spec())
+    automaton, state = an_automaton(Spec.of(hidden=16)), a_state(Spec.of())
     native_result = automaton.rollout(state, 1, engine="native")
     assert torch.equal(automaton.rollout(state, 1), native_result)
     assert automaton.rollout(state, 0, engine="native") is state
     assert automaton.rollout(state[:0], 2).shape == (0, 16, HEIGHT, WIDTH)
-    double = an_automaton(Spec(hidden=16), dtype=torch.float64)
+    double = an_automaton(Spec.of(hidden=16), dtype=torch.float64)
     with pytest.raises(BadRequest, match="takes float32 on the CPU, got float64 on cpu"):
         double.rollout(state, 1, engine="native")
     monkeypatch.setattr(engine, "native_status", lambda: (False, "no C++ compiler found"))
@@ -326,7 +330,7 @@ def test_a_trained_model_grows_the_same_picture(name):
 @pytest.mark.slow
 @pytest.mark.skipif(not engine.native_status()[0], reason="torch.compile needs a C++ compiler too")
 def test_the_compiled_step_is_the_reference(random_automaton):
-    automaton = random_automaton(Spec(perception="learned+dilated", hidden=16, living=True), change=0.3)
+    automaton = random_automaton(Spec.of(perception="learned+dilated", hidden=16, living=True), change=0.3)
     start = torch.rand(2, 16, 17, 23, generator=torch.Generator().manual_seed(0))
     found = {}
     for name in ("torch", "compiled"):

@@ -22,7 +22,7 @@ import torch
 from petri.engine import native_status
 from petri.nca import Automaton, Spec
 print(*native_status(), sep="|")
-automaton = Automaton(Spec(hidden=16))
+automaton = Automaton(Spec.of(hidden=16))
 state = automaton.seed_state(8)
 with torch.no_grad():
     same = torch.equal(automaton.rollout(state, 2), automaton.rollout(state, 2, engine="torch"))
@@ -379,7 +379,7 @@ kinds = itertools.product(
     (False, True), ((4, 16), (20, 48)),
 )
 for perception, padding, (layers, residual), other, (channels, hidden) in kinds:
-    spec = Spec(perception=perception, padding=padding, layers=layers, residual=residual, gated=other,
+    spec = Spec.of(perception=perception, padding=padding, layers=layers, residual=residual, gated=other,
                 living=not other, channels=channels, hidden=hidden)
     automaton = Automaton(spec)
     for shape in ((17, 23), (1, 3)):

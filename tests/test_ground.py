@@ -113,7 +113,7 @@ def test_other_grounds_are_refused(asked):
 
 
 def model(training, **spec):
-    return Model(automaton=Automaton(Spec(**spec)), target="it", training=training)
+    return Model(automaton=Automaton(Spec.of(**spec)), target="it", training=training)
 
 
 def test_a_model_names_its_ground():

@@ -16,7 +16,7 @@ from petri.errors import BadRequest
 from petri.modelfile import Model
 from petri.nca import Spec
 
-SPEC = Spec(channels=5, perception="learned+dilated", hidden=16, layers=2)
+SPEC = Spec.of(channels=5, perception="learned+dilated", hidden=16, layers=2)
 TRAINING = {"epochs": 3, "loss": [0.5, 0.25], "note": "größer", "nested": {"a": None}}
 
 
@@ -46,7 +46,7 @@ def refuses(path, message):
 
 @pytest.mark.parametrize(
     "spec",
-    [SPEC, Spec(), Spec(perception="sobel", gated=True, living=True, clamp=None, seed=(0.25, 1))],
+    [SPEC, Spec.of(), Spec.of(perception="sobel", gated=True, living=True, clamp=None, seed=(0.25, 1))],
     ids=Spec.describe,
 )
 def test_round_trip_is_exact(tmp_path, spec, random_automaton):
@@ -65,7 +65,7 @@ def test_round_trip_is_exact(tmp_path, spec, random_automaton):
 def test_a_file_holds_what_is_trained_and_nothing_else(file):
     sizes = {name: list(values.shape) for name, values in load_file(file).items()}
     assert sizes == {
-        "perception.bank": [15, 1, 3, 3],
+        "perception.0.bank": [15, 1, 3, 3],
         "rule.weights.0": [16, 30],
         "rule.biases.0": [16],
         "rule.weights.1": [5, 16],
@@ -84,7 +84,7 @@ METADATA = [  # a field, what it becomes (None: it is left out), what the messag
     ("format", None, "lacks format = petri"),
     ("format", "pt", "lacks format = petri"),
     ("schema", None, "the metadata lacks schema"),
-    ("schema", "2", "schema must be 1, got '2': written by petri '9.9'"),
+    ("schema", "3", "schema must be 2, got '3': written by petri '9.9'"),
     ("version", None, "the metadata lacks version"),
     ("target", None, "the metadata lacks target"),
     ("training", None, "the metadata lacks training"),
@@ -96,7 +96,11 @@ METADATA = [  # a field, what it becomes (None: it is left out), what the messag
     ("spec", SPEC.to_json().replace("hidden", "hiden"), "unknown field 'hiden', did you mean \"hidden\"?"),
     ("spec", SPEC.to_json().replace("zero", "mirror"), "padding must be one of zero, wrap, got 'mirror'"),
     ("spec", SPEC.to_json().replace("16", "32"), "rule.weights.0 must be [32, 30] by the Spec, got [16, 30]"),
-    ("spec", SPEC.to_json().replace("learned+", ""), "the Spec has no place for the tensor perception.bank"),
+    (
+        "spec",
+        SPEC.to_json().replace('"trained": true', '"trained": false'),
+        "the Spec has no place for the tensor perception.0.bank",
+    ),
     ("spec", SPEC.to_json().replace('"layers": 2', '"layers": 3'), "the Spec needs the tensor rule.biases.2"),
 ]
 
@@ -116,7 +120,7 @@ def test_a_wrong_field_is_named(file, name, value, message):
     refuses(file, message)
 
 
-TENSORS = ["perception.bank", "rule.weights.0", "rule.biases.0", "rule.weights.1", "rule.biases.1"]
+TENSORS = ["perception.0.bank", "rule.weights.0", "rule.biases.0", "rule.weights.1", "rule.biases.1"]
 
 
 @pytest.mark.parametrize("name", TENSORS)

@@ -14,7 +14,7 @@ precision = sys.argv[2]
 
 torch.manual_seed(0)
 automaton = Automaton(
-    Spec(
+    Spec.of(
         perception="dilated" if far else "sobel",
         channels=CHANNELS,
         hidden=HIDDEN,

@@ -86,6 +86,8 @@ def _obstacle(automaton: Automaton, state: Tensor) -> str:
     for tensor in (state, *automaton.parameters()):
         if tensor.device.type != "cpu" or tensor.dtype != torch.float32:
             return f"it takes float32 on the CPU, got {tensor.dtype} on {tensor.device}".replace("torch.", "")
+    if found := native.obstacle(automaton.spec):
+        return found
     available, status = native_status()
     return "" if available else status
 

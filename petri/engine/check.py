@@ -40,8 +40,8 @@ def agrees(library: ctypes.CDLL) -> bool:
     random = torch.Generator().manual_seed(0)
     seeds = sample_seeds(1, 2)
     for spec in (
-        Spec(perception="learned+dilated", hidden=32, residual=True, living=True),
-        Spec(perception="sobel", hidden=16, layers=2, padding="wrap", channels=7, clamp=None),
+        Spec.of(perception="learned+dilated", hidden=32, residual=True, living=True),
+        Spec.of(perception="sobel", hidden=16, layers=2, padding="wrap", channels=7, clamp=None),
     ):
         automaton = Automaton(spec, generator=random)
         with torch.no_grad():

@@ -13,6 +13,7 @@ from torch import Tensor
 from petri.engine import build
 from petri.engine.build import Unavailable
 from petri.errors import RunFailed
+from petri.nca.senses.words import PERCEPTIONS
 from petri.nca.spec import Spec
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def run(
 ) -> Tensor:
     """Take `steps` steps, at least 1, with a certain library and a certain kind of products."""
     spec = automaton.spec
-    bank = [automaton.perception.bank] if spec.trains_bank else []
+    bank = [automaton.perception[0].bank] if spec.senses[0].trained else []
     tensors = [state, *automaton.rule.weights, *automaton.rule.biases, *bank]
     keeps = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
     return _Rollout.apply((library, spec, steps, start, products), keeps, seeds, *tensors)
@@ -127,6 +128,15 @@ def fastest_products() -> int:
     return native_library().petri_products()
 
 
+def obstacle(spec: Spec) -> str:
+    """Why a rollout of this Spec cannot be taken natively; empty if it can."""
+    if spec.perception not in PERCEPTIONS:
+        return f"it has no {spec.perception}"
+    if spec.fixed:
+        return "it has no fixed planes"
+    return "it has no bounds of the rule" if spec.rule.bounded else ""
+
+
 def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     pointer = ctypes.POINTER
     try:
@@ -156,17 +166,17 @@ def make_plan(spec: Spec, shape: torch.Size, *, steps: int, start: int, products
     batch, _, height, width = shape
     return Plan(
         channels=spec.channels,
-        hidden=spec.hidden,
-        layers=spec.layers,
-        residual=spec.residual,
-        gated=spec.gated,
+        hidden=spec.rule.hidden,
+        layers=spec.rule.layers,
+        residual=spec.rule.residual,
+        gated=spec.rule.gated,
         living=spec.living,
-        wrap=spec.padding == "wrap",
-        far=spec.dilated,
-        trained=spec.trains_bank,
+        wrap=spec.space.padding == "wrap",
+        far=len(spec.senses) > 1,
+        trained=spec.senses[0].trained,
         clamped=spec.clamp is not None,
         bound=spec.clamp or 0.0,
-        threshold=0 if spec.gated else int(spec.fire_rate * 4294967296.0),
+        threshold=0 if spec.rule.gated else int(spec.fire_rate * 4294967296.0),
         batch=batch,
         height=height,
         width=width,
@@ -225,7 +235,7 @@ class _Rollout(torch.autograd.Function):
             library.petri_forward(
                 plan,
                 seeds.data_ptr(),
-                parameters(tensors, spec.layers),
+                parameters(tensors, spec.rule.layers),
                 view(state),
                 view(after),
                 states.data_ptr(),
@@ -249,12 +259,12 @@ class _Rollout(torch.autograd.Function):
             library.petri_backward(
                 plan,
                 seeds.data_ptr(),
-                parameters(tensors, spec.layers),
+                parameters(tensors, spec.rule.layers),
                 view(flow),
                 view(before),
                 states.data_ptr(),
                 marks.data_ptr(),
-                parameters(gradients, spec.layers),
+                parameters(gradients, spec.rule.layers),
             )
         )
         return None, None, None, before, *gradients

@@ -29,7 +29,7 @@ PARTS: dict[str, tuple[str, Any, Any]] = {
     "curriculum": ("phases", 2, 1),  # how many
     "priority": ("pool.priority", 1.0, 0.0),
     "truncation": ("phases.truncate", 16, 0),
-    "gate": ("spec.gated", True, False),
+    "gate": ("spec.rule.gated", True, False),
     "damage": ("pool.damage", 2, 0),
     "average": ("optimiser.average", 0.99, 0.0),
     "warm-up": ("optimiser.warm_up", 0.1, 0.0),

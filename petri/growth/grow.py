@@ -121,12 +121,15 @@ def starting_from(recipe: Recipe, model: Model) -> Recipe:
     Raises:
         BadRequest: the model is of another architecture.
     """
-    theirs, ours = model.automaton.spec, recipe.spec
-    for name in ("channels", "perception", "hidden", "layers", "residual", "gated"):
-        if getattr(theirs, name) != getattr(ours, name):
+    theirs, ours = (
+        {name: getattr(spec, name) for name in ("channels", "fixed", "perception")}
+        | dataclasses.asdict(spec.rule)
+        for spec in (model.automaton.spec, recipe.spec)
+    )
+    for name, has in theirs.items():
+        if has != ours[name]:
             raise BadRequest(
-                f"the model to start from has {name} = {getattr(theirs, name)}, "
-                f"the recipe {getattr(ours, name)}: leave that out"
+                f"the model to start from has {name} = {has}, the recipe {ours[name]}: leave that out"
             )
     return dataclasses.replace(recipe, weights=modelfile.digest(model.automaton))
 

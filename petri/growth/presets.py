@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from petri import checks, targets
 from petri.errors import BadRequest
 from petri.growth import catalogue
-from petri.growth.recipe import Recipe, parse
+from petri.growth.recipe import Recipe, parse, plain
+from petri.nca.spec import Spec, full
 from petri.targets.figure import ALIVE
 from petri.targets.pieces import farthest
 
@@ -195,12 +196,14 @@ def make_recipe(
     fields: dict[str, Any] = {"target": asked, "name": target.name}
     spec = {"living": target.transparent, "seed": list(target.seed)}
     known = catalogue.reports_architecture if preset == "report" else catalogue.architecture
-    fields["spec"] = {**_defaults(), **known(asked), **spec}
+    fields["spec"] = plain(Spec().to_fields() | {"fire_rate": None})
+    _merge(fields, {"spec": {**known(asked), **spec}})
     _merge(fields, quick_for(target) if preset == "quick" else MAKERS[preset](res))
     file = copy.deepcopy(file or {})
     if file.get("target", asked) != asked and isinstance(file.get("spec"), dict):
-        for name in spec:
-            file["spec"].pop(name, None)  # of the file's own target
+        file["spec"] = full(file["spec"])
+        for name in ("living", "start"):  # of the file's own target
+            file["spec"].pop(name, None)
     _merge(fields, {**file, "target": asked, "name": target.name})
     for setting in settings:
         _set(fields, setting)
@@ -208,12 +211,15 @@ def make_recipe(
         raise BadRequest(f"the recipe's spec must be a table, got {fields['spec']!r}")
     chosen = architecture or {}
     if chosen.get("residual") and "layers" not in chosen:
-        fields["spec"]["layers"] = 3  # the least that has it
+        chosen = {**chosen, "layers": 3}  # the least that has it
     if chosen.get("layers") == 2 and "residual" not in chosen:
-        fields["spec"]["residual"] = False  # the catalogue's needs three layers; the user's own is refused
+        chosen = {
+            **chosen,
+            "residual": False,
+        }  # the catalogue's needs three layers
     if chosen.get("gated"):
-        fields["spec"]["fire_rate"] = "none"
-    fields["spec"].update(chosen)
+        chosen = {**chosen, "fire_rate": "none"}
+    _merge(fields, {"spec": chosen})
     if seed is not None:
         fields["seed"] = seed
     recipe = Recipe.from_fields(fields)
@@ -222,20 +228,18 @@ def make_recipe(
     return Recipe.from_fields({**fields, "phases": share_out(fields["phases"], epochs)})
 
 
-def _defaults() -> dict[str, Any]:
-    import dataclasses
-
-    from petri.nca.spec import Spec
-
-    return {
-        entry.name: "none" if entry.default is None else entry.default for entry in dataclasses.fields(Spec)
-    }
-
-
 def _merge(fields: dict[str, Any], over: dict[str, Any]) -> None:
+    """Put values over values, table by table; a table of another kind takes the place of the whole table."""
     for name, value in over.items():
-        if isinstance(value, dict) and isinstance(fields.get(name), dict):
-            _merge(fields[name], value)
+        if name == "spec" and isinstance(value, dict):
+            value = full(value)
+        there = fields.get(name)
+        if (
+            isinstance(value, dict)
+            and isinstance(there, dict)
+            and value.get("kind", there.get("kind")) == (there.get("kind"))
+        ):
+            _merge(there, value)
         else:
             fields[name] = copy.deepcopy(value)
 
@@ -259,6 +263,8 @@ def _set(fields: dict[str, Any], setting: str) -> None:
             if not isinstance(table, dict):
                 raise BadRequest(f"--set {path}: {last!r} is not in a table")
             table[last] = value
+    if tables and tables[0] == "spec":
+        fields["spec"] = full(fields["spec"])
 
 
 def _inside(place: Any, name: str, path: str) -> list[Any]:

@@ -242,7 +242,7 @@ class Recipe:
 
     def to_fields(self) -> dict[str, Any]:
         """All fields as plain values in tables; JSON and TOML can hold them."""
-        return _plain(dataclasses.asdict(self))
+        return plain(dataclasses.asdict(self) | {"spec": self.spec.to_fields()})
 
     def to_toml(self) -> str:
         """The recipe as TOML text."""
@@ -262,10 +262,7 @@ class Recipe:
             if name not in fields:
                 raise BadRequest(f"the recipe lacks the field {name!r}")
         made = dict(fields)
-        spec = _table(fields["spec"], "spec")
-        made["spec"] = Spec.from_fields(
-            {name: None if value == "none" else value for name, value in spec.items()}
-        )
+        made["spec"] = Spec.from_fields(_with_none(_table(fields["spec"], "spec")))
         if not isinstance(fields["phases"], list):
             raise BadRequest("the recipe's phases must be a list of tables")
         made["phases"] = tuple(
@@ -293,13 +290,20 @@ def _range(name: str, value: Any) -> tuple[int, int]:
     return least, checks.whole(f"the most of {name}", value[1], least, 100_000)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Tuples as lists and None as "none", which TOML has no word for."""
     if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
+        return {name: plain(inner) for name, inner in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     return "none" if value is None else value
+
+
+def _with_none(value: Any) -> Any:
+    """The other way round, for tables in tables."""
+    if isinstance(value, dict):
+        return {name: _with_none(inner) for name, inner in value.items()}
+    return None if value == "none" else value
 
 
 def _table(value: Any, name: str) -> dict[str, Any]:

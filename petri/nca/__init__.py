@@ -1,7 +1,29 @@
 """What a cell does in one step: the Spec, and the automaton that follows it."""
 
 from petri.nca.automaton import Automaton
+from petri.nca.rule import Mlp
 from petri.nca.seed import seed_cell, seed_state
+from petri.nca.senses import Attention, Conv, Deformable, Residual, Stencil
+from petri.nca.shown import show
+from petri.nca.space import Grid
 from petri.nca.spec import Spec
+from petri.nca.start import Cell, Given, Noise, Uniform
 
-__all__ = ["Automaton", "Spec", "seed_cell", "seed_state"]
+__all__ = [
+    "Attention",
+    "Automaton",
+    "Cell",
+    "Conv",
+    "Deformable",
+    "Given",
+    "Grid",
+    "Mlp",
+    "Noise",
+    "Residual",
+    "Spec",
+    "Stencil",
+    "Uniform",
+    "seed_cell",
+    "seed_state",
+    "show",
+]

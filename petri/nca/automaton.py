@@ -16,6 +16,9 @@ from petri.nca.rule import Rule
 from petri.nca.seed import seed_state
 from petri.nca.spec import Spec
 
+# What a module of a sense or a rule keeps of the kind that made it.
+DESCRIBES = ("kind", "padding", "channels", "mlp", "outputs")
+
 
 class Automaton(nn.Module):
     """A Spec and its weights.
@@ -30,12 +33,27 @@ class Automaton(nn.Module):
     def __init__(self, spec: Spec, *, generator: torch.Generator | None = None) -> None:
         super().__init__()
         self.spec = spec
-        self.perception = Perception(spec)
-        self.rule = Rule(spec, generator=generator)
+        self.perception = Perception(spec, generator=generator)
+        self.rule = Rule(spec.rule, spec.features, spec.outputs, generator=generator)
 
-    def seed_state(self, height: int, width: int | None = None, *, batch: int = 1) -> Tensor:
-        """The state that growth starts from, `[batch, channel, height, width]`, on the weights' device."""
-        return seed_state(self.spec, height, width or height, batch=batch, device=self.device)
+    def seed_state(
+        self,
+        height: int,
+        width: int | None = None,
+        *,
+        batch: int = 1,
+        seed: int = 0,
+        fixed: Tensor | None = None,
+    ) -> Tensor:
+        """The state that a rollout starts from, `[batch, planes, height, width]`, on the weights' device.
+
+        Args:
+            seed: of a start that is drawn by chance.
+            fixed: the fixed planes, `[fixed, height, width]` or of every sample; zero if left out.
+        """
+        return seed_state(
+            self.spec, height, width or height, batch=batch, device=self.device, seed=seed, fixed=fixed
+        )
 
     @property
     def device(self) -> torch.device:
@@ -48,7 +66,7 @@ class Automaton(nn.Module):
         """Let every cell perceive, propose a change and, if it fires, take it.
 
         Args:
-            state: `[batch, channel, height, width]`.
+            state: `[batch, planes, height, width]`: the channels that evolve, then the fixed planes.
             step: the step's number since the rollout began, from 0; decides with `seeds` who fires.
             seeds: int64 `[batch]`, from `petri.nca.fire.sample_seeds`.
 
@@ -59,20 +77,22 @@ class Automaton(nn.Module):
         spec = self.spec
         proposed = self.rule(self.perception(state)).to(state.dtype)
         change = proposed[:, : spec.channels]
+        evolving, fixed = state[:, : spec.channels], state[:, spec.channels :]
         words = fire_words(seeds, step, *state.shape[-2:])
-        if spec.gated:
+        if spec.rule.gated:
             chance = proposed[:, spec.channels :].sigmoid()
             # Straight-through: a cell fires or not, and the gradient is that of its probability.
             fired = fires(words, chance.detach()).to(state.dtype) + (chance - chance.detach())
         else:
             fired = fires(words, spec.fire_rate).to(state.dtype)
-        after = state + change * fired
+        after = evolving + change * fired
         if spec.clamp is not None:
             after = after.clamp(-spec.clamp, spec.clamp)
         if spec.living:
-            lives = alive(state, padding=spec.padding) & alive(after, padding=spec.padding)
+            padding = spec.space.padding
+            lives = alive(state, padding=padding) & alive(after, padding=padding)
             after = after * lives.to(state.dtype)
-        return after
+        return torch.cat([after, fixed], dim=1) if spec.fixed else after
 
     def rollout(
         self,
@@ -112,9 +132,18 @@ class Automaton(nn.Module):
         """
         from petri import engine as engines
 
-        if state.ndim != 4 or state.shape[1] != self.spec.channels:
+        spec = self.spec
+        if state.ndim != 4 or state.shape[1] != spec.planes:
+            planes = f"{spec.planes} ({spec.channels} channels and {spec.fixed} fixed planes)"
             raise BadRequest(
-                f"a state must be [batch, {self.spec.channels}, height, width], got {list(state.shape)}"
+                f"a state must be [batch, {planes if spec.fixed else spec.planes}, height, width], "
+                f"got {list(state.shape)}"
+            )
+        largest = max(sense.size for sense in spec.senses)
+        if largest > max(3, min(state.shape[-2:])):
+            raise BadRequest(
+                f"a sense of {largest}×{largest} cells is larger than the grid, "
+                f"{state.shape[-2]}×{state.shape[-1]}"
             )
         if steps < 0 or start < 0:
             raise BadRequest(f"steps and start must be at least 0, got {steps} and {start}")
@@ -139,27 +168,45 @@ def departure(automaton: Automaton) -> str:
     Only the step itself (`engine="torch"`) does what such an automaton does: the native step, model files and
     shaders are made of the Spec and the weights alone.
     """
-    spec, perception, rule = automaton.spec, automaton.perception, automaton.rule
     if getattr(automaton.step, "__func__", None) is not Automaton.step:
         return f"{type(automaton).__name__} has a step of its own"
-    for name, part, kind in (("perception", perception, Perception), ("rule", rule, Rule)):
-        if getattr(part.forward, "__func__", None) is not kind.forward:
-            return f"its {name} is a module of its own, {type(part).__name__}"
-        if part._forward_hooks or part._forward_pre_hooks or part._backward_hooks or part._backward_pre_hooks:
-            return f"its {name} has hooks"
-    made = _made_of(spec)
-    shapes = [[values.shape for values in (*each.weights, *each.biases)] for each in (rule, made.rule)]
-    if shapes[0] != shapes[1] or rule.residual != spec.residual:
-        return "its rule's layers are not those of its Spec"
-    banks = (perception.bank, perception.far_bank), (made.perception.bank, made.perception.far_bank)
-    for found, wanted, trained in zip(*banks, (spec.trains_bank, False), strict=True):
-        if found is None or wanted is None:
-            same = found is wanted
-        else:
-            same = found.shape == wanted.shape and (trained or torch.equal(found.cpu().float(), wanted))
-        if not same or perception.spec.padding != spec.padding:
-            return "its perception's filters or padding are not those of its Spec"
+    made = _made_of(automaton.spec)
+    for name in ("perception", "rule"):
+        part, wanted = getattr(automaton, name), getattr(made, name)
+        theirs = dict(part.named_modules())
+        for path, module in wanted.named_modules():
+            if departed := _module_departs(theirs.pop(path, None), module):
+                return f"its {name} {departed}"
+        if theirs:
+            return f"its {name} has more modules than its Spec describes"
     return ""
+
+
+def _module_departs(found: nn.Module | None, wanted: nn.Module) -> str:
+    """What else than its weights tells a module from the one that its Spec makes; empty if nothing does."""
+    if found is None:
+        return "lacks a module that its Spec describes"
+    if type(found) is not type(wanted) or "forward" in vars(found):
+        return f"is a module of its own, {type(found).__name__}"
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    if any(getattr(found, name) for name in hooks):
+        return "has hooks"
+    for what in ("_parameters", "_buffers"):
+        mine, its = getattr(found, what), getattr(wanted, what)
+        if {name: _shape(tensor) for name, tensor in mine.items()} != {
+            name: _shape(tensor) for name, tensor in its.items()
+        }:
+            return "has tensors of other shapes than its Spec describes"
+    for name, tensor in wanted._buffers.items():
+        if tensor is not None and not torch.equal(found._buffers[name].cpu().float(), tensor):
+            return "has other filters than its Spec describes"
+    if any(vars(found).get(name) != vars(wanted).get(name) for name in DESCRIBES):
+        return "is not the one that its Spec describes"
+    return ""
+
+
+def _shape(tensor: Tensor | None) -> torch.Size | None:
+    return None if tensor is None else tensor.shape
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from petri.nca.perception import pad
+from petri.nca.padding import pad
 
 ALPHA = 3  # the channel
 THRESHOLD = 0.1

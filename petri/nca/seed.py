@@ -1,31 +1,48 @@
-"""The single cell that growth starts from."""
+"""The state that a rollout begins with."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from petri.nca.life import ALPHA
+from petri.nca.fire import sample_seeds
 from petri.nca.spec import Spec
+from petri.nca.start import Cell
 
 
 def seed_cell(spec: Spec, height: int, width: int) -> tuple[int, int]:
-    """Row and column of the Spec's seed on a grid of this size; the centre is `(height // 2, width // 2)`."""
-    x, y = spec.seed
-    return min(int(y * height), height - 1), min(int(x * width), width - 1)
+    """Row and column where growth begins on a grid of this size; the centre if not from a single cell."""
+    start = spec.start if isinstance(spec.start, Cell) else Cell()
+    return start.place(height, width)
 
 
 def seed_state(
-    spec: Spec, height: int, width: int, *, batch: int = 1, device: torch.device | str = "cpu"
+    spec: Spec,
+    height: int,
+    width: int,
+    *,
+    batch: int = 1,
+    device: torch.device | str = "cpu",
+    seed: int = 0,
+    first_sample: int = 0,
+    fixed: Tensor | None = None,
 ) -> Tensor:
-    """An empty grid with one cell in it: alpha and all hidden channels 1, colour 0.
+    """The state that the Spec's start describes.
+
+    Args:
+        batch: samples.
+        seed: of a start that is drawn by chance, 0..2³²-1.
+        first_sample: number of the first sample.
+        fixed: the fixed planes, `[fixed, height, width]` or of every sample; zero if left out.
 
     Returns:
-        float32 `[batch, channel, height, width]`.
-
-    Source: Mordvintsev et al. 2020.
+        float32 `[batch, planes, height, width]`.
     """
-    state = torch.zeros(batch, spec.channels, height, width, device=device)
-    row, column = seed_cell(spec, height, width)
-    state[:, ALPHA:, row, column] = 1.0
-    return state
+    seeds = sample_seeds(seed, batch, first=first_sample, device=device)
+    state = spec.start.state(spec.channels, height, width, seeds)
+    if not spec.fixed:
+        return state
+    planes = torch.zeros(batch, spec.fixed, height, width, device=device)
+    if fixed is not None:
+        planes = planes + fixed.to(planes)
+    return torch.cat([state, planes], dim=1)

@@ -4,94 +4,101 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from petri import checks
 from petri.errors import BadRequest, nearest
+from petri.nca import kinds
+from petri.nca.rule import RULES, Mlp
+from petri.nca.senses import SENSES, Sense, words
+from petri.nca.space import SPACES, Grid
+from petri.nca.start import STARTS, Cell, Start
 
-PERCEPTIONS = ("sobel", "learned", "dilated", "learned+dilated")
-PADDINGS = ("zero", "wrap")
-# The kinds of rule there are, by the words with which a Spec describes them.
-RULES: dict[str, dict[str, Any]] = {
-    "2 layers": {"layers": 2, "residual": False, "gated": False},
-    "2 layers gated": {"layers": 2, "residual": False, "gated": True},
-    "3 layers": {"layers": 3, "residual": False, "gated": False},
-    "3 layers residual": {"layers": 3, "residual": True, "gated": False},
-    "3 layers gated": {"layers": 3, "residual": False, "gated": True},
-    "3 layers residual gated": {"layers": 3, "residual": True, "gated": True},
-}
-FILTERS = 3  # of one bank: the cell itself, its slope in x, its slope in y
+MOST_FIXED = 64
+# The words of a Spec as version 0.1 wrote it, which was flat, and where they stand now. They are still read
+# everywhere, and the command line's options are named after them.
+RULE_WORDS = ("hidden", "layers", "residual", "gated")
+SHORT = (*RULE_WORDS, "perception", "padding", "seed")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Spec:
-    """One automaton, described completely.
+    """One automaton, described completely: of kinds, each a frozen dataclass that checks its own fields.
+
+    A state has the channels that evolve first, what is seen at their head, and the fixed planes last.
 
     Raises:
         BadRequest: a value out of range or two values that contradict each other.
 
-    Source: the report, "Architecture"; the living mask and the seed are those of Mordvintsev et al. 2020.
+    Source: the report, "Architecture"; Mordvintsev et al. 2020 (the living mask and the seed); Spitznagel and
+    Keuper, NCAtorch (other senses and fixed planes).
     """
 
-    channels: int = 16  # RGB, alpha, then hidden ones; at least 4
-    perception: str = "dilated"  # one of PERCEPTIONS
-    hidden: int = 64  # width of the hidden layers, a multiple of 16
-    layers: int = 3  # 2 (perception, hidden, update) or 3 (one hidden layer more)
-    residual: bool = False  # add hidden layer 1 to hidden layer 2; needs 3 layers
-    gated: bool = False  # one more output, a sigmoid: the cell's own probability to fire
+    channels: int = 16  # that evolve: RGB, alpha, then hidden ones; at least 4
+    fixed: int = 0  # planes behind them that are perceived and never change: a condition, an image, a mask
+    senses: tuple[Sense, ...] | str = "dilated"  # side by side; a name is read by `petri.nca.senses.words`
+    rule: Mlp = dataclasses.field(default_factory=Mlp)
+    space: Grid = dataclasses.field(default_factory=Grid)
+    start: Start = dataclasses.field(default_factory=Cell)
     fire_rate: float | None = None  # probability to fire where there is no gate; None means 0.5
     living: bool = False  # cells with no alpha > 0.1 around them are empty
-    padding: str = "zero"  # beyond the edge lie empty cells (zero) or the opposite side (wrap)
     clamp: float | None = 1.0  # largest magnitude of any state value; None for no bound
-    seed: tuple[float, float] = (0.5, 0.5)  # where growth begins: x, y as fractions of the grid
+    colour_offset: float = 0.0  # what is shown of channels 0 to 2 is offset + scale · value
+    colour_scale: float = 1.0
 
     def __post_init__(self) -> None:
         checks.whole("channels", self.channels, 4, 64)
-        checks.choice("perception", self.perception, PERCEPTIONS)
-        checks.whole("hidden", self.hidden, 16, 512)
-        if self.hidden % 16:
-            raise BadRequest(f"hidden must be a multiple of 16, got {self.hidden}")
-        checks.whole("layers", self.layers, 2, 3)
-        for name in ("residual", "gated", "living"):
-            checks.truth(name, getattr(self, name))
-        if self.residual and self.layers != 3:
-            raise BadRequest(f"residual needs layers = 3, got layers = {self.layers}")
-        if self.gated and self.fire_rate is not None:
+        checks.whole("fixed", self.fixed, 0, MOST_FIXED)
+        for name, known in (("rule", RULES), ("space", SPACES), ("start", STARTS)):
+            if type(getattr(self, name)) not in known.values():
+                raise BadRequest(
+                    f"{name} must be one of petri's kinds ({', '.join(known)}), got {getattr(self, name)!r}"
+                )
+        senses = self.senses
+        if isinstance(senses, str):
+            senses = words.parse(senses, width=self.rule.hidden)
+        if not isinstance(senses, (tuple, list)) or not senses:
+            raise BadRequest(f"senses must be a name or at least one sense, got {senses!r}")
+        for sense in senses:
+            if type(sense) not in SENSES.values():
+                raise BadRequest(f"senses must be of the kinds {', '.join(SENSES)}, got {sense!r}")
+        object.__setattr__(self, "senses", tuple(senses))
+        checks.truth("living", self.living)
+        if self.rule.gated and self.fire_rate is not None:
             raise BadRequest(
                 f"a gated rule decides for itself which cells fire: leave fire_rate out, got {self.fire_rate}"
             )
-        if not self.gated:
+        if not self.rule.gated:
             rate = 0.5 if self.fire_rate is None else self.fire_rate
             object.__setattr__(self, "fire_rate", checks.number("fire_rate", rate, 0.0, 1.0, low_open=True))
-        checks.choice("padding", self.padding, PADDINGS)
         if self.clamp is not None:
             # 1 is the least that leaves room for colours and for the seed.
             object.__setattr__(self, "clamp", checks.number("clamp", self.clamp, 1.0, 1e6))
-        if not isinstance(self.seed, (tuple, list)) or len(self.seed) != 2:
-            raise BadRequest(f"seed must be two fractions (x, y), got {self.seed!r}")
-        x, y = (checks.number(f"seed {axis}", v, 0.0, 1.0) for axis, v in zip("xy", self.seed, strict=True))
-        object.__setattr__(self, "seed", (x, y))
+        for name, low in (("colour_offset", -1e3), ("colour_scale", 0.0)):
+            value = checks.number(name, getattr(self, name), low, 1e3, low_open=name == "colour_scale")
+            object.__setattr__(self, name, value)
 
     @property
-    def trains_bank(self) -> bool:
-        """Whether the nearest-neighbour bank is trained (Sobel is only where it starts)."""
-        return self.perception.startswith("learned")
-
-    @property
-    def dilated(self) -> bool:
-        """Whether there is a second, fixed bank that reads cells two away."""
-        return self.perception.endswith("dilated")
+    def planes(self) -> int:
+        """Planes of a state: the channels and the fixed ones; every sense reads all of them."""
+        return self.channels + self.fixed
 
     @property
     def features(self) -> int:
-        """Numbers that a cell perceives: 3 a channel, or 6 with the dilated bank."""
-        return FILTERS * self.channels * (2 if self.dilated else 1)
+        """Numbers that a cell perceives."""
+        return sum(sense.features(self.planes) for sense in self.senses)
 
     @property
     def outputs(self) -> int:
         """Outputs of the rule: an update a channel, and the gate."""
-        return self.channels + self.gated
+        return self.channels + self.rule.gated
+
+    @property
+    def perception(self) -> str:
+        """The senses by name, such as `learned+dilated`."""
+        return words.name(self.senses, width=self.rule.hidden)
 
     @property
     def parameters(self) -> int:
@@ -100,29 +107,44 @@ class Spec:
         A trained 3×3 bank and the fixed dilated one count 9 values a filter and channel (432 for 16
         channels); the fixed Sobel bank counts nothing.
         """
-        bank = FILTERS * self.channels * 9
-        count = bank * (self.trains_bank + self.dilated)
-        count += self.features * self.hidden + self.hidden
-        count += (self.hidden * self.hidden + self.hidden) * (self.layers - 2)
-        return count + self.hidden * self.outputs + self.outputs
+        rule = self.rule
+        count = sum(sense.parameters(self.planes) for sense in self.senses)
+        count += self.features * rule.hidden + rule.hidden
+        count += (rule.hidden * rule.hidden + rule.hidden) * (rule.layers - 2)
+        return count + rule.hidden * self.outputs + self.outputs
 
     def describe(self) -> str:
         """The architecture in a few words, such as `dilated · 64 hidden · 3 layers residual`."""
-        words = [self.perception, f"{self.hidden} hidden", f"{self.layers} layers"]
-        words[-1] += " residual" * self.residual + " gated" * self.gated
-        words += ["living mask"] * self.living + ["wrapped edges"] * (self.padding == "wrap")
-        return " · ".join(words)
+        said = [self.perception, self.rule.describe()]
+        said += [f"{self.fixed} fixed plane" + "s" * (self.fixed > 1)] * (self.fixed > 0)
+        said += ["living mask"] * self.living + ["wrapped edges"] * (self.space.padding == "wrap")
+        said += [f"starts from {kinds.name_of(self.start, STARTS)}"] * (not isinstance(self.start, Cell))
+        return " · ".join(said)
+
+    def to_fields(self) -> dict[str, Any]:
+        """All fields as plain values in tables; the senses by name where the name says all."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        name = self.perception
+        if words.is_name(name, self.senses, width=self.rule.hidden):
+            fields["senses"] = name
+        else:
+            fields["senses"] = [kinds.to_table(sense, SENSES) for sense in self.senses]
+        fields["rule"] = kinds.to_table(self.rule, RULES)
+        fields["space"] = kinds.to_table(self.space, SPACES)
+        fields["start"] = kinds.to_table(self.start, STARTS)
+        return fields
 
     def to_json(self) -> str:
-        """All fields, as JSON with sorted keys."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+        """All fields, as JSON with sorted keys; the senses as tables, for readers that know no names."""
+        senses = [kinds.to_table(sense, SENSES) for sense in self.senses]
+        return json.dumps(self.to_fields() | {"senses": senses}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Spec:
-        """Read what `to_json` wrote.
+        """Read what `to_json` wrote, in this version or an earlier one.
 
         Raises:
-            BadRequest: not JSON, a field missing, unknown or not valid; the message names it.
+            BadRequest: not JSON, a field unknown or not valid; the message names it.
         """
         try:
             fields = json.loads(text)
@@ -133,13 +155,68 @@ class Spec:
         return cls.from_fields(fields)
 
     @classmethod
-    def from_fields(cls, fields: dict[str, Any]) -> Spec:
-        """A Spec from all of its fields by name; none may be missing and none unknown."""
+    def of(cls, **fields: Any) -> Spec:
+        """A Spec by the short words, too: `Spec.of(perception="conv3", hidden=80, layers=2)`."""
+        return cls.from_fields(fields)
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any]) -> Spec:
+        """A Spec from its fields by name; one that is missing takes its default, and none may be unknown.
+
+        Raises:
+            BadRequest: a field or a kind that is unknown, or a value that is not valid; the message names it.
+        """
+        made = full(fields)
         known = [field.name for field in dataclasses.fields(cls)]
-        for name in fields:
+        for name in made:
             if name not in known:
-                raise BadRequest(f"the Spec has an unknown field {name!r}{nearest(name, known)}")
-        for name in known:
-            if name not in fields:
-                raise BadRequest(f"the Spec lacks the field {name!r}")
-        return cls(**fields)
+                raise BadRequest(f"the Spec has an unknown field {name!r}{nearest(name, [*known, *SHORT])}")
+        for name, there, default in (
+            ("rule", RULES, "mlp"),
+            ("space", SPACES, "grid"),
+            ("start", STARTS, "cell"),
+        ):
+            if name in made:
+                made[name] = kinds.from_table(name, made[name], there, default)
+        senses = made.get("senses")
+        if isinstance(senses, (list, tuple)):
+            made["senses"] = tuple(
+                kinds.from_table(f"sense {number}", sense, SENSES, "")
+                for number, sense in enumerate(senses, 1)
+            )
+        return cls(**made)
+
+
+def full(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields in which the short words are where they belong: version 0.1's Spec as this version has it.
+
+    `hidden`, `layers`, `residual` and `gated` are the rule's, `perception` names the senses, `padding` is the
+    space's and `seed` the place where the start's cell lies. What a short word says stands before what the
+    table says that it belongs to.
+
+    Raises:
+        BadRequest: such a table is none, or the seed is no pair.
+    """
+    made = {name: value for name, value in fields.items() if name not in SHORT}
+
+    def put(table: str, **values: Any) -> None:
+        before = made.get(table, {})
+        if not isinstance(before, Mapping):
+            raise BadRequest(f"{table} must be a table, got {before!r}")
+        made[table] = {**before, **values}
+
+    for word in RULE_WORDS:
+        if word in fields:
+            put("rule", **{word: fields[word]})
+    if "padding" in fields:
+        put("space", padding=fields["padding"])
+    if "perception" in fields:
+        if not isinstance(fields["perception"], (str, list, tuple)):
+            raise BadRequest(f"perception must be a name, got {fields['perception']!r}")
+        made["senses"] = fields["perception"]
+    if "seed" in fields:
+        seed = fields["seed"]
+        if not isinstance(seed, (tuple, list)) or len(seed) != 2:
+            raise BadRequest(f"seed must be two fractions (x, y), got {seed!r}")
+        put("start", kind="cell", x=seed[0], y=seed[1])
+    return made

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from petri.errors import BadRequest, nearest
 from petri.growth.recipe import Recipe
-from petri.nca.spec import PERCEPTIONS, RULES
+from petri.nca.rule import SHAPES
+from petri.nca.senses.words import PERCEPTIONS
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -22,7 +23,7 @@ class Configuration:
 
     perception: str
     hidden: int
-    rule: str  # one of RULES
+    rule: str  # one of SHAPES
     channels: int | None = None
     fire_rate: float | None = None  # None also where the rule is gated
     steps: float | None = None  # to grow, in multiples of the recipe's
@@ -31,7 +32,7 @@ class Configuration:
     @property
     def gated(self) -> bool:
         """Whether each cell decides for itself if it fires."""
-        return RULES[self.rule]["gated"]
+        return SHAPES[self.rule]["gated"]
 
     def to_params(self) -> dict[str, Any]:
         """The choices by name, as Optuna keeps them."""
@@ -45,7 +46,7 @@ class Configuration:
         """
         fields = base.to_fields()
         spec = fields["spec"]
-        spec |= {"perception": self.perception, "hidden": self.hidden, **RULES[self.rule]}
+        spec |= {"perception": self.perception, "hidden": self.hidden, **SHAPES[self.rule]}
         if self.channels is not None:
             spec["channels"] = self.channels
         if self.gated:
@@ -110,7 +111,7 @@ class Space:
         """Let a trial's sampler choose."""
         params: dict[str, Any] = {}
         for name, values in self.choices.items():
-            if name == "fire_rate" and RULES[params["rule"]]["gated"]:
+            if name == "fire_rate" and SHAPES[params["rule"]]["gated"]:
                 continue  # a gated rule has none
             if isinstance(values, Range):
                 params[name] = trial.suggest_float(name, values.low, values.high, log=True)
@@ -133,8 +134,8 @@ class Space:
     def configuration_of(self, recipe: Recipe) -> Configuration | None:
         """The configuration that a recipe has as it is; None if it is none of this space."""
         spec = recipe.spec
-        kind = {"layers": spec.layers, "residual": spec.residual, "gated": spec.gated}
-        rule = next(name for name, fields in RULES.items() if fields == kind)
+        kind = {"layers": spec.rule.layers, "residual": spec.rule.residual, "gated": spec.rule.gated}
+        rule = next(name for name, fields in SHAPES.items() if fields == kind)
         more = {
             "channels": spec.channels,
             "fire_rate": spec.fire_rate,
@@ -143,7 +144,7 @@ class Space:
         }
         found = Configuration(
             perception=spec.perception,
-            hidden=spec.hidden,
+            hidden=spec.rule.hidden,
             rule=rule,
             **{name: value for name, value in more.items() if name in self.choices},
         )
@@ -151,14 +152,14 @@ class Space:
 
 
 REPORT = Space(
-    "report", {"perception": PERCEPTIONS, "hidden": (64, 128), "rule": tuple(RULES)[:4]}
+    "report", {"perception": PERCEPTIONS, "hidden": (64, 128), "rule": tuple(SHAPES)[:4]}
 )  # the report, "Architecture Search": 32 configurations
 WIDE = Space(
     "wide",
     {
         "perception": PERCEPTIONS,
         "hidden": (32, 64, 96, 128, 192, 256),
-        "rule": tuple(RULES),
+        "rule": tuple(SHAPES),
         "channels": (8, 12, 16, 24, 32),
         "fire_rate": (0.25, 0.5, 0.75, 1.0),
         "steps": (0.75, 1.0, 1.5),

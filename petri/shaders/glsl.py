@@ -33,11 +33,11 @@ def name(spec: Spec) -> str:
     Two Specs have the same name exactly if they have the same shaders: all that tells them apart is where
     their seed lies.
     """
-    words = [spec.perception.replace("+", "-"), str(spec.hidden), str(spec.layers)]
-    words += ["residual"] * spec.residual + ["gated"] * spec.gated + ["living"] * spec.living
-    words += ["wrap"] * (spec.padding == "wrap")
+    words = [spec.perception.replace("+", "-"), str(spec.rule.hidden), str(spec.rule.layers)]
+    words += ["residual"] * spec.rule.residual + ["gated"] * spec.rule.gated + ["living"] * spec.living
+    words += ["wrap"] * (spec.space.padding == "wrap")
     words += [f"{spec.channels}ch"] * (spec.channels != 16)
-    if not spec.gated and spec.fire_rate != 0.5:
+    if not spec.rule.gated and spec.fire_rate != 0.5:
         words.append("always" if spec.fire_rate == 1 else f"fire{fire_threshold(spec):08x}")
     if spec.clamp != 1.0:
         words.append("unbounded" if spec.clamp is None else f"clamp{spec.clamp!r}")
@@ -58,21 +58,21 @@ def values(spec: Spec, *, shadertoy: bool = False) -> dict[str, Any]:
         "groups": places.groups,
         "filters": places.filters,
         "features": places.features,
-        "hidden": spec.hidden,
+        "hidden": spec.rule.hidden,
         "second": places.second,
         "output": places.output,
         "width": places.end,
         "targets": min(places.groups, TARGETS),
         "several": places.groups > TARGETS,
-        "wrap": spec.padding == "wrap",
-        "trained": spec.trains_bank,
-        "dilated": spec.dilated,
-        "slopes": spec.dilated or not spec.trains_bank,
-        "three": spec.layers == 3,
-        "residual": spec.residual,
-        "gated": spec.gated,
-        "sometimes": not spec.gated and spec.fire_rate < 1,
-        "threshold": "" if spec.gated else fire_threshold(spec),
+        "wrap": spec.space.padding == "wrap",
+        "trained": spec.senses[0].trained,
+        "dilated": len(spec.senses) > 1,
+        "slopes": len(spec.senses) > 1 or not spec.senses[0].trained,
+        "three": spec.rule.layers == 3,
+        "residual": spec.rule.residual,
+        "gated": spec.rule.gated,
+        "sometimes": not spec.rule.gated and spec.fire_rate < 1,
+        "threshold": "" if spec.rule.gated else fire_threshold(spec),
         "clamped": spec.clamp is not None,
         "clamp": "" if spec.clamp is None else repr(spec.clamp),
         "masked": ", before the living mask" if spec.living else "",

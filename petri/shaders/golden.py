@@ -12,7 +12,7 @@ from torch import Tensor
 from petri.nca import Automaton
 from petri.nca.fire import fire_words, sample_seeds
 from petri.nca.life import ALPHA, THRESHOLD
-from petri.nca.perception import pad
+from petri.nca.padding import pad
 
 HEIGHT, WIDTH = 17, 23  # neither square nor even: what is transposed or shifted shows
 STEPS = (1, 8, 32)  # after which values are kept; the last is enough for every edge to be felt
@@ -66,7 +66,7 @@ def margin(automaton: Automaton, state: Tensor, *, seed: int, step: int) -> floa
         The least distance: a probability if gated, alpha if there is the living mask; 1 if there is neither.
     """
     spec, distances = automaton.spec, [1.0]
-    if spec.gated:
+    if spec.rule.gated:
         chance = automaton.rule(automaton.perception(state))[:, -1:].sigmoid().double()
         words = fire_words(sample_seeds(seed, 1, device=state.device), step, *state.shape[-2:])
         distances.append(float((words / 2.0**32 - chance).abs().min()))
@@ -74,7 +74,7 @@ def margin(automaton: Automaton, state: Tensor, *, seed: int, step: int) -> floa
         bare = Automaton(dataclasses.replace(spec, living=False))
         bare.load_state_dict(automaton.state_dict())
         for each in (state, bare.rollout(state, 1, seed=seed, start=step, engine="torch")):
-            around = pad(each[:, ALPHA : ALPHA + 1], 1, spec.padding)
+            around = pad(each[:, ALPHA : ALPHA + 1], 1, spec.space.padding)
             most = torch.nn.functional.max_pool2d(around, 3, stride=1)
             distances.append(float((most - THRESHOLD).abs().min()))
     return min(distances)

@@ -10,7 +10,8 @@ from torch import Tensor
 from petri.errors import BadRequest
 from petri.nca import Automaton, Spec
 from petri.nca.automaton import departure
-from petri.nca.spec import FILTERS
+
+FILTERS = 3
 
 LANES = 4  # of a texel
 TAPS = 9  # of a 3×3 filter
@@ -41,7 +42,7 @@ def layout(spec: Spec) -> Layout:
     groups = -(-spec.channels // LANES)
     filters = spec.features // spec.channels
     features = groups * filters
-    output = features + 1 + (spec.hidden // LANES if spec.layers == 3 else 0)
+    output = features + 1 + (spec.rule.hidden // LANES if spec.rule.layers == 3 else 0)
     end = output + groups
     return Layout(
         groups=groups,
@@ -50,8 +51,8 @@ def layout(spec: Spec) -> Layout:
         second=features + 1,
         output=output,
         end=end,
-        width=max(end, TAPS * groups if spec.trains_bank else 0),
-        height=spec.hidden + 1 + (FILTERS if spec.trains_bank else 0),
+        width=max(end, TAPS * groups if spec.senses[0].trained else 0),
+        height=spec.rule.hidden + 1 + (FILTERS if spec.senses[0].trained else 0),
     )
 
 
@@ -83,22 +84,22 @@ def pack(automaton: Automaton) -> np.ndarray:
     spec, rule = automaton.spec, automaton.rule
     places = layout(spec)
     texels = np.zeros((places.height, places.width, LANES), np.float32)
-    units = texels[: spec.hidden]
+    units = texels[: spec.rule.hidden]
     units[:, : places.features] = by_group(rule.weights[0], spec, places.filters)
     units[:, places.features, 0] = rule.biases[0].detach().cpu().numpy()
-    if spec.layers == 3:
+    if spec.rule.layers == 3:
         units[:, places.features, 1] = rule.biases[1].detach().cpu().numpy()
         second = rule.weights[1].detach().cpu().numpy()
-        units[:, places.second : places.output] = second.reshape(spec.hidden, -1, LANES)
+        units[:, places.second : places.output] = second.reshape(spec.rule.hidden, -1, LANES)
     last, biases = rule.weights[-1].detach().cpu(), rule.biases[-1].detach().cpu()
     units[:, places.output : places.end] = by_group(last[: spec.channels].T, spec, 1)
-    texels[spec.hidden, : places.groups] = by_group(biases[None, : spec.channels], spec, 1)[0]
-    if spec.gated:
+    texels[spec.rule.hidden, : places.groups] = by_group(biases[None, : spec.channels], spec, 1)[0]
+    if spec.rule.gated:
         units[:, places.features, 2] = last[spec.channels].numpy()
-        texels[spec.hidden, places.groups, 0] = biases[spec.channels]
-    if spec.trains_bank:
-        bank = automaton.perception.bank.detach().cpu().reshape(spec.channels, FILTERS, TAPS)
+        texels[spec.rule.hidden, places.groups, 0] = biases[spec.channels]
+    if spec.senses[0].trained:
+        bank = automaton.perception[0].bank.detach().cpu().reshape(spec.channels, FILTERS, TAPS)
         for number in range(FILTERS):
             row = by_group(bank[:, number].reshape(1, -1), spec, TAPS)[0]
-            texels[spec.hidden + 1 + number, : len(row)] = row
+            texels[spec.rule.hidden + 1 + number, : len(row)] = row
     return texels

@@ -23,7 +23,7 @@ def files():
     """The component in one file, and a model that is green where it grew."""
     lizard = modelfile.to_bytes(read_distill("tests/data/distill/ex1_lizard.json"))
     training = {"recipe": {"phases": [{"res": 24, "steps": [4, 8]}]}}
-    plane = Automaton(Spec(channels=6, hidden=16, layers=2, perception="sobel"))
+    plane = Automaton(Spec.of(channels=6, hidden=16, layers=2, perception="sobel"))
     models = {"plane": plane, "white": spreading(1), "black": spreading(0)}
     return {
         "/petri-dish.js": (bundle("petri-dish.js"), "text/javascript"),
@@ -39,7 +39,7 @@ def files():
 
 def spreading(grey):
     """A figure of one grey that spreads as fast as cells come to life."""
-    automaton = Automaton(Spec(channels=4, hidden=16, layers=2, perception="sobel", living=True))
+    automaton = Automaton(Spec.of(channels=4, hidden=16, layers=2, perception="sobel", living=True))
     for values in automaton.parameters():
         values.data.zero_()
     automaton.rule.biases[-1].data[:] = torch.tensor([grey, grey, grey, 1.0])
@@ -329,7 +329,7 @@ def test_what_goes_wrong_is_one_line_in_its_place(visit):
 def test_a_model_in_a_notebook_is_alive(browser):
     title = '"><script>parent.hacked = 1</script>'
     model = Model(
-        automaton=Automaton(Spec(channels=6, hidden=16, layers=2, perception="sobel")), target=title
+        automaton=Automaton(Spec.of(channels=6, hidden=16, layers=2, perception="sobel")), target=title
     )
     page = browser.new_page()
     problems = []

@@ -15,9 +15,10 @@ from test_modelfile import FOREIGN, METADATA, SPEC, TENSORS, TRAINING, header
 from petri import modelfile
 from petri.errors import BadRequest
 from petri.modelfile import Model
-from petri.nca import Automaton, Spec
+from petri.nca import Automaton, Cell, Spec
 from petri.nca.fire import fire_words, fires, sample_seeds
-from petri.nca.spec import PADDINGS, PERCEPTIONS
+from petri.nca.padding import PADDINGS
+from petri.nca.senses.words import PERCEPTIONS
 from petri.shaders import glsl
 from petri.shaders.golden import golden
 from petri.shaders.pack import layout, pack
@@ -47,7 +48,7 @@ def every_kind(rule):
         PERCEPTIONS, PADDINGS, (False, True), others, rates
     ):
         fields = {"perception": perception, "padding": padding, "living": living, "fire_rate": rate}
-        yield Spec(hidden=32, **fields, **other, **rule)
+        yield Spec.of(hidden=32, **fields, **other, **rule)
 
 
 def test_python_and_the_page_write_the_same_glsl(lab, rule):
@@ -70,7 +71,7 @@ def test_python_and_the_page_write_the_same_glsl(lab, rule):
 
 def test_python_and_the_page_pack_the_same_texture(lab, rule, random_automaton):
     for spec in every_kind(rule):
-        if spec.living or spec.padding == "wrap" or spec.fire_rate not in (None, 0.5):
+        if spec.living or spec.space.padding == "wrap" or spec.fire_rate not in (None, 0.5):
             continue  # nothing that has to do with weights
         automaton = random_automaton(spec)
         packed = lab.evaluate(
@@ -85,7 +86,7 @@ def test_python_and_the_page_pack_the_same_texture(lab, rule, random_automaton):
 @pytest.mark.parametrize("perception", ["sobel", "learned+dilated"])
 def test_a_column_of_the_first_layer_reads_its_feature(lab, perception, random_automaton):
     """One weight at a time: hidden unit 0 passes one feature on to channel 0, and all cells fire."""
-    spec = Spec(channels=6, perception=perception, hidden=16, layers=2, fire_rate=1, clamp=None)
+    spec = Spec.of(channels=6, perception=perception, hidden=16, layers=2, fire_rate=1, clamp=None)
     automaton = random_automaton(spec)
     for values in (*automaton.rule.weights, *automaton.rule.biases):
         values.data.zero_()
@@ -122,7 +123,7 @@ def test_a_column_of_the_first_layer_reads_its_feature(lab, perception, random_a
 
 
 def test_the_permutation_puts_each_column_where_its_lane_is():
-    spec = Spec(channels=6, perception="dilated", hidden=16, layers=2)
+    spec = Spec.of(channels=6, perception="dilated", hidden=16, layers=2)
     automaton = Automaton(spec)
     for column in range(spec.features):
         automaton.rule.weights[0].data.zero_()
@@ -143,7 +144,9 @@ def test_the_same_cells_fire_bit_for_bit(lab):
     """A model that adds one to each cell that fires: 16,384 cells, many seeds and steps."""
     side, results = 128, []
     for rate, logit in ((0.5, None), (0.3, None), (1.0, None), (None, 0.4), (None, 40.0)):
-        spec = Spec(channels=4, perception="sobel", hidden=16, layers=2, gated=rate is None, fire_rate=rate)
+        spec = Spec.of(
+            channels=4, perception="sobel", hidden=16, layers=2, gated=rate is None, fire_rate=rate
+        )
         automaton = Automaton(spec)
         for values in automaton.parameters():
             values.data.zero_()
@@ -209,7 +212,7 @@ def test_a_full_gate_fires_at_every_word_and_a_shut_one_at_none(lab, engine):
     for word, logit, taken in ((2**32 - 1, 40.0, 1), (2**32 - 1, 15.0, 0), (0, -20.0, 1), (0, -120.0, 0)):
         seed = seed_of_word(word)
         assert fire_words(sample_seeds(seed, 1), 0, 1, 1).item() == word
-        automaton = Automaton(Spec(channels=4, perception="sobel", hidden=16, layers=2, gated=True))
+        automaton = Automaton(Spec.of(channels=4, perception="sobel", hidden=16, layers=2, gated=True))
         for values in automaton.parameters():
             values.data.zero_()
         automaton.rule.biases[1].data.fill_(1)
@@ -336,7 +339,7 @@ def test_the_page_refuses_tensors_that_share_bytes(lab, file):
 
 def test_golden_values_are_what_both_engines_find(lab, random_automaton):
     for fields in ({"layers": 2, "gated": True, "living": True}, {"residual": True}):
-        automaton = random_automaton(Spec(hidden=16, **fields), change=0.15)
+        automaton = random_automaton(Spec.of(hidden=16, **fields), change=0.15)
         values = golden(automaton)
         for engine in ENGINES:
             asked = [content(automaton), values, engine]
@@ -356,7 +359,7 @@ def test_golden_values_are_what_both_engines_find(lab, random_automaton):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_drawing_and_editing(lab, random_automaton, engine):
-    spec = Spec(channels=6, hidden=16, layers=2, living=True)
+    spec = Spec.of(channels=6, hidden=16, layers=2, living=True)
     model = content(random_automaton(spec))
     found = lab.evaluate(
         """async ([content, engine]) => {
@@ -440,7 +443,7 @@ def test_the_processor_steps_in_a_worker_and_without_one_with_the_same_numbers(l
                     window.Worker = Worker;
                 }
             }""",
-            [content(random_automaton(Spec(hidden=16, layers=2))), allowed],
+            [content(random_automaton(Spec.of(hidden=16, layers=2))), allowed],
         )
         for allowed in (True, False)
     )
@@ -462,7 +465,7 @@ def test_a_growth_ends_where_the_state_is_set_anew(lab, random_automaton, engine
             dish.close();
             return steps;
         }""",
-        [content(random_automaton(Spec(hidden=16, layers=2))), engine],
+        [content(random_automaton(Spec.of(hidden=16, layers=2))), engine],
     )
     assert steps == 11
 
@@ -476,7 +479,7 @@ def test_a_budget_ends_the_steps_and_one_is_always_taken(lab, random_automaton):
             dish.close();
             return [taken, steps, await dish.step(4)];
         }""",
-        content(random_automaton(Spec(hidden=16, layers=2))),
+        content(random_automaton(Spec.of(hidden=16, layers=2))),
     )
     (first, second, third), steps, closed = found
     assert 1 <= first < 1e9 and (second, third, closed) == (1, 0, 0) and steps == first + second
@@ -495,7 +498,7 @@ def test_a_grid_beyond_the_memory_leaves_all_as_it_was(lab, random_automaton):
             dish.close();
             return [refused, after, steps];
         }""",
-        content(random_automaton(Spec(channels=64, hidden=16, layers=2))),
+        content(random_automaton(Spec.of(channels=64, hidden=16, layers=2))),
     )
     refused, after, steps = found
     assert refused == "there is no memory for a grid of 4096 × 4096 cells"
@@ -504,8 +507,8 @@ def test_a_grid_beyond_the_memory_leaves_all_as_it_was(lab, random_automaton):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_new_checkpoint_keeps_the_state(lab, random_automaton, engine):
-    first, second = (Spec(hidden=16, layers=2, living=living) for living in (False, True))
-    other = Spec(channels=8, hidden=32, perception="learned")
+    first, second = (Spec.of(hidden=16, layers=2, living=living) for living in (False, True))
+    other = Spec.of(channels=8, hidden=32, perception="learned")
     models = [content(random_automaton(spec, seed=1)) for spec in (first, second, other)]
     kept, loaded, begun, steps = lab.evaluate(
         """async ([contents, engine]) => {
@@ -532,7 +535,7 @@ def test_a_new_checkpoint_keeps_the_state(lab, random_automaton, engine):
 
 
 def test_a_lost_context_comes_back(lab, random_automaton):
-    spec = Spec(channels=5, hidden=16, layers=2)
+    spec = Spec.of(channels=5, hidden=16, layers=2)
     model = content(random_automaton(spec, change=0.1))
     found = lab.evaluate(
         """async (content) => {
@@ -575,7 +578,7 @@ def test_a_lost_context_comes_back(lab, random_automaton):
 
 def test_forty_dishes_share_one_context_and_its_programs(lab, random_automaton):
     """A browser keeps about sixteen contexts and drops the oldest."""
-    specs = (Spec(channels=5, hidden=16, layers=2), Spec(hidden=16, layers=2, living=True))
+    specs = (Spec.of(channels=5, hidden=16, layers=2), Spec.of(hidden=16, layers=2, living=True))
     automata = [random_automaton(specs[number % 2], seed=number, change=0.1) for number in range(40)]
     found = lab.evaluate(
         """async (contents) => {
@@ -649,7 +652,7 @@ def test_a_figure_is_drawn_on_its_ground_or_see_through_and_a_plane_is_opaque(la
         }""",
         [
             [
-                content(random_automaton(Spec(channels=8, hidden=16, layers=2, living=living)))
+                content(random_automaton(Spec.of(channels=8, hidden=16, layers=2, living=living)))
                 for living in (True, False)
             ],
             engine,
@@ -668,7 +671,7 @@ def test_a_figure_is_drawn_on_its_ground_or_see_through_and_a_plane_is_opaque(la
 
 
 def test_half_floats_where_others_cannot_be_drawn_to(lab, random_automaton):
-    automaton = random_automaton(Spec(hidden=16, layers=2), change=0.1)
+    automaton = random_automaton(Spec.of(hidden=16, layers=2), change=0.1)
     said, state = lab.evaluate(
         """async (content) => {
             const complete = WebGL2RenderingContext.prototype.checkFramebufferStatus;
@@ -707,7 +710,7 @@ OBSTACLES = {  # what the browser lacks, what is asked for, and what the page sa
 
 @pytest.mark.parametrize(("what", "engine", "message"), OBSTACLES.values(), ids=OBSTACLES)
 def test_what_cannot_be_had_is_said_in_one_line(lab, random_automaton, what, engine, message):
-    model = content(random_automaton(Spec(hidden=16, layers=2)))
+    model = content(random_automaton(Spec.of(hidden=16, layers=2)))
     said = lab.evaluate(
         """async ([content, what, engine]) => {
             const model = lab.model(content), gl = WebGL2RenderingContext.prototype;
@@ -739,7 +742,7 @@ def test_what_cannot_be_had_is_said_in_one_line(lab, random_automaton, what, eng
 
 def test_a_shader_that_the_gpu_refuses_leaves_the_dish_to_the_processor(lab, random_automaton):
     """As on a GPU that is real but too small for the model."""
-    model = content(random_automaton(Spec(hidden=16, layers=2)))
+    model = content(random_automaton(Spec.of(hidden=16, layers=2)))
     found = lab.evaluate(
         """async (content) => {
             const model = lab.model(content), gl = WebGL2RenderingContext.prototype;
@@ -766,7 +769,7 @@ def test_a_shader_that_the_gpu_refuses_leaves_the_dish_to_the_processor(lab, ran
 
 
 def test_values_out_of_range_are_refused(lab, random_automaton):
-    model = content(random_automaton(Spec(hidden=16, layers=2)))
+    model = content(random_automaton(Spec.of(hidden=16, layers=2)))
     for options, message in (
         ({"engine": "gpu"}, "engine must be one of auto, webgl, wasm"),
         ({"width": 0}, "the grid's sides must be whole numbers in 1..4096, got 0 × 0"),
@@ -781,8 +784,8 @@ def test_values_out_of_range_are_refused(lab, random_automaton):
 
 
 def test_every_field_of_a_spec_is_checked_as_in_python(lab):
-    good = json.loads(Spec().to_json())
-    gated = json.loads(Spec(gated=True).to_json())
+    good = json.loads(Spec.of().to_json())
+    gated = json.loads(Spec.of(gated=True).to_json())
     wrong = [
         *({"channels": value} for value in (3, 65, 4.5, "16", None, True)),
         *({"hidden": value} for value in (8, 24, 528, None)),
@@ -807,7 +810,7 @@ def test_every_field_of_a_spec_is_checked_as_in_python(lab):
 
 
 def test_the_seed_lies_where_python_puts_it(lab):
-    spec = json.loads(dataclasses.replace(Spec(), seed=(1.0, 0.3)).to_json())
+    spec = json.loads(dataclasses.replace(Spec.of(), start=Cell(x=1.0, y=0.3)).to_json())
     for height, width in ((17, 23), (1, 1), (64, 512)):
         found = lab.evaluate(f"(spec) => lab.seedCell(lab.checkSpec(spec), {height}, {width})", spec)
         from petri.nca import seed_cell

@@ -19,7 +19,7 @@ NAMES = ["plain", "</script>&amp;\"'"]
 def page(browser, tmp_path_factory):
     chosen = {}
     for number, name in enumerate(NAMES):
-        automaton = Automaton(Spec(hidden=16, layers=2, living=bool(number)))
+        automaton = Automaton(Spec.of(hidden=16, layers=2, living=bool(number)))
         automaton.rule.weights[-1].data.normal_(0, 0.02, generator=torch.Generator().manual_seed(number))
         chosen[name] = Model(
             automaton=automaton, target=name, training={"recipe": {"phases": [{"res": 64, "steps": [9, 9]}]}}

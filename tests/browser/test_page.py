@@ -28,7 +28,7 @@ EVIL = "<img src=x onerror=window.hacked=1>"
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 GREEN = (0, 255, 0)
-SMALL = Spec(channels=6, hidden=16, layers=2, perception="sobel")
+SMALL = Spec.of(channels=6, hidden=16, layers=2, perception="sobel")
 STILL = "model=circle&play=no&ink=00ff00"
 # Cells in a worker answer when they can: a test must know whether all has been answered.
 COUNT_ANSWERS = """
@@ -762,7 +762,9 @@ def test_every_file_that_is_dropped_gets_its_name_and_its_picture(visit):
 
 def figure(*colour, **training):
     """Content of the file of a model that grows a disc of one colour."""
-    automaton = Automaton(Spec(channels=6, hidden=16, layers=2, perception="sobel", living=True, clamp=1.0))
+    automaton = Automaton(
+        Spec.of(channels=6, hidden=16, layers=2, perception="sobel", living=True, clamp=1.0)
+    )
     for values in automaton.parameters():
         values.data.zero_()
     automaton.rule.biases[-1].data[:4] = 0.25 * torch.tensor((*colour, 1.0))
@@ -929,7 +931,7 @@ def test_verify_reports_the_largest_difference(visit):
 
 
 def test_a_run_is_followed_without_losing_the_state(visit, tmp_path):
-    spec = Spec(channels=6, hidden=16, layers=2, perception="sobel")
+    spec = Spec.of(channels=6, hidden=16, layers=2, perception="sobel")
     phase = Phase(res=32, epochs=40, batch=2, steps=(4, 8))
     recipe = Recipe(target="dot", name="dot", spec=spec, phases=(phase,))
     run = Run.create(tmp_path, "dot", recipe, room=0)

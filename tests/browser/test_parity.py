@@ -14,8 +14,8 @@ from petri.modelfile import Model
 from petri.nca import Automaton, Spec
 from petri.nca.fire import fire_words, sample_seeds
 from petri.nca.life import THRESHOLD
-from petri.nca.perception import pad
-from petri.nca.spec import PADDINGS, PERCEPTIONS
+from petri.nca.padding import PADDINGS, pad
+from petri.nca.senses.words import PERCEPTIONS
 
 HEIGHT, WIDTH = 17, 23
 CORNER = (
@@ -45,13 +45,15 @@ def near(automaton, before, after, step, seed, margin):
     """Cells that a rounding could let fire or live where they did not: bool `[height, width]`."""
     spec = automaton.spec
     found = torch.zeros(before.shape[-2:], dtype=torch.bool)
-    if spec.gated:
+    if spec.rule.gated:
         chance = automaton.rule(automaton.perception(before))[0, -1].sigmoid().double()
         words = fire_words(sample_seeds(seed, 1), step, *before.shape[-2:])[0, 0]
         found |= (words / 2**32 - chance).abs() < margin
     if spec.living:
         for state in (before, after):
-            most = torch.nn.functional.max_pool2d(pad(state[:, 3:4], 1, spec.padding), 3, stride=1)[0, 0]
+            most = torch.nn.functional.max_pool2d(pad(state[:, 3:4], 1, spec.space.padding), 3, stride=1)[
+                0, 0
+            ]
             found |= (most - THRESHOLD).abs() < margin
     return found
 
@@ -145,22 +147,24 @@ def test_every_architecture(lab, tmp_path, perception, rule, random_automaton):
     for padding in PADDINGS:
         for living in (False, True):
             kind = {"perception": perception, "padding": padding, "living": living, **rule}
-            spec = Spec(channels=CHANNELS[len(automata)], hidden=16, seed=CORNER, **kind)
+            spec = Spec.of(channels=CHANNELS[len(automata)], hidden=16, seed=CORNER, **kind)
             automata.append(random_automaton(spec, change=0.15, seed=len(automata)))
     check(lab, tmp_path, automata)
 
 
 OTHERS = [
-    Spec(channels=4, hidden=16, layers=2, clamp=None),
-    Spec(channels=5, perception="learned+dilated", hidden=32, gated=True, living=True, padding="wrap"),
-    Spec(channels=13, perception="sobel", hidden=16, residual=True, fire_rate=1, clamp=2.5),
-    Spec(channels=18, perception="learned", hidden=16, layers=2, fire_rate=0.3, living=True, padding="wrap"),
-    Spec(channels=33, perception="learned+dilated", hidden=48, gated=True, living=True),
-    Spec(channels=64, perception="sobel", hidden=16, layers=2),
-    Spec(perception="dilated", hidden=128, residual=True),
+    Spec.of(channels=4, hidden=16, layers=2, clamp=None),
+    Spec.of(channels=5, perception="learned+dilated", hidden=32, gated=True, living=True, padding="wrap"),
+    Spec.of(channels=13, perception="sobel", hidden=16, residual=True, fire_rate=1, clamp=2.5),
+    Spec.of(
+        channels=18, perception="learned", hidden=16, layers=2, fire_rate=0.3, living=True, padding="wrap"
+    ),
+    Spec.of(channels=33, perception="learned+dilated", hidden=48, gated=True, living=True),
+    Spec.of(channels=64, perception="sobel", hidden=16, layers=2),
+    Spec.of(perception="dilated", hidden=128, residual=True),
 ]
 
 
 @pytest.mark.parametrize("spec", OTHERS, ids=lambda spec: f"{spec.channels} channels, {spec.describe()}")
 def test_any_number_of_channels(lab, tmp_path, spec, random_automaton):
-    check(lab, tmp_path, [random_automaton(dataclasses.replace(spec, seed=CORNER), change=0.15)])
+    check(lab, tmp_path, [random_automaton(dataclasses.replace(spec, start=CORNER), change=0.15)])

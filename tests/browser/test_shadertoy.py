@@ -96,9 +96,9 @@ def tabs(written):
 
 
 SPECS = [
-    Spec(hidden=16, residual=True, seed=(0.2, 0.7)),
-    Spec(perception="learned+dilated", hidden=16, layers=2, gated=True, padding="wrap"),
-    Spec(channels=6, perception="sobel", hidden=16, layers=2, living=True, seed=(0.9, 0.1)),
+    Spec.of(hidden=16, residual=True, seed=(0.2, 0.7)),
+    Spec.of(perception="learned+dilated", hidden=16, layers=2, gated=True, padding="wrap"),
+    Spec.of(channels=6, perception="sobel", hidden=16, layers=2, living=True, seed=(0.9, 0.1)),
 ]
 
 

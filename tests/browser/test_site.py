@@ -23,7 +23,7 @@ def folder(tmp_path, random_automaton):
     """A site of two models, one with a name that an address cannot have as it is."""
     for number, name in enumerate(("a", "b & c #1")):
         training = {"recipe": {"phases": [{"res": 16, "steps": [4, 8]}]}}
-        automaton = random_automaton(Spec(channels=8, hidden=16, layers=2), seed=number, change=0.1)
+        automaton = random_automaton(Spec.of(channels=8, hidden=16, layers=2), seed=number, change=0.1)
         path = tmp_path / f"{name}.safetensors"
         modelfile.write(path, Model(automaton=automaton, target=name, training=training))
     export(build(gather([str(tmp_path)])[0]), tmp_path / "site")
@@ -111,7 +111,7 @@ def test_a_script_that_is_missing_is_named(visit, folder):
 
 def test_the_components_page_from_the_disk_says_what_to_do_in_each_dish(visit, tmp_path, random_automaton):
     models = {
-        name: Model(automaton=random_automaton(Spec(channels=8, hidden=16, layers=2)), target=name)
+        name: Model(automaton=random_automaton(Spec.of(channels=8, hidden=16, layers=2)), target=name)
         for name in ("a", "b")
     }
     entries = [manifest.entry(model, name=name, file=name) for name, model in models.items()]

@@ -30,7 +30,7 @@ def run(monkeypatch, capsys):
 def tiny(tmp_path):
     """The path of a model that never changes anything, on 16×16 cells."""
     training = {"recipe": {"phases": [{"res": 16, "steps": [4, 8]}]}}
-    model = Model(automaton=Automaton(Spec(hidden=16, layers=2)), target="circle", training=training)
+    model = Model(automaton=Automaton(Spec.of(hidden=16, layers=2)), target="circle", training=training)
     modelfile.write(tmp_path / "tiny.safetensors", model)
     return tmp_path / "tiny.safetensors"
 

@@ -182,7 +182,8 @@ def test_a_transparent_image_grows_with_the_living_mask_from_inside_the_figure(t
     assert "16 of 16 rollouts did not grow or did not last: train it further by" in said
     model = modelfile.read(tmp_path / "runs" / "frame-16" / "model.safetensors")
     assert model.automaton.spec.living and model.target == "frame.png"
-    assert max(abs(fraction - 0.5) for fraction in model.automaton.spec.seed) > 0.15
+    start = model.automaton.spec.start
+    assert max(abs(fraction - 0.5) for fraction in (start.x, start.y)) > 0.15
 
 
 def test_a_shader_is_the_same_picture_wherever_it_is_drawn_again(tmp_path):

@@ -19,7 +19,7 @@ RECIPE = {"recipe": {"phases": [{"res": 16, "steps": [4, 8]}], "pool": {"damage"
 @pytest.fixture
 def write(tmp_path, random_automaton):
     def write(path, *, target="spiral", training=RECIPE, **fields):
-        automaton = random_automaton(Spec(**{"hidden": 16, "layers": 2} | fields), change=0.1)
+        automaton = random_automaton(Spec.of(**{"hidden": 16, "layers": 2} | fields), change=0.1)
         path = tmp_path / path
         path.parent.mkdir(parents=True, exist_ok=True)
         modelfile.write(path, Model(automaton=automaton, target=target, training=training))

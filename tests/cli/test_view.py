@@ -33,7 +33,7 @@ from petri.viewing.server import Server
 from petri.viewing.site import build
 from petri.viewing.specimens import gather
 
-SPEC = Spec(channels=8, hidden=16, layers=2, perception="sobel")
+SPEC = Spec.of(channels=8, hidden=16, layers=2, perception="sobel")
 PHASE = Phase(res=16, epochs=40, batch=2, steps=(4, 8))
 RECIPE = Recipe(target="dot", name="dot", spec=SPEC, phases=(PHASE,))
 
@@ -43,7 +43,7 @@ def write_model(tmp_path, random_automaton):
     def write(name, **spec):
         path = tmp_path / "models" / f"{name}.safetensors"
         path.parent.mkdir(exist_ok=True)
-        automaton = random_automaton(Spec(**{"channels": 8, "hidden": 16, "layers": 2, **spec}))
+        automaton = random_automaton(Spec.of(**{"channels": 8, "hidden": 16, "layers": 2, **spec}))
         training = {"recipe": {"phases": [{"res": 16, "steps": [4, 8]}]}}
         modelfile.write(path, Model(automaton=automaton, target=name, training=training))
         return path

@@ -12,7 +12,7 @@ def painter():
     """Make a model whose every cell, as soon as it fires, turns white and stays so."""
 
     def make(*, change=1.0, target="white.png", **fields) -> Model:
-        automaton = Automaton(Spec(**{"hidden": 16, "layers": 2, **fields}))
+        automaton = Automaton(Spec.of(**{"hidden": 16, "layers": 2, **fields}))
         automaton.rule.biases[-1].data[:4] = change
         training = {"recipe": {"phases": [{"res": 16, "steps": [8, 16]}]}}
         return Model(automaton=automaton, target=target, training=training)
@@ -25,7 +25,7 @@ def idler():
     """Make a model that never changes anything."""
 
     def make(**fields) -> Model:
-        automaton = Automaton(Spec(**{"hidden": 16, "layers": 2, **fields}))
+        automaton = Automaton(Spec.of(**{"hidden": 16, "layers": 2, **fields}))
         training = {"recipe": {"phases": [{"res": 32, "steps": [8, 16]}]}}
         return Model(automaton=automaton, target="emoji:🦎", training=training)
 

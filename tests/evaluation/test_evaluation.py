@@ -48,7 +48,7 @@ def test_a_pattern_that_stands_and_heals_has_no_loss_and_heals_wholly(painted):
 
 
 def test_losses_are_those_of_plain_rollouts(random_automaton):
-    spec = Spec(hidden=16, layers=2)
+    spec = Spec.of(hidden=16, layers=2)
     training = {"recipe": {"phases": [{"res": 16, "steps": [4, 6]}], "hold": 5}}
     model = Model(automaton=random_automaton(spec, change=0.02), target="circle", training=training)
     found = evaluate(model, seeds=2)
@@ -85,7 +85,7 @@ def test_a_model_that_was_not_trained_to_hold_is_damaged_when_it_has_grown(paint
 
 
 def test_the_same_model_gives_the_same_figures_and_other_seeds_others(random_automaton):
-    model = Model(automaton=random_automaton(Spec(hidden=16, layers=2), change=0.02), target="circle")
+    model = Model(automaton=random_automaton(Spec.of(hidden=16, layers=2), change=0.02), target="circle")
     one, again, more = (evaluate(model, res=16, seeds=seeds).to_fields() for seeds in (2, 2, 3))
     assert one == again and one["drift"] != more["drift"]
 

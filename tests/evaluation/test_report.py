@@ -11,7 +11,7 @@ from petri.nca import Automaton, Spec
 
 
 def test_by_hand():
-    automaton = Automaton(Spec(hidden=16, layers=2))  # its last layer is zero: the seed stays alone
+    automaton = Automaton(Spec.of(hidden=16, layers=2))  # its last layer is zero: the seed stays alone
     target = torch.full((4, 5, 7), 0.5)
     target[3] = 1.0
     rgb = report_loss(automaton, target[:3], steps=3, hold=2, seeds=3)
@@ -28,7 +28,7 @@ def test_by_hand():
 
 
 def test_means_and_spreads_are_those_of_single_rollouts(random_automaton):
-    automaton, target = random_automaton(Spec(hidden=16, layers=2), change=0.1), torch.rand(3, 8, 8)
+    automaton, target = random_automaton(Spec.of(hidden=16, layers=2), change=0.1), torch.rand(3, 8, 8)
     loss = report_loss(automaton, target, steps=6, hold=4, seeds=5)
     with torch.no_grad():
         state = automaton.rollout(automaton.seed_state(8, batch=5), 6, seed=EVALUATION_SEED)
@@ -47,7 +47,7 @@ def test_means_and_spreads_are_those_of_single_rollouts(random_automaton):
 
 def test_one_rollout_has_no_spread():
     with pytest.raises(BadRequest, match=r"seeds must be a whole number in 2\.\.4096, got 1"):
-        report_loss(Automaton(Spec(hidden=16, layers=2)), torch.zeros(3, 8, 8), seeds=1)
+        report_loss(Automaton(Spec.of(hidden=16, layers=2)), torch.zeros(3, 8, 8), seeds=1)
 
 
 def test_figures_that_are_not_finite_are_written_as_none():

@@ -9,7 +9,7 @@ from petri.errors import BadRequest, RunFailed
 from petri.growth.catalogue import TABLE_5, architecture, reports_architecture
 from petri.growth.presets import PRESETS, make_recipe, steps_for
 from petri.growth.recipe import LossTerms, Optimisation, Phase, PoolUse, Recipe, parse
-from petri.nca import Automaton, Spec
+from petri.nca import Automaton, Cell, Spec
 from petri.targets import PATTERNS, load
 
 CPU = torch.device("cpu")
@@ -17,7 +17,7 @@ PHASE = Phase(res=16, epochs=10, batch=2, steps=(4, 8))
 
 
 def recipe(**fields):
-    return Recipe(**{"target": "circle", "name": "circle", "spec": Spec(), "phases": (PHASE,), **fields})
+    return Recipe(**{"target": "circle", "name": "circle", "spec": Spec.of(), "phases": (PHASE,), **fields})
 
 
 def made(target="circle", *, res=64, **options):
@@ -46,7 +46,9 @@ def test_numbers_too_long_and_tables_too_deep_are_one_line(kind, text, said):
     assert len(str(error.value)) < 200
 
 
-@pytest.mark.parametrize("spec", [Spec(), Spec(gated=True), Spec(clamp=None, living=True, seed=(0.1, 0.9))])
+@pytest.mark.parametrize(
+    "spec", [Spec.of(), Spec.of(gated=True), Spec.of(clamp=None, living=True, seed=(0.1, 0.9))]
+)
 def test_toml_gives_back_the_same_recipe(spec):
     before = recipe(
         spec=spec,
@@ -131,28 +133,28 @@ def test_every_pattern_has_its_row_of_table_4():
     assert set(rows) == set(PATTERNS) == set(TABLE_5)
     for name, (perception, hidden, layers, extra) in rows.items():
         residual, gated = extra == "residual", extra == "gated"
-        spec = Spec(perception=perception, hidden=hidden, layers=layers, residual=residual, gated=gated)
-        assert Spec(**reports_architecture(name)) == spec
+        spec = Spec.of(perception=perception, hidden=hidden, layers=layers, residual=residual, gated=gated)
+        assert Spec.of(**reports_architecture(name)) == spec
         assert made(name, preset="report").spec == spec
 
 
 def test_what_the_search_found_is_the_default_where_table_4_stays_behind():
-    found = Spec(perception="learned+dilated", hidden=128, layers=2)
+    found = Spec.of(perception="learned+dilated", hidden=128, layers=2)
     for name in PATTERNS:
-        assert (Spec(**architecture(name)) == found) == (name != "rings")
-        assert made(name).spec == Spec(**architecture(name))
+        assert (Spec.of(**architecture(name)) == found) == (name != "rings")
+        assert made(name).spec == Spec.of(**architecture(name))
     assert architecture("rings") == reports_architecture("rings")
     assert architecture("logo.png") == reports_architecture("logo.png")
 
 
 def test_two_layers_drop_the_tables_residual_but_not_the_users():
-    assert not made("rings", architecture={"layers": 2}).spec.residual
+    assert not made("rings", architecture={"layers": 2}).spec.rule.residual
     with pytest.raises(BadRequest, match="residual needs layers = 3, got layers = 2"):
         made("rings", architecture={"layers": 2, "residual": True})
 
 
 def test_residual_alone_is_three_layers():
-    assert (made().spec.layers, made(architecture={"residual": True}).spec.layers) == (2, 3)
+    assert (made().spec.rule.layers, made(architecture={"residual": True}).spec.rule.layers) == (2, 3)
 
 
 def test_the_reports_preset_is_the_reports():
@@ -170,7 +172,7 @@ def test_the_reports_preset_is_the_reports():
 def test_the_distill_preset_is_the_canonical_experiment():
     told = make_recipe(load("emoji:🦎", 72), "emoji:🦎", preset="distill", res=72)
     assert told.phases == (Phase(res=72, epochs=8000, batch=8, steps=(64, 95)),)
-    assert told.spec.perception == "sobel" and told.spec.hidden == 128 and told.spec.layers == 2
+    assert told.spec.perception == "sobel" and told.spec.rule.hidden == 128 and told.spec.rule.layers == 2
     assert told.spec.living and told.spec.clamp is None and told.spec.fire_rate == 0.5
     assert told.spec.parameters == 8336
     assert told.pool == PoolUse(size=1024, priority=0.0, damage=3, half_planes=False)
@@ -220,7 +222,7 @@ def test_each_presets_pool():
 def test_a_file_goes_over_the_preset_and_single_values_over_both():
     file = parse("hold = 5\n[loss]\nperceptual = 0.5\n[spec]\nhidden = 32\n")
     told = made(file=file, settings=["loss.overflow=0", "phases.batch=3", "phases.2.steps=[5, 6]"])
-    assert told.hold == 5 and told.spec.hidden == 32
+    assert told.hold == 5 and told.spec.rule.hidden == 32
     assert (told.loss.perceptual, told.loss.overflow, told.loss.stability) == (0.5, 0, 0.5)
     assert {phase.batch for phase in told.phases} == {3}
     assert [phase.steps for phase in told.phases] == [(48, 96), (5, 6), *[(48, 96)] * 5]
@@ -232,8 +234,9 @@ def test_a_file_goes_over_the_preset_and_single_values_over_both():
 def test_a_file_of_another_target_leaves_this_ones_mask_and_seed():
     file = parse(made("circle", settings=["spec.hidden=32", "spec.seed=[0.1, 0.1]"]).to_toml())
     emoji = made("emoji:🦎", file=file)
-    assert emoji.spec.living and emoji.spec.seed == load("emoji:🦎", 64).seed
-    assert emoji.spec.hidden == 32 and made("circle", file=file).spec.seed == (0.1, 0.1)
+    x, y = load("emoji:🦎", 64).seed
+    assert emoji.spec.living and emoji.spec.start == Cell(x=x, y=y)
+    assert emoji.spec.rule.hidden == 32 and made("circle", file=file).spec.start == Cell(x=0.1, y=0.1)
 
 
 @pytest.mark.parametrize(
@@ -304,7 +307,7 @@ def test_the_targets_of_all_phases_are_counted(monkeypatch):
 
 def test_a_grid_that_memory_cannot_hold_is_refused(monkeypatch):
     monkeypatch.setattr(memory, "installed", lambda: 8 * 10**9)
-    automaton = Automaton(Spec())
+    automaton = Automaton(Spec.of())
     monkeypatch.setattr(engine, "native_status", lambda: (True, ""))
     memory.check_growing(automaton, 4096)
     monkeypatch.setattr(engine, "native_status", lambda: (False, "no compiler"))

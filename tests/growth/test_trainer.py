@@ -19,7 +19,7 @@ PHASE = Phase(res=16, epochs=30, batch=2, steps=(4, 8))
 RECIPE = Recipe(
     target="circle",
     name="circle",
-    spec=Spec(hidden=16, layers=2),
+    spec=Spec.of(hidden=16, layers=2),
     phases=(PHASE,),
     loss=LossTerms(scales=(1,)),
     pool=PoolUse(size=6),
@@ -322,7 +322,7 @@ def test_a_gradient_that_is_not_finite_takes_the_run_back():
 
 
 def test_a_state_that_explodes_takes_the_run_back_and_the_pool_begins_anew():
-    learner = trainer(spec=Spec(hidden=16, layers=2, clamp=None))
+    learner = trainer(spec=Spec.of(hidden=16, layers=2, clamp=None))
     learner.train_epoch()
     learner.pool.states[:] = 1e6
     learner.pool.states[1] = 9e3  # not yet beyond the bound, but on its way

@@ -13,7 +13,7 @@ from petri.nca.perception import Perception
 from petri.nca.rule import Rule
 from petri.shaders.pack import pack
 
-SPEC = Spec(channels=4, hidden=16, layers=2, perception="sobel", fire_rate=1.0, clamp=None)
+SPEC = Spec.of(channels=4, hidden=16, layers=2, perception="sobel", fire_rate=1.0, clamp=None)
 native = pytest.mark.skipif(not engine.native_status()[0], reason=engine.native_status()[1])
 
 
@@ -76,7 +76,7 @@ def narrowed():
 
 def other_filters():
     automaton = changed()
-    automaton.perception.bank.mul_(2.0)
+    automaton.perception[0].bank.mul_(2.0)
     automaton.rule.weights[-1].data.fill_(0.1)
     return automaton
 
@@ -86,13 +86,16 @@ OWN = {
     "a step put in place": (lambda: own_step(changed()), "Automaton has a step of its own"),
     "a perception": (lambda: changed(perception=Deaf(12)), "its perception is a module of its own, Deaf"),
     "a rule without weights": (lambda: changed(rule=Growing()), "its rule is a module of its own, Growing"),
-    "a kind of rule": (lambda: changed(rule=Louder(SPEC)), "its rule is a module of its own, Louder"),
+    "a kind of rule": (
+        lambda: changed(rule=Louder(SPEC.rule, 12, 4)),
+        "its rule is a module of its own, Louder",
+    ),
     "a hook": (hooked, "its rule has hooks"),
-    "fewer hidden units": (narrowed, "its rule's layers are not those of its Spec"),
-    "other filters": (other_filters, "its perception's filters or padding are not those of its Spec"),
+    "fewer hidden units": (narrowed, "its rule has tensors of other shapes than its Spec describes"),
+    "other filters": (other_filters, "its perception has other filters than its Spec describes"),
     "other edges": (
-        lambda: changed(perception=Perception(Spec(channels=4, perception="sobel", padding="wrap"))),
-        "its perception's filters or padding are not those of its Spec",
+        lambda: changed(perception=Perception(Spec.of(channels=4, perception="sobel", padding="wrap"))),
+        "its perception is not the one that its Spec describes",
     ),
 }
 
@@ -129,7 +132,7 @@ def test_what_is_made_of_a_spec_and_weights_refuses_it(make, said):
 
 @pytest.mark.parametrize("perception", ["sobel", "learned", "dilated", "learned+dilated"])
 def test_trained_weights_are_no_departure(rule, perception, random_automaton):
-    assert departure(random_automaton(Spec(perception=perception, padding="wrap", **rule))) == ""
+    assert departure(random_automaton(Spec.of(perception=perception, padding="wrap", **rule))) == ""
 
 
 class Renamed(Automaton):

@@ -8,11 +8,11 @@ import torch
 from petri.errors import BadRequest
 from petri.nca import Automaton, Spec
 from petri.nca.fire import fire_words, sample_seeds
-from petri.nca.spec import PERCEPTIONS
+from petri.nca.senses.words import PERCEPTIONS
 
 
 def small(**fields):
-    return Spec(**{"channels": 5, "hidden": 16, "perception": "learned+dilated", **fields})
+    return Spec.of(**{"channels": 5, "hidden": 16, "perception": "learned+dilated", **fields})
 
 
 def noise(*shape, seed=0, dtype=torch.float32):

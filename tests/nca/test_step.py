@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from petri.nca import Automaton, Spec
-from petri.nca.spec import PADDINGS, PERCEPTIONS
+from petri.nca.padding import PADDINGS
+from petri.nca.senses.words import PERCEPTIONS
 
 HEIGHT, WIDTH, CHANNELS = 17, 23, 7
 CELLS = list(itertools.product(range(HEIGHT), range(WIDTH)))
@@ -50,7 +51,7 @@ def propose(automaton, state):
     """The rule's outputs for each cell of a state `[channel, height, width]`."""
     spec, near = automaton.spec, FIXED
     if "learned" in spec.perception:
-        near = automaton.perception.bank.detach().double().numpy().reshape(FIXED.shape)
+        near = automaton.perception[0].bank.detach().double().numpy().reshape(FIXED.shape)
     banks = [(near, 1)] + [(FIXED, 2)] * ("dilated" in spec.perception)
     weights = [w.detach().double().numpy() for w in automaton.rule.weights]
     biases = [b.detach().double().numpy() for b in automaton.rule.biases]
@@ -59,12 +60,12 @@ def propose(automaton, state):
     for y, x in CELLS:
         seen = []
         for bank, distance in banks:
-            cells = np.reshape(list(around(columns, y, x, spec.padding, distance)), (3, 3, CHANNELS))
+            cells = np.reshape(list(around(columns, y, x, spec.space.padding, distance)), (3, 3, CHANNELS))
             seen.append(np.einsum("cfyx,yxc->cf", bank, cells))
         hidden = np.maximum(weights[0] @ np.concatenate(seen, axis=1).ravel() + biases[0], 0)
-        if spec.layers == 3:
+        if spec.rule.layers == 3:
             second = np.maximum(weights[1] @ hidden + biases[1], 0)
-            hidden = second + hidden if spec.residual else second
+            hidden = second + hidden if spec.rule.residual else second
         proposed[y, x] = weights[-1] @ hidden + biases[-1]
     return proposed
 
@@ -78,7 +79,7 @@ def take(spec, state, sample, proposed):
     after, doubt = state.copy(), np.zeros((HEIGHT, WIDTH), dtype=bool)
     for y, x in CELLS:
         outputs, chance, drawn = proposed[y, x], spec.fire_rate, draw(sample, y, x)
-        if spec.gated:
+        if spec.rule.gated:
             chance = 1 / (1 + math.exp(-outputs[CHANNELS]))
             doubt[y, x] = abs(chance - drawn) < CLOSE
         if drawn < chance:
@@ -87,10 +88,10 @@ def take(spec, state, sample, proposed):
         after = np.minimum(np.maximum(after, -spec.clamp), spec.clamp)
     if not spec.living:
         return after, doubt, []
-    most = [most_around(grid[3].tolist(), spec.padding) for grid in (state, after)]
+    most = [most_around(grid[3].tolist(), spec.space.padding) for grid in (state, after)]
     # A cell whose firing is in doubt may bring its neighbours to life.
     close = [abs(m - 0.1) < CLOSE for m in most]
-    doubt = (most_around(doubt.tolist(), spec.padding) > 0) | close[0] | close[1]
+    doubt = (most_around(doubt.tolist(), spec.space.padding) > 0) | close[0] | close[1]
     before, now = (m > 0.1 for m in most)
     return after * (before & now), doubt, [now & ~before, before & ~now]
 
@@ -110,8 +111,8 @@ def start():
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("perception", PERCEPTIONS)
 def test_step_is_that_of_plain_loops(perception, rule, padding, random_automaton):
-    spec = Spec(channels=CHANNELS, perception=perception, hidden=16, padding=padding, **rule)
-    if not spec.gated:
+    spec = Spec.of(channels=CHANNELS, perception=perception, hidden=16, padding=padding, **rule)
+    if not spec.rule.gated:
         spec = dataclasses.replace(spec, fire_rate=0.6)
     trained, state = random_automaton(spec), start()
     samples = state.double().numpy()

@@ -33,7 +33,7 @@ def test_the_best_are_promoted_by_the_default_curriculum(ended):
         13,
     )
     assert one.recipe.steps == (128, 192) and one.recipe.phases[-1].truncate == 64
-    assert one.recipe.spec.layers == 3 and one.recipe.spec.residual
+    assert one.recipe.spec.rule.layers == 3 and one.recipe.spec.rule.residual
     assert (one.name, other.name) == ("tiny-trial-1-at-256", "tiny-trial-2-at-256")
     [short] = promotions(ended, candidates(findings(ended)), 1, res=128, epochs=100)
     assert short.recipe.epochs == 100 and short.recipe.res == 128

@@ -2,8 +2,9 @@ import pytest
 
 from petri.errors import BadRequest
 from petri.growth.catalogue import TABLE_4
+from petri.nca.rule import SHAPES
 from petri.search import space as spaces
-from petri.search.space import REPORT, RULES, SPACES, WIDE, Configuration
+from petri.search.space import REPORT, SPACES, WIDE, Configuration
 
 
 def test_the_reports_space_has_its_32_configurations():
@@ -19,9 +20,9 @@ def test_each_configuration_is_a_recipe_of_another_architecture_and_nothing_else
     for one in made:
         before, after = base.to_fields(), one.to_fields()
         assert {field for field in before if before[field] != after[field]} <= {"spec", "seed"}
-        assert one.seed == 5 and (one.spec.fire_rate is None) == one.spec.gated
+        assert one.seed == 5 and (one.spec.fire_rate is None) == one.spec.rule.gated
     assert {
-        (one.spec.layers, one.spec.residual, one.spec.gated) for one in made
+        (one.spec.rule.layers, one.spec.rule.residual, one.spec.rule.gated) for one in made
     } == {(2, False, False), (2, False, True), (3, False, False), (3, True, False)}  # fmt: skip
 
 
@@ -45,7 +46,12 @@ def test_a_wide_configuration_changes_steps_channels_rates_and_gates(recipe):
     )
     assert WIDE.holds(configuration) and not REPORT.holds(configuration)
     made = configuration.recipe(recipe(), seed=0)
-    assert made.spec.channels == 8 and made.spec.gated and made.spec.residual and made.spec.fire_rate is None
+    assert (
+        made.spec.channels == 8
+        and made.spec.rule.gated
+        and made.spec.rule.residual
+        and made.spec.fire_rate is None
+    )
     assert made.steps == (3, 6) and made.optimiser.learning_rate == 0.004
     slow = Configuration(**{**configuration.to_params(), "rule": "2 layers", "fire_rate": 0.25})
     assert WIDE.holds(slow) and slow.recipe(recipe(), seed=0).spec.fire_rate == 0.25
@@ -54,7 +60,7 @@ def test_a_wide_configuration_changes_steps_channels_rates_and_gates(recipe):
 
 
 def test_every_rule_is_called_what_a_spec_calls_it(recipe):
-    for rule in RULES:
+    for rule in SHAPES:
         configuration = Configuration(perception="sobel", hidden=64, rule=rule)
         assert configuration.recipe(recipe(), seed=0).spec.describe() == configuration.describe()
 

@@ -24,6 +24,6 @@ CIRCLE = {"kind": "circle", "percent": 97.8}
     ],
 )
 def test_how_much_heals_is_what_was_measured_of_a_circle(evaluation, percent):
-    automaton = Automaton(Spec(channels=6, hidden=16, layers=2))
+    automaton = Automaton(Spec.of(channels=6, hidden=16, layers=2))
     assert healed(Model(automaton=automaton, target="t", training={"evaluation": evaluation})) == percent
     assert healed(Model(automaton=automaton, target="t")) is None

@@ -1,0 +1,97 @@
+"""Names of senses for people: `learned+dilated`, `conv3+conv5d2`.
+
+Words joined by `+`, each a sense:
+
+- `identity`, `sobel`, `laplacian`: fixed filters (`sobel` and `laplacian` see the cell itself, too); together
+  they are one bank, in which each filter stands once;
+- `learned`, `learned5`: a bank that starts as `sobel` and is trained, 3×3 or 5×5;
+- `dilated`: Sobel from cells two away, beside a near bank, which is `sobel` if no other is named;
+- `conv3`, `conv5d2`, `attention3`, `deformable3`, `residual3`: the size, after `d` the dilation,
+  after `w` the width, which is the rule's hidden width if it is left out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+from petri.errors import BadRequest, nearest
+from petri.nca.senses import SENSES
+from petri.nca.senses.sense import Sense
+from petri.nca.senses.stencil import SLOPES, Stencil
+
+FIXED = {"identity": ("identity",), "sobel": SLOPES, "laplacian": ("identity", "laplacian")}
+PERCEPTIONS = ("sobel", "learned", "dilated", "learned+dilated")  # those of the report
+PATTERN = re.compile(r"([a-z_]+)(\d+)?(?:d(\d+))?(?:w(\d+))?")
+
+
+def parse(text: str, *, width: int) -> tuple[Sense, ...]:
+    """The senses that a name stands for.
+
+    Args:
+        text: words joined by `+`.
+        width: features of a sense whose word does not say how many.
+
+    Raises:
+        BadRequest: an unknown word (the nearest is named), one that stands twice, or a value out of range.
+    """
+    words = [word.strip() for word in text.split("+")]
+    senses: list[Sense] = []
+    for number, word in enumerate(words):
+        if word in words[:number]:
+            raise BadRequest(f"perception names {word!r} twice, got {text!r}")
+        if word in FIXED:
+            _add_fixed(senses, FIXED[word])
+        elif word == "dilated":
+            if not any(name in FIXED or name.startswith("learned") for name in words):
+                _add_fixed(senses, SLOPES)
+            senses.append(Stencil(dilation=2))
+        else:
+            senses.append(_parse(word, width, text))
+    return tuple(senses)
+
+
+def name(senses: Sequence[Sense], *, width: int) -> str:
+    """The name of senses; `parse` reads it back where `is_name` says so."""
+    text = "+".join(sense.word(width) for sense in senses)
+    short = text.replace("sobel+dilated", "dilated")
+    return short if is_name(short, senses, width=width) else text
+
+
+def is_name(text: str, senses: Sequence[Sense], *, width: int) -> bool:
+    """Whether `parse` makes exactly these senses of a name."""
+    try:
+        return parse(text, width=width) == tuple(senses)
+    except BadRequest:
+        return False
+
+
+def _add_fixed(senses: list[Sense], filters: tuple[str, ...]) -> None:
+    for place, sense in enumerate(senses):
+        if isinstance(sense, Stencil) and not sense.trained and sense.dilation == 1:
+            more = tuple(each for each in filters if each not in sense.filters)
+            senses[place] = Stencil(filters=sense.filters + more)
+            return
+    senses.append(Stencil(filters=filters))
+
+
+def _parse(word: str, width: int, text: str) -> Sense:
+    found = PATTERN.fullmatch(word)
+    kinds = {name: [field.name for field in dataclasses.fields(kind)] for name, kind in SENSES.items()}
+    del kinds["stencil"]  # its names are those of its filters
+    if not found or found[1] not in ("learned", *kinds):
+        known = [*FIXED, "learned", "dilated", *(f"{name}3" for name in kinds), "conv5d2"]
+        raise BadRequest(
+            f"perception has an unknown sense {word!r} in {text!r}{nearest(word, known)}; there are "
+            f"{', '.join(known)}"
+        )
+    kind, size, dilation, wide = found[1], *(int(part) if part else None for part in found.groups()[1:])
+    if kind == "learned":
+        if dilation is not None or wide is not None:
+            raise BadRequest(f"perception's {word!r} can have a size alone, such as learned5")
+        return Stencil(size=3 if size is None else size, trained=True)
+    if dilation is not None and "dilation" not in kinds[kind]:
+        raise BadRequest(f"perception's {word!r} has no place for a dilation (d{dilation})")
+    fields = {"size": size, "dilation": dilation, "width": width if wide is None else wide}
+    return SENSES[kind](**{name: value for name, value in fields.items() if value is not None})
