@@ -39,9 +39,9 @@ def normalise_gradients(parameters: Iterable[Tensor]) -> None:
             parameter.grad /= parameter.grad.norm() + 1e-8
 
 
-def make(parameters: dict[str, Tensor]) -> torch.optim.Adam:
+def make(parameters: dict[str, Tensor], how: Optimisation) -> torch.optim.Adam:
     """Adam, whose state exists from the start, so that it can be saved and loaded at any epoch."""
-    optimiser = torch.optim.Adam(parameters.values())
+    optimiser = torch.optim.Adam(parameters.values(), betas=(0.9, how.beta2))
     for parameter in parameters.values():
         optimiser.state[parameter] = {
             "step": torch.zeros(()),

@@ -141,12 +141,14 @@ class Optimisation:
     learning_rate: float = 2e-3  # its peak
     schedule: str = "one-cycle"  # rises over the warm-up, then falls to nothing; drop: a tenth from 1/4 on
     warm_up: float = 0.1  # share of a phase in which the rate rises; in the first, rollouts lengthen too
+    beta2: float = 0.999  # of Adam: its memory of how large gradients are, 1 / (1 - beta2) epochs
     average: float = 0.0  # the model is the moving average of its weights with this decay; 0 for none
 
     def __post_init__(self) -> None:
         checks.number("optimiser.learning_rate", self.learning_rate, 0, 1, low_open=True)
         checks.choice("optimiser.schedule", self.schedule, SCHEDULES)
         checks.number("optimiser.warm_up", self.warm_up, 0, 0.9)
+        checks.number("optimiser.beta2", self.beta2, 0, 0.99999)
         checks.number("optimiser.average", self.average, 0, 0.99999)
 
 

@@ -91,7 +91,7 @@ class Trainer:
         if weights is not None:
             self.automaton.load_state_dict(weights.state_dict())
         self.weights = dict(self.automaton.named_parameters())
-        self.adam = optimiser.make(self.weights)
+        self.adam = optimiser.make(self.weights, recipe.optimiser)
         self.average = {name: weight.detach().clone() for name, weight in self.weights.items()}
         self.slower = torch.ones((), dtype=torch.float64)  # what returns have made of the learning rate
         self.returns = torch.zeros((), dtype=torch.int64)
