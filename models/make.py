@@ -19,8 +19,8 @@ from typing import Any
 
 from petri import modelfile, models, targets
 from petri.evaluation import evaluate
-from petri.growth.presets import make_recipe
 from petri.models.catalogue import write_catalogue
+from petri.training.presets import make_recipe
 from petri.viewing.following import Follower
 
 FIGURES = {

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from petri import checks, targets
 from petri.errors import BadRequest
-from petri.growth import catalogue
-from petri.growth.recipe import Recipe, parse, plain
 from petri.nca.spec import Spec, full
 from petri.targets.figure import ALIVE
 from petri.targets.pieces import farthest
+from petri.tasks import catalogue
+from petri.training.recipe import Recipe, parse, plain
 
 if TYPE_CHECKING:
     from petri.targets import Target
