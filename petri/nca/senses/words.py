@@ -94,4 +94,5 @@ def _parse(word: str, width: int, text: str) -> Sense:
     if dilation is not None and "dilation" not in kinds[kind]:
         raise BadRequest(f"perception's {word!r} has no place for a dilation (d{dilation})")
     fields = {"size": size, "dilation": dilation, "width": width if wide is None else wide}
-    return SENSES[kind](**{name: value for name, value in fields.items() if value is not None})
+    given = {name: value for name, value in fields.items() if value is not None and name in kinds[kind]}
+    return SENSES[kind](**given)
