@@ -187,7 +187,7 @@ def _print(summary: Summary, title: str, described: str) -> None:
 
     spread = f", mean ± standard deviation of {summary.seeds} seeds" if summary.seeds > 1 else ""
     out.say("\n", (title, "bold"), f", test accuracy after the last epoch{spread}")
-    rows = [
+    rows: list[tuple[str, str | Text]] = [
         ("baseline", f"{summary.baseline} %"),
         ("DNI", Text.assemble(f"{summary.dni} %   ", (described, "dim"))),
         ("gap", f"{summary.gap} points"),

@@ -78,7 +78,11 @@ def pipeline(
                     except OSError as error:
                         raise RunFailed(f"cannot write {path}: {error.strerror or error}") from None
         trials = {
-            name: [_find(record.trials, one, name, seed + number) for number in range(repetitions)]
+            name: [
+                found
+                for number in range(repetitions)
+                if (found := _find(record.trials, one, name, seed + number))
+            ]
             for name in plans(one, seed)
         }
         _show(plans(one, seed), trials, f"{loaded.title} · batch {batch} · {epochs} epochs")

@@ -11,7 +11,7 @@ import typer
 
 from nca_cli.completion import complete_target
 from nca_cli.grow import allow_only
-from petri.errors import BadRequest
+from petri.errors import BadRequest, RunFailed
 from petri.wording import quoted
 
 if TYPE_CHECKING:
@@ -224,6 +224,8 @@ def _promote(study: Study, count: int, res: int, epochs: int | None, folder: Pat
             else:
                 grow.start_run(promotion.recipe, (), device, "auto", folder, promotion.name)
             done = outcome(promotion, folder)
+            if done is None:
+                raise RunFailed(f"{place} has not come to its end")
         outcomes.append(done)
     shown = table("at full size", "loss", "time", "run", text=("run",))
     for done in sorted(outcomes, key=lambda done: done["loss"]):

@@ -50,9 +50,10 @@ class _Console(Console):
         """Print a line, unbroken however long it is, of texts or of (text, style)."""
         self.print(Text.assemble(*parts), soft_wrap=True)
 
-    def status(self, status: str) -> Status:
+    def status(self, status: RenderableType, **options: Any) -> Status:
         """Show a line while a context lasts, on a terminal; its `update` takes another line."""
-        return _Status(status, console=self, spinner="dots" if self.encoding.startswith("utf") else "line")
+        options.setdefault("spinner", "dots" if self.encoding.startswith("utf") else "line")
+        return _Status(status, console=self, **options)
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -62,11 +63,15 @@ class _Console(Console):
 class _Status(Status):
     """Rich takes the text of its own for markup, whatever the console says."""
 
-    def __init__(self, status: str, **options: Any) -> None:
-        super().__init__(Text(status), **options)
+    def __init__(self, status: RenderableType, **options: Any) -> None:
+        super().__init__(_plain(status), **options)
 
-    def update(self, status: str) -> None:
-        super().update(Text(status))
+    def update(self, status: RenderableType | None = None, **options: Any) -> None:
+        super().update(None if status is None else _plain(status), **options)
+
+
+def _plain(status: RenderableType) -> RenderableType:
+    return Text(status) if isinstance(status, str) else status
 
 
 out = _Console()

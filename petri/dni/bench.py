@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +21,7 @@ from petri.dni.trainer import Trainer
 WARM_UP = 5  # steps of each variant before the clock runs
 FUSED, PLAIN = "backpropagation", "backpropagation, plain Adam"
 REPORTED = "mlp graders as the report builds them (plain Adam)"
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "mlp graders, chained way": {"way": "chained"},
     "mlp graders, clean way": {},
     "… that learn every 4 batches": {"grader_every": 4},

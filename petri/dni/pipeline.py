@@ -8,7 +8,8 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +170,8 @@ def run(
     """
     context = multiprocessing.get_context("spawn")
     epochs: list[Measured] = []
-    processes, ranks = [], {}
+    processes: list[BaseProcess] = []
+    ranks: dict[Connection, int] = {}
     with tempfile.TemporaryDirectory() as folder:
         try:
             for rank in range(plan.stages):
@@ -181,8 +183,8 @@ def run(
                 ranks[end] = rank
             answered = [0] * plan.stages
             while ranks:
-                for end in wait(list(ranks)):
-                    rank = ranks[end]
+                ready = wait(list(ranks))
+                for end, rank in [pair for pair in ranks.items() if pair[0] in ready]:
                     try:
                         answer = end.recv()
                     except EOFError:

@@ -77,7 +77,7 @@ def _accuracy(axes: Axes, run: Run) -> None:
             )  # fmt: skip
     axes.set_ylim(min(*seen, max(seen) - 1) - 0.2, min(100, max(seen) + 0.2))
     axes.set(xlabel="epoch", ylabel="test accuracy, %")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params("x", integer=True)
 
 
 def _beta(axes: Axes, run: Run) -> None:
@@ -86,7 +86,7 @@ def _beta(axes: Axes, run: Run) -> None:
         [epoch.number for epoch in epochs], [epoch.beta for epoch in epochs], color=LINES[0], marker="."
     )
     axes.set(xlabel="epoch", ylabel="β at the end of the epoch", ylim=(0, 1.05))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params("x", integer=True)
 
 
 def _layers(axes: Axes, run: Run, value: Callable[[Agreement], float]) -> None:

@@ -79,7 +79,7 @@ class Automaton(nn.Module):
         change = proposed[:, : spec.channels]
         evolving, fixed = state[:, : spec.channels], state[:, spec.channels :]
         words = fire_words(seeds, step, *state.shape[-2:])
-        if spec.rule.gated:
+        if spec.fire_rate is None:  # the gate decides
             chance = proposed[:, spec.channels :].sigmoid()
             # Straight-through: a cell fires or not, and the gradient is that of its probability.
             fired = fires(words, chance.detach()).to(state.dtype) + (chance - chance.detach())
@@ -198,7 +198,8 @@ def _module_departs(found: nn.Module | None, wanted: nn.Module) -> str:
         }:
             return "has tensors of other shapes than its Spec describes"
     for name, tensor in wanted._buffers.items():
-        if tensor is not None and not torch.equal(found._buffers[name].cpu().float(), tensor):
+        mine = found._buffers[name]
+        if tensor is not None and mine is not None and not torch.equal(mine.cpu().float(), tensor):
             return "has other filters than its Spec describes"
     if any(vars(found).get(name) != vars(wanted).get(name) for name in DESCRIBES):
         return "is not the one that its Spec describes"
