@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from petri import hooks
 from petri.version import __version__
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from petri.modelfile import Model
     from petri.nca import Automaton
 
 __all__ = ["__version__", "load"]
@@ -26,3 +30,18 @@ def load(path: str | Path) -> Automaton:
     from petri.models import find
 
     return read(find(str(path))).automaton
+
+
+def _rollout(automaton: Automaton, state: Tensor, steps: int, **how: Any) -> Tensor:
+    from petri.engine import rollout
+
+    return rollout(automaton, state, steps, **how)
+
+
+def _alive(model: Model) -> str:
+    from petri.viewing.notebook import alive
+
+    return alive(model)
+
+
+hooks.rollout, hooks.alive = _rollout, _alive
