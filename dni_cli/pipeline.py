@@ -14,24 +14,29 @@ if TYPE_CHECKING:
 
 
 def pipeline(
-    stages: Annotated[int, typer.Option(help="Processes, with one thread each.")] = 2,
+    stages: Annotated[int, typer.Option(help="Stages, each a process with one thread.")] = 2,
     width: Annotated[
-        str, typer.Option(help="Of the hidden layers, two a stage; several to compare.")
+        str,
+        typer.Option(
+            help="Width of the hidden layers, two per stage; several, such as 256,1024, are compared."
+        ),
     ] = "256,1024",
-    epochs: Annotated[int, typer.Option(help="Times through the training images.")] = 2,
-    batch: Annotated[int, typer.Option(help="Images a step.")] = 256,
-    micro_batches: Annotated[int, typer.Option(help="That a batch is cut into, where it is.")] = 8,
-    repetitions: Annotated[int, typer.Option(help="The schedules take turns; each from another seed.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of the first repetition.")] = 0,
+    epochs: Annotated[int, typer.Option(help="Passes through the training images.")] = 2,
+    batch: Annotated[int, typer.Option(help="Images per step.")] = 256,
+    micro_batches: Annotated[int, typer.Option(help="Parts of a batch in the micro-batch schedule.")] = 8,
+    repetitions: Annotated[
+        int, typer.Option(help="Repetitions of all schedules, each with its own random seed.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(help="Random seed of the first repetition.")] = 0,
     data: Data = "mnist",
     data_dir: DataDir = None,
     out: Out = None,
 ) -> None:
-    """Cut a network into stages, each a process, and see what decoupling them is worth.
+    """Train a network in stages, each a process.
 
-    The stages are trained in lock-step, in micro-batches (GPipe), and decoupled by linear label-conditioned
-    graders, each schedule cut where it leaves the busiest stage least to do; and the whole network in one
-    process. Ctrl-C loses the training under way; the same command goes on.
+    Schedules that are compared: lock-step, micro-batches (GPipe), decoupled by linear graders that see the
+    label, and the whole network in one process. Each cuts the network where its busiest stage has least to
+    do. After Ctrl-C the same command goes on; the training under way is lost.
     """
     import torch
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def doctor() -> None:
-    """Say what petri finds here, and how fast."""
+    """Show what petri finds on this machine, and how fast it is."""
     import os
     import platform
     import sys
