@@ -14,13 +14,12 @@ from multiprocessing import get_context
 
 import torch
 
-from petri import memory, targets
+from petri import memory, targets, tasks
 from petri.engine import native_status
-from petri.growth.ablation import KEEP_ALL
-from petri.growth.catalogue import reports_architecture
-from petri.growth.grow import draw_targets
-from petri.growth.presets import make_recipe
-from petri.growth.trainer import Trainer
+from petri.tasks.catalogue import reports_architecture
+from petri.training.ablation import KEEP_ALL
+from petri.training.presets import make_recipe
+from petri.training.trainer import Trainer
 
 WAYS = {
     "plain": [f"checkpoint={KEEP_ALL}"],
@@ -46,7 +45,7 @@ def measure(engine: str, way: str, res: int, steps: int, repetitions: int) -> tu
     native_status()  # what compiling and trying the native step takes is no part of training
     memory.forget_peak()
     idle, seconds = memory.peak(), []
-    trainer = Trainer(recipe, draw_targets(recipe), torch.device("cpu"), engine=engine, precision=precision)
+    trainer = Trainer(recipe, tasks.make(recipe), torch.device("cpu"), engine=engine, precision=precision)
     for _ in range(repetitions):
         begun = time.monotonic()
         trainer.train_epoch()

@@ -1,7 +1,7 @@
 """Compare the quick preset with the plain training it replaced, at equal work: python benchmarks/quick.py
 
 The plain training is one phase with batches of eight, a lower rate and no average of the weights. Both take
-as much work (petri.growth.pace), which is about equal time; the times are printed. Three patterns,
+as much work (petri.training.pace), which is about equal time; the times are printed. Three patterns,
 three seeds each; what counts is the report's loss from the seed. It takes an hour and a half on two cores,
 a quarter of an hour with --epochs 50.
 """
@@ -16,14 +16,13 @@ from multiprocessing import get_context
 
 import torch
 
-from petri import targets
+from petri import targets, tasks
 from petri.evaluation.report import report_loss
-from petri.growth.catalogue import reports_architecture
-from petri.growth.grow import draw_targets
-from petri.growth.pace import cell_steps
-from petri.growth.presets import make_recipe
-from petri.growth.recipe import Recipe
-from petri.growth.trainer import Trainer
+from petri.tasks.catalogue import reports_architecture
+from petri.training.pace import cell_steps
+from petri.training.presets import make_recipe
+from petri.training.recipe import Recipe
+from petri.training.trainer import Trainer
 
 TARGETS = ("spiral", "checkerboard", "circle")
 PLAIN = {"optimiser": {"learning_rate": 2e-3, "average": 0.0}, "pool": {"size": 256}}
@@ -52,7 +51,7 @@ def train(recipe: Recipe) -> tuple[float, float]:
     """Train with one thread; the report's loss from the seed, and the seconds of processor time."""
     torch.set_num_threads(1)
     begun = time.process_time()
-    trainer = Trainer(recipe, draw_targets(recipe), torch.device("cpu"))
+    trainer = Trainer(recipe, tasks.make(recipe), torch.device("cpu"))
     while trainer.epoch < recipe.epochs:
         trainer.train_epoch()
     seconds = time.process_time() - begun

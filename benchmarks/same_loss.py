@@ -16,12 +16,11 @@ from multiprocessing import get_context
 
 import torch
 
-from petri import targets
+from petri import targets, tasks
 from petri.evaluation.report import report_loss
-from petri.growth.catalogue import reports_architecture
-from petri.growth.grow import draw_targets
-from petri.growth.presets import make_recipe
-from petri.growth.trainer import Trainer
+from petri.tasks.catalogue import reports_architecture
+from petri.training.presets import make_recipe
+from petri.training.trainer import Trainer
 
 ENGINES = {"native": "auto", "torch": "float32"}  # and the precision of each
 TARGETS = ("circle", "spiral")
@@ -39,7 +38,7 @@ def train(name: str, engine: str, seed: int, options: dict[str, int]) -> float:
     cell = reports_architecture(name)
     recipe = make_recipe(targets.load(name, res), name, res=res, file=one, seed=seed, architecture=cell)
     trainer = Trainer(
-        recipe, draw_targets(recipe), torch.device("cpu"), engine=engine, precision=ENGINES[engine]
+        recipe, tasks.make(recipe), torch.device("cpu"), engine=engine, precision=ENGINES[engine]
     )
     for _ in range(recipe.epochs):
         trainer.train_epoch()

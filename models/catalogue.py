@@ -9,10 +9,10 @@ from typing import Any
 
 from petri import ground, modelfile, models
 from petri.files import write_whole
-from petri.growth.catalogue import TABLE_5, reports_architecture
 from petri.modelfile import Model
 from petri.nca import Spec
 from petri.shaders.manifest import healed, heals, thumbnail
+from petri.tasks.catalogue import TABLE_5, reports_architecture
 
 PICTURES = "pictures"
 INTRODUCTION = """# Models that come with petri

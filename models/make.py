@@ -20,10 +20,10 @@ from typing import Any
 from petri import modelfile, models, targets
 from petri.errors import BadRequest
 from petri.evaluation import evaluate
-from petri.growth.presets import make_recipe
-from petri.growth.recipe import Recipe
 from petri.models.catalogue import write_catalogue
-from petri.runs import Run, has_finished
+from petri.training.presets import make_recipe
+from petri.training.recipe import Recipe
+from petri.training.runs import Run, has_finished
 
 FIGURES = {
     "butterfly": "emoji:🦋",

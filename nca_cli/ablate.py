@@ -13,7 +13,7 @@ from nca_cli.completion import complete_target
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from petri.growth.ablation import Outcome, Trial
+    from petri.training.ablation import Outcome, Trial
 
 
 def ablate(
@@ -55,14 +55,14 @@ def ablate(
     """
     from petri import checks, targets
     from petri.console import out as console
-    from petri.growth.ablation import STABILIZERS, ablate, variants
-    from petri.growth.presets import make_recipe
+    from petri.training.ablation import STABILIZERS, ablate, variants
+    from petri.training.presets import make_recipe
 
     recipe = make_recipe(
         targets.load(target, res), target, preset=preset, res=res, settings=settings or (), epochs=epochs
     )
     from petri.engine import ENGINES
-    from petri.runs import slug
+    from petri.training.runs import slug
 
     checks.choice("engine", engine, ENGINES)
     chosen = tuple(parts or STABILIZERS)

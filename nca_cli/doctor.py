@@ -69,8 +69,8 @@ def _step_time(device: torch.device) -> str:
     import torch
 
     from petri import devices
-    from petri.growth.catalogue import architecture
     from petri.nca import Automaton, Spec
+    from petri.tasks.catalogue import architecture
 
     automaton = Automaton(Spec.of(**architecture("spiral"))).to(device)
     state = automaton.seed_state(64, batch=8)

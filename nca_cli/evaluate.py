@@ -147,7 +147,7 @@ def _show(name: str, found: Evaluation) -> None:
 
 
 def _loss(found: Evaluation) -> Table:
-    from petri.growth.catalogue import reports_loss
+    from petri.tasks.catalogue import reports_loss
 
     columns = {"RGB": found.rgb, "RGBA": found.rgba}
     if found.shows == "rgba":

@@ -16,13 +16,13 @@ from petri.wording import quoted
 if TYPE_CHECKING:
     import torch
 
-    from petri.growth.grow import Result
-    from petri.growth.ranks import Ranks
-    from petri.growth.recipe import Recipe
-    from petri.growth.trainer import Trainer
     from petri.modelfile import Model
-    from petri.runs import Run
     from petri.search.study import Study
+    from petri.training.loop import Result
+    from petri.training.ranks import Ranks
+    from petri.training.recipe import Recipe
+    from petri.training.runs import Run
+    from petri.training.trainer import Trainer
 
 
 def grow(
@@ -166,7 +166,7 @@ def grow(
 
     # Only now, as torch takes seconds to import: a typing error is found before.
     from petri import modelfile, models
-    from petri.growth.presets import make_recipe
+    from petri.training.presets import make_recipe
 
     asked = {
         "perception": perception, "hidden": hidden, "layers": layers, "residual": residual, "gated": gated,
@@ -202,7 +202,7 @@ def grow(
             f"as the study {study.name} found {'best' if found.again else 'best by one training'}",
         )
     if model is not None:
-        from petri.growth.grow import starting_from
+        from petri.training.loop import starting_from
 
         made = starting_from(made, model)
         notes = (*notes, f"from the weights of {from_model}")
@@ -216,7 +216,7 @@ def grow(
 def _read(path: Path) -> dict[str, Any]:
     """The fields of a recipe file."""
     from petri.files import check_plain
-    from petri.growth.recipe import parse
+    from petri.training.recipe import parse
 
     try:
         check_plain(path)
@@ -242,7 +242,7 @@ def _open(name: str, storage: str | None, context: typer.Context) -> Study:
 
 def _last_res(fields: dict[str, Any], preset: str) -> int:
     """The size of a recipe file's last phase, or the preset's own."""
-    from petri.growth.presets import RES
+    from petri.training.presets import RES
 
     phases = fields.get("phases")
     last = phases[-1] if isinstance(phases, list) and phases else {}
@@ -266,7 +266,7 @@ def start_run(
     Raises:
         typer.Exit: with 1 if a figure does not stand in the end, with 130 after Ctrl-C.
     """
-    from petri.growth import grow as growing
+    from petri.training import loop
 
     chosen, ranks, more = _prepare(device, engine, tensorboard)
     how = {"engine": engine, "ranks": ranks}
@@ -274,9 +274,9 @@ def start_run(
     try:
         with _together(ranks, chosen):
             if ranks.leads:
-                run, trainer = growing.start(recipe, out, name, chosen, model=model, ground=ground, **how)
+                run, trainer = loop.start(recipe, out, name, chosen, model=model, ground=ground, **how)
             else:
-                trainer = growing.make_trainer(recipe, chosen, model=model, **how)
+                trainer = loop.make_trainer(recipe, chosen, model=model, **how)
     except BadRequest:
         if run:
             run.discard()
@@ -314,7 +314,7 @@ def resume_run(
     A run that was killed before its first checkpoint starts from the model `start`, if its recipe says so.
     """
     from petri import checks, modelfile, models
-    from petri.growth import grow as growing
+    from petri.training import loop
 
     if more is not None:
         checks.whole("epochs", more, 1, 10_000_000)
@@ -324,7 +324,7 @@ def resume_run(
     model = None if start is None else modelfile.read(models.find(start))
     how = {"lock": ranks.leads, "model": model, "engine": engine, "ranks": ranks}
     with _together(ranks, chosen):
-        run, trainer, seconds = growing.resume(folder, chosen, more=more or 0, **how)
+        run, trainer, seconds = loop.resume(folder, chosen, more=more or 0, **how)
     if ranks.leads:
         _watch(run, trainer, seconds, (f"resumed at epoch {trainer.epoch}", *notes), tensorboard)
     else:
@@ -334,11 +334,11 @@ def resume_run(
 def _follow(trainer: Trainer) -> None:
     """Work for the process that leads, and say nothing."""
     from petri.console import Stopping, interruptible
-    from petri.growth import grow as growing
+    from petri.training import loop
 
     stopping = Stopping()
     with interruptible(stopping):
-        growing.follow(trainer, lambda: stopping.stopping)
+        loop.follow(trainer, lambda: stopping.stopping)
 
 
 def _prepare(device: str, engine: str, tensorboard: bool) -> tuple[torch.device, Ranks, tuple[str, ...]]:
@@ -349,11 +349,11 @@ def _prepare(device: str, engine: str, tensorboard: bool) -> tuple[torch.device,
     from petri import checks, devices
     from petri.console import out
     from petri.engine import ENGINES, native_status
-    from petri.growth.ranks import join
+    from petri.training.ranks import join
 
     checks.choice("engine", engine, ENGINES)
     if tensorboard:
-        from petri.growth.tensorboard import check
+        from petri.training.tensorboard import check
 
         check()
     chosen, ranks = devices.choose(device), None
@@ -371,15 +371,14 @@ def _prepare(device: str, engine: str, tensorboard: bool) -> tuple[torch.device,
 
 
 def _say_plan(recipe: Recipe, notes: tuple[str, ...], device: str, engine: str) -> None:
-    from petri import memory
     from petri.console import duration, out, table
-    from petri.growth.grow import draw_targets
-    from petri.growth.plan import plan
+    from petri.training.memory import check
+    from petri.training.plan import plan
 
     chosen, _, more = _prepare(device, engine, tensorboard=False)
-    memory.check(recipe, chosen, engine=engine)
+    check(recipe, chosen, engine=engine)
     with out.status("measuring a few short epochs"):
-        planned = plan(recipe, draw_targets(recipe), chosen, engine=engine)
+        planned = plan(recipe, chosen, engine=engine)
     _introduce(recipe, chosen.type, notes + more)
     shown = table("phase", "cells", "epochs", "batch", "steps", "back", "pool", "time")
     for number, part in enumerate(planned.phases, 1):
@@ -424,25 +423,22 @@ def _is_given(context: typer.Context, name: str) -> bool:
 
 
 def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], tensorboard: bool) -> None:
-    from petri import ground as grounds
-    from petri import images
     from petri.console import GrowDisplay, interruptible, out
-    from petri.growth import grow as growing
+    from petri.training import loop
 
     recipe = run.recipe
     _introduce(recipe, trainer.device.type, notes)
-    ground = grounds.opaque(run.ground, trainer.targets[-1])
-    display = GrowDisplay(f"growing {recipe.name}", images.picture(trainer.targets[-1], recipe.spec, ground))
+    display = GrowDisplay(f"growing {recipe.name}", trainer.task.goal())
     try:
         with ExitStack() as stack:
-            record = growing.unrecorded
+            record = loop.unrecorded
             if tensorboard:
-                from petri.growth.tensorboard import recorder
+                from petri.training.tensorboard import recorder
 
-                record = stack.enter_context(recorder(run.path("tensorboard"), trainer.epoch))
+                record = stack.enter_context(recorder(run.path("tensorboard"), run.columns, trainer.epoch))
             stack.enter_context(interruptible(display))
             stack.enter_context(display)
-            result = growing.train(
+            result = loop.train(
                 run, trainer, display, seconds=seconds, stop=lambda: display.stopping, record=record
             )
     except KeyboardInterrupt:
@@ -451,19 +447,20 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], t
     _conclude(recipe, result)
     if not result.finished:
         raise typer.Exit(130)
-    if not result.stands:
+    if not result.outcome.stands:
         raise typer.Exit(1)
 
 
 def _conclude(recipe: Recipe, result: Result) -> None:
     from petri.console import duration, grid, out
-    from petri.growth.catalogue import reports_loss
+    from petri.tasks.catalogue import reports_loss
 
-    loss = result.loss
+    grown = result.outcome
+    loss = grown.loss
     said = f"{loss.loss:.4f}"
     if (theirs := reports_loss(recipe.target, result.res)) is not None:
         said += f" (the report, at 256²: {theirs:.3f})"
-    done = "grown" if result.stands else "has not grown"
+    done = "grown" if grown.stands else "has not grown"
     if not result.finished:
         done = f"stopped at epoch {result.epochs:,} of {recipe.epochs:,}"
         if result.res < recipe.res:
@@ -473,7 +470,7 @@ def _conclude(recipe: Recipe, result: Result) -> None:
         ("loss from the seed", f"{said}, the less the better"),
         (f"after {loss.steps} steps", f"{loss.pattern:.4f} mean squared error"),
     ]
-    for step, look in result.looks.items():
+    for step, look in grown.looks.items():
         words = [look.describe()]
         if step == loss.steps + loss.hold:
             words.insert(0, f"{loss.stability:.4f}")
@@ -481,8 +478,8 @@ def _conclude(recipe: Recipe, result: Result) -> None:
             words.append(f"{look.standing} of {look.seeds} stand")
         rows.append((f"after {step:,} steps", " · ".join(words)))
     out.print(grid(*rows))
-    if result.finished and not result.stands:
-        fallen = max(look.seeds - look.standing for look in result.looks.values())
+    if result.finished and not grown.stands:
+        fallen = max(look.seeds - look.standing for look in grown.looks.values())
         more = max(1000, recipe.epochs // 2)
         out.say(
             (f"{fallen} of {look.seeds} rollouts did not grow or did not last:", "red"),

@@ -81,7 +81,9 @@ def play(
     memory.check_growing(automaton, res)
     if ground == grounds.AUTO:
         ground = grounds.of(loaded)
-    pictures = film(automaton, res, steps, ground=ground, seed=seed, damage_at=steps // 2 if damage else None)
+    pictures = film(
+        automaton, (res, res), steps, ground=ground, seed=seed, damage_at=steps // 2 if damage else None
+    )
     with memory.explained("lower --res, --steps or --zoom" if out is not None else "lower --res"):
         if out is not None:
             _save(out, pictures, zoom, fps)

@@ -15,9 +15,9 @@ from petri.errors import BadRequest, RunFailed
 from petri.wording import quoted
 
 if TYPE_CHECKING:
-    from petri.growth.recipe import Recipe
     from petri.search.agenda import Agenda
     from petri.search.study import Study
+    from petri.training.recipe import Recipe
 
 LOOK = 1.0  # seconds between looks at the study
 
@@ -127,8 +127,8 @@ def search(
 def _recipe(target: str, res: int, epochs: int, settings: list[str]) -> Recipe:
     """How a trial trains: in one phase, as the report's proxies did; its architecture is tried first."""
     from petri import targets
-    from petri.growth.catalogue import reports_architecture
-    from petri.growth.presets import figure_phase, make_recipe, phase
+    from petri.tasks.catalogue import reports_architecture
+    from petri.training.presets import figure_phase, make_recipe, phase
 
     drawn = targets.load(target, res)
     trial = figure_phase(drawn, epochs) if drawn.transparent else phase(res, epochs)
@@ -137,7 +137,7 @@ def _recipe(target: str, res: int, epochs: int, settings: list[str]) -> Recipe:
 
 
 def _name(recipe: Recipe, space: str) -> str:
-    from petri.runs import slug
+    from petri.training.runs import slug
 
     return slug(recipe) + (f"-{space}" if space != "report" else "")
 

@@ -122,7 +122,7 @@ def conclude(study: Study, tried: list[Tried], *, markdown: bool = False) -> Non
 
 def reference_name(study: Study, the: str = "the") -> str:
     """What the configuration that was tried first is called."""
-    from petri.growth.catalogue import TABLE_4
+    from petri.tasks.catalogue import TABLE_4
 
     return f"{the} report's Table 4" if study.recipe.name in TABLE_4 else f"{the} default"
 

@@ -18,7 +18,7 @@ HOLE = (0.6, 0.45)  # centre of the damage, beside the pattern's, so that part o
 @torch.no_grad()
 def film(
     automaton: Automaton,
-    res: int,
+    grid: tuple[int, int],
     steps: int,
     *,
     ground: str,
@@ -30,7 +30,7 @@ def film(
 
     Args:
         automaton: what grows.
-        res: cells along a side.
+        grid: rows and columns.
         steps: taken in all.
         ground: what a figure is seen on, as for `picture`.
         seed: decides which cells fire.
@@ -41,7 +41,7 @@ def film(
         The number of steps taken and the picture then, as `picture` gives it: before the first step, after
         so many each and after the last.
     """
-    state = automaton.seed_state(res)
+    state = automaton.seed_state(*grid, seed=seed)
     yield 0, picture(state[0], automaton.spec, ground)
     step = 0
     while step < steps:

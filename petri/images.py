@@ -11,6 +11,7 @@ from PIL import Image
 from petri.errors import BadRequest
 from petri.files import replacing
 from petri.ground import TRANSPARENT, over, straight
+from petri.nca.shown import show
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,13 +34,18 @@ def picture(state: Tensor, spec: Spec, ground: str) -> np.ndarray:
     Returns:
         uint8 `[height, width, 3]`, or `[height, width, 4]` of a figure that is transparent: RGB, and alpha.
     """
-    if not spec.living:
-        seen = state[:3].clamp(0, 1)
+    return drawn(show(state, spec), ground)
+
+
+def drawn(seen: Tensor, ground: str) -> np.ndarray:
+    """A picture of what is seen: `[3, height, width]`, or of a figure `[4, height, width]`; see `picture`."""
+    if seen.shape[0] == 3:
+        colours = seen.clamp(0, 1)
     elif ground == TRANSPARENT:
-        seen = straight(state)
+        colours = straight(seen)
     else:
-        seen = over(state, ground)
-    return (seen * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+        colours = over(seen, ground)
+    return (colours * 255).round().byte().permute(1, 2, 0).cpu().numpy()
 
 
 def enlarge(picture: np.ndarray, zoom: int) -> np.ndarray:

@@ -13,11 +13,11 @@ import petri
 from petri import modelfile, models
 from petri.errors import BadRequest
 from petri.evaluation import evaluate
-from petri.growth.catalogue import FOUND_FOR
-from petri.growth.presets import make_recipe
 from petri.models import catalogue, make
-from petri.runs import Run
 from petri.targets import PATTERNS, load
+from petri.tasks.catalogue import FOUND_FOR
+from petri.training.presets import make_recipe
+from petri.training.runs import Run
 
 
 def test_a_model_is_made_from_nothing_and_not_trained_twice(tmp_path, monkeypatch, capsys):

@@ -196,7 +196,7 @@ def _evaluate(
 
 
 def _look(state: Tensor, step: int, pixels: Tensor, spec: Spec, on: str, *, scale: float = 1.0) -> Look:
-    pictures = (images.picture(one, spec, on) for one in (state[0], pixels))
+    pictures = images.picture(state[0], spec, on), images.drawn(pixels[: 4 if spec.living else 3], on)
     pattern = pattern_measure(state, pixels, spec)
     pattern = Measure(pattern.mean * scale, pattern.spread * scale)
     return Look(state.shape[-1], step, pattern, standing(state, pixels, spec), *pictures)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from petri import checks
-from petri.growth.loss import overflow_loss, pattern_loss, seen_error
+from petri.losses import overflow_loss, pattern_loss, seen_error
 from petri.nca import Automaton, Spec
 
 EVALUATION_SEED = 2_000_003  # fixed, so that a figure can be had again

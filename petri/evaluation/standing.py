@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from petri.growth.loss import psnr, seen_error
+from petri.losses import psnr, seen_error
 from petri.nca import Spec
 
 LEAST_GROWN = 0.5  # of an empty grid's error: what is no better than this has not grown

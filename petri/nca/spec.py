@@ -14,7 +14,7 @@ from petri.nca import kinds
 from petri.nca.rule import RULES, Mlp
 from petri.nca.senses import SENSES, Sense, words
 from petri.nca.space import SPACES, Grid
-from petri.nca.start import STARTS, Cell, Start
+from petri.nca.start import STARTS, Cell, Noise, Start
 
 MOST_FIXED = 64
 # The words of a Spec as version 0.1 wrote it, which was flat, and where they stand now. They are still read
@@ -94,6 +94,11 @@ class Spec:
     def outputs(self) -> int:
         """Outputs of the rule: an update a channel, and the gate."""
         return self.channels + self.rule.gated
+
+    @property
+    def start_is_drawn(self) -> bool:
+        """Whether chance has a part in where a rollout begins."""
+        return isinstance(self.start, Noise)
 
     @property
     def perception(self) -> str:

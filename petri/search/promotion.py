@@ -11,13 +11,13 @@ from typing import Any
 from petri import checks, modelfile, targets
 from petri.errors import BadRequest
 from petri.files import write_whole
-from petri.growth.presets import quick_for, share_out
-from petri.growth.recipe import Recipe
 from petri.models import MODEL
-from petri.runs import Run, has_finished
 from petri.search.results import Finding, candidates, findings
 from petri.search.space import Configuration
 from petri.search.study import PROMOTED, Study
+from petri.training.presets import quick_for, share_out
+from petri.training.recipe import Recipe
+from petri.training.runs import Run, has_finished
 
 
 @dataclass(frozen=True)

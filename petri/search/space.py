@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from petri.errors import BadRequest, nearest
-from petri.growth.recipe import Recipe
 from petri.nca.rule import SHAPES
 from petri.nca.senses.words import PERCEPTIONS
+from petri.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

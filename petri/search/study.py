@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from petri import checks
 from petri.errors import BadRequest, nearest
-from petri.growth.recipe import Recipe
 from petri.search import space as spaces
 from petri.search.space import Configuration, Space
 from petri.search.trials import DONE, FAILED, LOST, PRUNED, RUNNING, Job, Tried
+from petri.training.recipe import Recipe
 
 if TYPE_CHECKING:
     import optuna

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import torch
 
 from petri.errors import BadRequest, RunFailed
-from petri.growth.recipe import Recipe
 from petri.search.agenda import Agenda, Next
 from petri.search.proposal import propose
 from petri.search.study import REASON, SECONDS, STOPPED, Study
 from petri.search.trials import Job
+from petri.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -135,26 +135,24 @@ def train(
         BadRequest: this machine has not enough memory for it.
         RunFailed: training diverged beyond repair, the loss is not finite, or a figure has died.
     """
-    from petri.evaluation.report import SEEDS, error_of, grow_and_hold, report_loss_of
-    from petri.growth.grow import make_trainer
-    from petri.nca.life import has_life
+    from petri.evaluation.report import SEEDS
+    from petri.training.loop import make_trainer
 
     trainer = make_trainer(recipe, device)
     every = max(1, recipe.epochs // LOOKS)
-    loss, seen = math.nan, 0
+    loss, seen, found = math.nan, 0, {}
     while trainer.epoch < recipe.epochs:
         if stop():
             raise Stopped
         trainer.train_epoch()
         due = trainer.epoch % every == 0 or trainer.epoch == recipe.epochs
         if due and trainer.epoch > seen:  # the trainer may have gone back
-            how = {"steps": trainer.phase.steps[1], "hold": recipe.hold}
-            grown, held = grow_and_hold(trainer.result(), trainer.target, **how, seeds=SEEDS)
-            loss = report_loss_of(grown, held, trainer.target, **how, error=error_of(recipe.spec)).loss
+            found = trainer.task.measure(trainer.result(), seeds=SEEDS)
+            loss = found["loss"]
             if not math.isfinite(loss):
                 raise RunFailed(f"the loss from the seed was {loss} after epoch {trainer.epoch:,}")
             seen = trainer.epoch
             look(seen, loss)
-    if recipe.spec.living and not has_life(held).any():
+    if found.get("died") == SEEDS:
         raise RunFailed(f"all of {SEEDS} rollouts from the seed died")
     return loss

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from petri import modelfile, models, tensorfile
 from petri.errors import BadRequest
-from petri.growth.recipe import Recipe
 from petri.modelfile import Model
 from petri.nca import Automaton
-from petri.runs import CHECKPOINT, COLUMNS, ROWS, has_finished, read_progress
+from petri.training.recipe import Recipe
+from petri.training.runs import CHECKPOINT, ROWS, columns, has_finished, read_progress
 
 RECIPE = "recipe.toml"
 WEIGHTS = "weights."  # what a checkpoint's tensors of weights begin with
@@ -88,13 +88,14 @@ class Follower:
         try:
             with tensorfile.opened(path) as file:  # the pool, most of it, is not read
                 metadata = file.metadata() or {}
-                names = set(file.keys())
+                names = {modelfile.renamed(name): name for name in file.keys()}  # noqa: SIM118
                 for name, place in modelfile.weights(automaton).items():
                     kept = AVERAGES + name
-                    self._copy(file.get_tensor(kept if kept in names else WEIGHTS + name), place, name)
+                    found = names[kept if kept in names else WEIGHTS + name]
+                    self._copy(file.get_tensor(found), place, name)
                 rows = file.get_tensor(ROWS)
             epoch, seconds = read_progress(metadata)
-            loss = float(rows[-1, COLUMNS.index("loss")]) if len(rows) else None
+            loss = float(rows[-1, columns(self.recipe).index("loss")]) if len(rows) else None
         except (SafetensorError, OSError, KeyError, ValueError, IndexError) as error:
             raise BadRequest(f"{path} is not a checkpoint of this run: {error}") from None
         return Snapshot(version, epoch, loss, self._model(automaton, epoch, seconds, metadata))

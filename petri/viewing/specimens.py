@@ -8,8 +8,8 @@ from pathlib import Path
 
 from petri import modelfile, models
 from petri.errors import BadRequest, NotAModel
-from petri.growth import recipe
 from petri.modelfile import ENDING, Model
+from petri.training import recipe
 from petri.viewing.following import RECIPE, Follower
 from petri.wording import readable
 

@@ -15,11 +15,11 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
 from petri import modelfile, models
-from petri.growth.recipe import Phase, Recipe
 from petri.modelfile import Model
 from petri.nca import Automaton, Spec
 from petri.published import read_distill
-from petri.runs import Run
+from petri.training.recipe import Phase, Recipe
+from petri.training.runs import Run
 from petri.viewing.server import Server
 from petri.viewing.site import build
 from petri.viewing.specimens import gather

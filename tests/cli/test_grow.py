@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 import petri
 from petri import modelfile
-from petri.runs import Run
+from petri.training.runs import Run
 
 TINY = ["--res", "16", "--hidden", "16", "--set", "phases.steps=[4, 8]", "--set", "phases.batch=2"]
 FILES = {
@@ -90,9 +90,9 @@ def test_an_interrupted_run_goes_on_with_the_numbers_it_would_have_had(grown, tm
     # A run that was killed after its second epoch: its folder holds the checkpoint and no results.
     code = (
         "import sys, torch; from pathlib import Path; from petri import devices\n"
-        "from petri.growth import grow; from petri.runs import Run\n"
+        "from petri.training import loop; from petri.training.runs import Run\n"
         "recipe = Run.open(Path(sys.argv[1])).recipe\n"
-        "run, trainer = grow.start(recipe, Path('runs'), 'cut', devices.choose('cpu'))\n"
+        "run, trainer = loop.start(recipe, Path('runs'), 'cut', devices.choose('cpu'))\n"
         "for _ in range(2): trainer.train_epoch()\n"
         "run.rows = [(1.0,) * 10] * 2\n"
         "run.write_checkpoint(trainer.tensors(), 2, 1.0)\n"
@@ -187,8 +187,8 @@ def test_a_transparent_image_grows_with_the_living_mask_from_inside_the_figure(t
 
 
 def test_a_shader_is_the_same_picture_wherever_it_is_drawn_again(tmp_path):
+    from petri import tasks
     from petri.evaluation.target import target_of
-    from petri.growth.grow import draw_targets
     from petri.targets import load, shader
 
     try:
@@ -207,7 +207,7 @@ def test_a_shader_is_the_same_picture_wherever_it_is_drawn_again(tmp_path):
     assert (recipe.target, recipe.name) == (f"{path}@0.5", "fade.glsl@0.5")
     drawn = load(f"{path}@0.5", 16).pixels[:3]
     assert abs(drawn[2].mean() - 0.25) < 1e-6
-    np.testing.assert_array_equal(draw_targets(recipe)[0].numpy(), drawn)
+    np.testing.assert_array_equal(tasks.make(recipe)[0].numpy(), drawn)
     assert (
         target_of(modelfile.read(folder / "model.safetensors"), folder / "model.safetensors") == recipe.target
     )

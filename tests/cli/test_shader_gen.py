@@ -160,7 +160,7 @@ def test_a_model_of_a_grid_that_shadertoy_has_no_room_for_is_named_and_written(p
 
 
 def test_the_nine_patterns_fit_in_a_page_of_a_megabyte_bit_for_bit(petri, tmp_path):
-    from petri.growth.catalogue import TABLE_4
+    from petri.tasks.catalogue import TABLE_4
 
     (tmp_path / "m").mkdir()
     for name in TABLE_4:

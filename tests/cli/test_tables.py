@@ -4,7 +4,7 @@ import pytest
 
 from nca_cli import ablate
 from petri import console, models
-from petri.growth.ablation import PARTS, Outcome
+from petri.training.ablation import PARTS, Outcome
 
 
 @pytest.fixture(autouse=True)

@@ -23,10 +23,10 @@ from safetensors.torch import save_file
 
 from petri import modelfile, models, viewer
 from petri.errors import BadRequest
-from petri.growth.recipe import Phase, Recipe
 from petri.modelfile import Model
 from petri.nca import Automaton, Spec
-from petri.runs import COLUMNS, Run
+from petri.training.recipe import Phase, Recipe
+from petri.training.runs import Run
 from petri.viewing.export import export
 from petri.viewing.following import Follower
 from petri.viewing.server import Server
@@ -229,7 +229,7 @@ def test_names_are_unique_and_survive_the_way_to_the_page(serve, write_model, tm
 @pytest.mark.parametrize("seconds", ["nan", "inf", "-1"])
 def test_a_run_whose_checkpoint_was_edited_is_one_line(tmp_path, seconds):
     run = Run.create(tmp_path, "it", RECIPE, room=0)
-    run.rows = [(1.0,) * len(COLUMNS)]
+    run.rows = [(1.0,) * len(run.columns)]
     automaton = Automaton(SPEC)
     weights = {f"weights.{name}": values.detach() for name, values in modelfile.weights(automaton).items()}
     run.write_checkpoint(weights, 1, 1.0)

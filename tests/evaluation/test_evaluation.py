@@ -10,7 +10,7 @@ from petri.evaluation import evaluate
 from petri.evaluation.evaluation import DRIFT
 from petri.evaluation.regeneration import KINDS
 from petri.evaluation.report import EVALUATION_SEED, report_loss
-from petri.growth.loss import pattern_loss
+from petri.losses import pattern_loss
 from petri.modelfile import Model
 from petri.nca import Spec
 

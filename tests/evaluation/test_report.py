@@ -6,7 +6,7 @@ import torch
 from petri import modelfile, models, targets
 from petri.errors import BadRequest
 from petri.evaluation.report import EVALUATION_SEED, Measure, plain, report_loss
-from petri.growth.loss import overflow_loss, pattern_loss
+from petri.losses import overflow_loss, pattern_loss
 from petri.nca import Automaton, Spec
 
 

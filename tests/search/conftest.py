@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from petri.growth.catalogue import reports_architecture
-from petri.growth.presets import make_recipe, phase
 from petri.search import storage
 from petri.search.agenda import Agenda
 from petri.search.space import SPACES, Space
 from petri.search.study import Study
 from petri.targets import load
+from petri.tasks.catalogue import reports_architecture
+from petri.training.presets import make_recipe, phase
 
 SETTINGS = ["phases.batch=2", "phases.steps=[2, 4]", "hold=2", "pool.size=8"]
 

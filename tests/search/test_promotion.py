@@ -6,11 +6,11 @@ import torch
 from petri import modelfile
 from petri.errors import BadRequest
 from petri.nca import Automaton
-from petri.runs import Run
 from petri.search.promotion import best_for, keep_best, outcome, promotions
 from petri.search.results import candidates, findings
 from petri.search.space import Configuration
 from petri.search.trials import Job
+from petri.training.runs import Run
 
 
 @pytest.fixture

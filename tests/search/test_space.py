@@ -1,10 +1,10 @@
 import pytest
 
 from petri.errors import BadRequest
-from petri.growth.catalogue import TABLE_4
 from petri.nca.rule import SHAPES
 from petri.search import space as spaces
 from petri.search.space import REPORT, SPACES, WIDE, Configuration
+from petri.tasks.catalogue import TABLE_4
 
 
 def test_the_reports_space_has_its_32_configurations():

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from petri.errors import RunFailed
-from petri.growth.presets import make_recipe
 from petri.nca import Automaton
 from petri.search import storage, worker
 from petri.search.agenda import Agenda
@@ -16,6 +15,7 @@ from petri.search.study import Study
 from petri.search.trials import DONE, FAILED, LOST, PRUNED, Job
 from petri.search.worker import LOOKS, Stopped, train, work
 from petri.targets import load
+from petri.training.presets import make_recipe
 
 CPU = torch.device("cpu")
 
@@ -199,7 +199,7 @@ def test_a_figure_that_dies_is_a_failed_trial(monkeypatch):
     )
     assert figure.spec.living
     train(figure, CPU, look=lambda epoch, loss: None)  # alive
-    monkeypatch.setattr("petri.growth.trainer.Trainer.result", lambda trainer: deadly(figure.spec))
+    monkeypatch.setattr("petri.training.trainer.Trainer.result", lambda trainer: deadly(figure.spec))
     with pytest.raises(RunFailed, match="all of 8 rollouts from the seed died"):
         train(figure, CPU, look=lambda epoch, loss: None)
 

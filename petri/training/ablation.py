@@ -16,8 +16,8 @@ from typing import Any
 
 from petri import checks, memory, verdict
 from petri.errors import BadRequest, RunFailed, nearest
-from petri.growth.recipe import Recipe
 from petri.record import Record
+from petri.training.recipe import Recipe
 
 KEEP_ALL = 1_000_000  # steps between kept states: none is computed again
 
@@ -196,12 +196,13 @@ def check(made: dict[str, Recipe], engine: str) -> None:
     """
     import torch
 
-    from petri.growth.grow import draw_targets
+    from petri import tasks
+    from petri.training.memory import check as check_memory
 
     for name, recipe in made.items():
         try:
-            memory.check(recipe, torch.device("cpu"), engine=engine)
-            draw_targets(recipe)
+            check_memory(recipe, torch.device("cpu"), engine=engine)
+            tasks.make(recipe)
         except BadRequest as error:
             raise BadRequest(f"{name}: {error}") from None
 
@@ -251,16 +252,16 @@ def _answer(there: Connection, fields: dict[str, Any], engine: str) -> None:
 def _train(fields: dict[str, Any], engine: str) -> dict[str, Any]:
     import torch
 
+    from petri import tasks
     from petri.engine import native_status
-    from petri.evaluation.report import report_loss
-    from petri.growth.grow import draw_targets
-    from petri.growth.trainer import Trainer
+    from petri.evaluation.report import SEEDS
+    from petri.training.trainer import Trainer
 
     recipe = Recipe.from_fields(fields)
     native_status()  # what compiling and trying the native step takes is no part of training
     memory.forget_peak()
     idle, begun = memory.peak(), time.monotonic()
-    trainer = Trainer(recipe, draw_targets(recipe), torch.device("cpu"), engine=engine)
+    trainer = Trainer(recipe, tasks.make(recipe), torch.device("cpu"), engine=engine)
     starter = parent_process()
     failed = False
     try:
@@ -273,5 +274,4 @@ def _train(fields: dict[str, Any], engine: str) -> dict[str, Any]:
     cost = {"seconds": time.monotonic() - begun, "memory": memory.peak() - idle}
     if failed:
         return {"loss": None, **cost}
-    loss = report_loss(trainer.result(), trainer.target, steps=recipe.steps[1], hold=32).loss
-    return {"loss": loss, **cost}
+    return {"loss": trainer.task.measure(trainer.result(), seeds=SEEDS)["loss"], **cost}

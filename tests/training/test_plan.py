@@ -5,13 +5,12 @@ import torch
 from PIL import Image
 
 from petri import memory
-from petri.growth.grow import draw_targets
-from petri.growth.pace import Pace, cell_steps
-from petri.growth.plan import plan
-from petri.growth.presets import make_recipe
-from petri.growth.recipe import Phase
-from petri.growth.trainer import Epoch
 from petri.targets import load
+from petri.training.pace import Pace, cell_steps
+from petri.training.plan import plan
+from petri.training.presets import make_recipe
+from petri.training.recipe import Phase
+from petri.training.trainer import Epoch
 
 
 @pytest.fixture
@@ -28,7 +27,8 @@ def recipe():
 
 
 def epoch(number, steps):
-    return Epoch(number, steps, 1e-3, *[torch.zeros(())] * 5, "", torch.zeros(()))
+    none = torch.zeros(())
+    return Epoch(number, steps, 1e-3, {}, none, none, "", none)
 
 
 def test_the_time_left_is_reckoned_by_cells_and_steps(recipe):
@@ -45,19 +45,19 @@ def test_the_time_left_is_reckoned_by_cells_and_steps(recipe):
 
 
 def test_of_many_phases_three_are_measured_and_the_others_reckoned_by_their_cells_and_steps(monkeypatch):
-    from petri.growth import plan as planning
+    from petri.training import plan as planning
 
     recipe = make_recipe(load("circle", 128), "circle", res=128)
     assert len(recipe.phases) > 10
     measured = []
 
-    def seconds(recipe, phase, steps, target, device, engine):
+    def seconds(recipe, phase, steps, device, engine):
         measured.append(phase.res)
         whole = dataclasses.replace(phase, steps=(steps, steps))
         return 2e-6 * (1 + phase.res / 64) * cell_steps(recipe, whole)
 
     monkeypatch.setattr(planning, "_seconds", seconds)
-    planned = plan(recipe, draw_targets(recipe), torch.device("cpu"))
+    planned = plan(recipe, torch.device("cpu"))
     assert len(measured) == 6 and len(set(measured)) == 3
     for part in planned.phases:
         each = 2e-6 * (1 + part.phase.res / 64) * cell_steps(recipe, part.phase)
@@ -66,7 +66,7 @@ def test_of_many_phases_three_are_measured_and_the_others_reckoned_by_their_cell
 
 def test_a_plan_measures_the_phases_and_writes_nothing(recipe, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    planned = plan(recipe, draw_targets(recipe), torch.device("cpu"))
+    planned = plan(recipe, torch.device("cpu"))
     assert [part.phase for part in planned.phases] == list(recipe.phases)
     assert all(part.seconds > 0 for part in planned.phases) and planned.memory > 100_000_000
     assert planned.seconds == sum(part.seconds for part in planned.phases)

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from petri.errors import BadRequest
-from petri.growth.ranks import Ranks, join
+from petri.training.ranks import Ranks, join
 
 GROW = ["-m", "petri", "grow", "circle", "--res", "16", "--hidden", "16", "--epochs", "6"]
 SHORT = ["--set", "phases.steps=[4, 8]", "--set", "phases.batch=4", "--set", "pool.damage=2"]

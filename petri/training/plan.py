@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from petri import memory
+from petri import tasks
 from petri.devices import synchronise
-from petri.growth.pace import cell_steps
-from petri.growth.recipe import Phase, Recipe
-from petri.growth.trainer import Trainer
+from petri.training import memory
+from petri.training.pace import cell_steps
+from petri.training.recipe import Phase, Recipe
+from petri.training.trainer import Trainer
 
 SHORT, MORE = 8, 16  # steps of a measured epoch, before those to hold, and how many more the second has
 ENOUGH = 0.4  # seconds for which epochs are measured
@@ -42,17 +42,17 @@ class Plan:
         return sum(phase.seconds for phase in self.phases)
 
 
-def plan(recipe: Recipe, targets: list[Tensor], device: torch.device, *, engine: str = "auto") -> Plan:
+def plan(recipe: Recipe, device: torch.device, *, engine: str = "auto") -> Plan:
     """Train a few short epochs of the first, the middle and the last phase, and reckon what the run takes.
 
     Args:
-        recipe, targets, device, engine: as for `Trainer`.
+        recipe, device, engine: as for `Trainer`.
     """
     phases = recipe.phases
     work = [cell_steps(recipe, phase) for phase in phases]
     last = len(phases) - 1
     chosen = sorted({0, last // 2, last})
-    paces = [_epoch(recipe, phases[one], targets[one], device, engine) / work[one] for one in chosen]
+    paces = [_epoch(recipe, phases[one], device, engine) / work[one] for one in chosen]
     # Between them the time of a cell and step changes little, from grid to grid.
     between = np.interp(range(len(phases)), chosen, paces)
     planned = [
@@ -62,20 +62,18 @@ def plan(recipe: Recipe, targets: list[Tensor], device: torch.device, *, engine:
     return Plan(recipe, tuple(planned), memory.wanted(recipe, device, engine=engine))
 
 
-def _epoch(recipe: Recipe, phase: Phase, target: Tensor, device: torch.device, engine: str) -> float:
+def _epoch(recipe: Recipe, phase: Phase, device: torch.device, engine: str) -> float:
     """Seconds of an epoch of a phase, in the mean."""
     # Two lengths: an epoch has a part that does not depend on its steps. If the gradient goes through
     # some of the steps only, those between the two lengths are such as it does not go through.
     part = phase if phase.truncate < phase.steps_a_epoch else dataclasses.replace(phase, truncate=0)
     short = max(SHORT, part.truncate)
-    one, other = (_seconds(recipe, part, steps, target, device, engine) for steps in (short, short + MORE))
+    one, other = (_seconds(recipe, part, steps, device, engine) for steps in (short, short + MORE))
     step = max(0.0, (other - one) / MORE)
     return max(one + step * (phase.steps_a_epoch - short), one * 0.1)
 
 
-def _seconds(
-    recipe: Recipe, phase: Phase, steps: int, target: Tensor, device: torch.device, engine: str
-) -> float:
+def _seconds(recipe: Recipe, phase: Phase, steps: int, device: torch.device, engine: str) -> float:
     """Of an epoch of a phase with so many steps to grow."""
     # The pool is the least that works: filling it is no part of an epoch.
     brief = dataclasses.replace(
@@ -84,7 +82,7 @@ def _seconds(
         optimiser=dataclasses.replace(recipe.optimiser, warm_up=0.0),
         pool=dataclasses.replace(recipe.pool, size=phase.batch),
     )
-    trainer = Trainer(brief, [target], device, engine=engine)
+    trainer = Trainer(brief, tasks.make(brief), device, engine=engine)
     _nudge(trainer)
     begun = time.monotonic()
     trainer.train_epoch()
@@ -107,5 +105,10 @@ def _nudge(trainer: Trainer) -> None:
     with torch.no_grad():
         for weight in trainer.weights.values():
             weight += 0.01 * torch.randn(weight.shape, generator=chance).to(weight.device)
-        trainer.pool.states += 0.5
-        trainer.pool.seed = trainer.pool.states[:1].clone()
+        rows = trainer.pool.rows
+        rows["state"][:, : trainer.recipe.spec.channels] += 0.5
+    trainer.task.begin = (
+        lambda count, *_: {  # type: ignore[method-assign]
+            name: values[:1].repeat_interleave(count, dim=0) for name, values in rows.items()
+        }
+    )

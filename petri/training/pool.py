@@ -5,42 +5,47 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from petri.tasks.task import Rows
+
 
 class Pool:
-    """States and the loss that each had when last seen; all on one device.
+    """Rows of a task, and the loss that each had when last seen; all on one device.
 
     Args:
-        seed: `[1, channel, height, width]`, what every entry is at first.
-        size: number of entries.
-        loss: of the seed.
+        rows: what the entries are at first, `[size, …]` by name; `state` is one of the names.
+        loss: of these.
         priority: 0 to draw evenly; else the weight of loss / mean loss in a softmax.
 
     Attributes:
-        states: `[size, channel, height, width]`.
+        rows: by name, `[size, …]`; those named `state` are `[size, channel, height, width]`.
         losses: `[size]`.
 
     Source: Mordvintsev et al. 2020, "Sample pool"; the report, "State Pool".
     """
 
-    def __init__(self, seed: Tensor, size: int, *, loss: Tensor | float = 0.0, priority: float = 0.0) -> None:
-        self.seed = seed
+    def __init__(self, rows: Rows, *, loss: Tensor | float = 0.0, priority: float = 0.0) -> None:
+        self.rows = {name: values.clone() for name, values in rows.items()}
         self.priority = priority
-        self.states = seed.repeat(size, 1, 1, 1)
-        self.losses = torch.zeros(size, device=seed.device) + loss
+        self.losses = torch.zeros(len(self.states), device=self.states.device) + loss
+
+    @property
+    def states(self) -> Tensor:
+        """The states, `[size, channel, height, width]`."""
+        return self.rows["state"]
 
     def draw(
-        self, batch: int, generator: torch.Generator, *, seeds: int = 1, rivals: int = 0
-    ) -> tuple[Tensor, Tensor]:
+        self, batch: int, generator: torch.Generator, *, fresh: Rows | None = None, rivals: int = 0
+    ) -> tuple[Tensor, Rows]:
         """Draw a batch without replacement, so that no entry is written back twice.
 
         Args:
             batch: number of entries.
             generator: on the pool's device.
-            seeds: so many of them begin anew.
+            fresh: rows that take the place of the first ones drawn, at most as many as the batch.
             rivals: so many are drawn, if more than the batch, and the batch is the worst of these.
 
         Returns:
-            Indices `[batch]` and states, the largest loss first; the first `seeds` are reset to the seed.
+            Indices `[batch]` and rows, the largest loss first, but for the fresh ones.
         """
         device, drawn = self.states.device, min(max(batch, rivals), len(self.states))
         if self.priority:
@@ -51,11 +56,13 @@ class Pool:
         else:
             indices = torch.randperm(len(self.states), generator=generator, device=device)[:drawn]
         indices = indices[self.losses[indices].argsort(descending=True, stable=True)][:batch]
-        states = self.states[indices]
-        states[:seeds] = self.seed
-        return indices, states
+        rows = {name: values[indices] for name, values in self.rows.items()}
+        for name, values in (fresh or {}).items():
+            rows[name][: len(values)] = values
+        return indices, rows
 
-    def put_back(self, indices: Tensor, states: Tensor, losses: Tensor) -> None:
+    def put_back(self, indices: Tensor, rows: Rows, losses: Tensor) -> None:
         """Store what the drawn entries have become."""
-        self.states[indices] = states.detach()
+        for name, values in rows.items():
+            self.rows[name][indices] = values.detach()
         self.losses[indices] = losses.detach()

@@ -10,6 +10,7 @@ from petri import checks
 from petri.errors import BadRequest, nearest
 from petri.nca.spec import Spec
 from petri.targets import LARGEST, SMALLEST
+from petri.tasks import TASKS
 from petri.toml import parse
 
 POOL_BYTES = 400_000_000  # a checkpoint holds the pool, so it is kept from growing with the grid
@@ -23,7 +24,7 @@ class Phase:
     Source: the report, "Resolution curriculum".
     """
 
-    res: int  # cells along a side
+    res: int | tuple[int, int]  # cells along a side, or rows and columns
     epochs: int  # optimiser steps
     batch: int  # states trained together
     steps: tuple[int, int]  # least and most steps to grow, drawn anew each epoch
@@ -32,7 +33,7 @@ class Phase:
     truncate: int = 0  # backpropagate through this many steps at most; 0 for all of them
 
     def __post_init__(self) -> None:
-        checks.whole("res", self.res, SMALLEST, LARGEST)
+        object.__setattr__(self, "res", _grid(self.res))
         checks.whole("epochs", self.epochs, 1, 10_000_000)
         checks.whole("batch", self.batch, 1, 4096)
         object.__setattr__(self, "steps", _range("steps", self.steps))
@@ -43,6 +44,16 @@ class Phase:
         if self.again and not self.turns_of:
             raise BadRequest("again is for states of the pool that have turns of their own: give turns too")
         checks.whole("truncate", self.truncate, 0, 100_000)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.res if isinstance(self.res, tuple) else (self.res, self.res)
+
+    @property
+    def cells(self) -> int:
+        """Cells of a grid."""
+        return self.grid[0] * self.grid[1]
 
     @property
     def turns_of(self) -> int:
@@ -75,31 +86,6 @@ class Phase:
         if not (self.again and self.turns_of):
             return sum(self.steps) / 2
         return (sum(self.steps) + (self.turns_of - 1) * sum(self.again)) / 2 / self.turns_of
-
-
-@dataclass(frozen=True, kw_only=True)
-class LossTerms:
-    """What is asked of a pattern.
-
-    Source: the report, "Training" and "Training Stabilizers".
-    """
-
-    scales: tuple[int, ...] = (1,)  # sides of squares that are averaged before comparing; report: 1, 2, 4, 8
-    perceptual: float = 0.0  # weight of the difference in VGG16's features; the report: 0.1
-    stability: float = 0.5  # weight of the loss after the steps to hold
-    overflow: float = 0.1  # weight of the penalty on state values beyond the bound
-    bound: float = 0.9  # the magnitude from which on a state value is penalised
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.scales, (tuple, list)) or not self.scales:
-            raise BadRequest(f"loss.scales must be a list of whole numbers, got {self.scales!r}")
-        for scale in self.scales:
-            checks.whole("each of loss.scales", scale, 1, SMALLEST)
-        object.__setattr__(self, "scales", tuple(self.scales))
-        checks.number("loss.perceptual", self.perceptual, 0, 1000)
-        checks.number("loss.stability", self.stability, 0, 1000)
-        checks.number("loss.overflow", self.overflow, 0, 1000)
-        checks.number("loss.bound", self.bound, 0, 1e6)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,15 +125,48 @@ class Optimisation:
     """How weights are changed."""
 
     learning_rate: float = 2e-3  # its peak
-    schedule: str = "one-cycle"  # rises over the warm-up, then falls to nothing; drop: a tenth from 1/4 on
+    schedule: str = "one-cycle"  # rises over the warm-up, then falls to nothing; drop: falls once
+    drop_at: float = 0.25  # share of a phase after which it drops
+    drop_to: float = 0.1  # share of the rate that is left
     warm_up: float = 0.1  # share of a phase in which the rate rises; in the first, rollouts lengthen too
+    beta2: float = 0.999  # of Adam: its memory of how large gradients are, 1 / (1 - beta2) epochs
     average: float = 0.0  # the model is the moving average of its weights with this decay; 0 for none
 
     def __post_init__(self) -> None:
         checks.number("optimiser.learning_rate", self.learning_rate, 0, 1, low_open=True)
         checks.choice("optimiser.schedule", self.schedule, SCHEDULES)
+        checks.number("optimiser.drop_at", self.drop_at, 0, 1)
+        checks.number("optimiser.drop_to", self.drop_to, 0, 1)
         checks.number("optimiser.warm_up", self.warm_up, 0, 0.9)
+        checks.number("optimiser.beta2", self.beta2, 0, 0.99999)
         checks.number("optimiser.average", self.average, 0, 0.99999)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardUse:
+    """What is done when training goes wrong, or when what it grows dies.
+
+    Source: petri's own (docs/notes/figures.md).
+    """
+
+    exploded: float = 1e4  # a state value beyond this will not come back
+    good_every: int = 50  # epochs between the weights that a failing run goes back to
+    returns: int = 3  # before it is given up
+    slower: float = 0.5  # what a return, or many deaths, do to the learning rate
+    slowest: float = 0.2  # of the learning rate; below that it is not lowered for deaths any more
+    dying: float = 0.3  # share of the rollouts of late that may die before it is
+    late: float = 0.01  # share of that average that one epoch is
+    shorter: float = 0.8  # what a death from the start does to the length of rollouts from there
+    longer: float = 1.03  # and what none does
+    shortest: float = 0.25  # share of a rollout's length at the least, and where the warm-up begins
+
+    def __post_init__(self) -> None:
+        checks.number("guard.exploded", self.exploded, 1, 1e30)
+        checks.whole("guard.good_every", self.good_every, 1, 1_000_000)
+        checks.whole("guard.returns", self.returns, 0, 1000)
+        for name in ("slower", "slowest", "dying", "late", "shorter", "shortest"):
+            checks.number(f"guard.{name}", getattr(self, name), 0, 1, low_open=True)
+        checks.number("guard.longer", self.longer, 1, 10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,9 +183,11 @@ class Recipe:
     name: str  # what it is called; of a file, its name without the folders
     spec: Spec
     phases: tuple[Phase, ...]
-    loss: LossTerms = field(default_factory=LossTerms)
+    task: str = "grow"  # what is asked of the automaton; one of petri.tasks.TASKS
+    loss: Any = None  # the task's terms; its defaults if left out
     pool: PoolUse = field(default_factory=PoolUse)
     optimiser: Optimisation = field(default_factory=Optimisation)
+    guard: GuardUse = field(default_factory=GuardUse)
     hold: int = 32  # steps that the pattern must last after it has grown
     checkpoint: int = 0  # of so many steps one state is kept for the way back; 0 lets the engine choose
     seed: int = 0  # of the weights, the pool's draws, the damage and the fire masks
@@ -176,11 +197,14 @@ class Recipe:
     def __post_init__(self) -> None:
         checks.printable("target", self.target)
         checks.printable("name", self.name)
+        checks.choice("task", self.task, tuple(TASKS))
+        if self.loss is None:
+            object.__setattr__(self, "loss", TASKS[self.task].terms())
         object.__setattr__(self, "phases", tuple(self.phases))
         if not self.phases:
             raise BadRequest("the recipe needs at least one phase")
         for before, after in zip(self.phases, self.phases[1:], strict=False):
-            if after.res < before.res:
+            if after.cells < before.cells:
                 raise BadRequest(f"phases must not shrink: res {after.res} follows {before.res}")
         for number, phase in enumerate(self.phases, 1):
             if phase.batch > self.pool.size:
@@ -189,7 +213,7 @@ class Recipe:
                     "lower its batch or raise pool.size"
                 )
         checks.whole("hold", self.hold, 0, 100_000)
-        if self.loss.stability and not self.hold:
+        if getattr(self.loss, "stability", 0) and not self.hold:
             raise BadRequest("loss.stability is of the steps to hold: set it to 0, or hold to at least 1")
         checks.whole("checkpoint", self.checkpoint, 0, 1_000_000)
         checks.whole("seed", self.seed, 0, 2**32 - 1)
@@ -199,8 +223,8 @@ class Recipe:
 
     @property
     def res(self) -> int:
-        """Cells along a side in the end."""
-        return self.phases[-1].res
+        """Cells along a side in the end; along the longer one of a grid that is no square."""
+        return max(self.phases[-1].grid)
 
     @property
     def epochs(self) -> int:
@@ -237,7 +261,7 @@ class Recipe:
 
     def pool_size(self, phase: Phase) -> int:
         """States that the pool holds in a phase: as many as asked for, if memory allows."""
-        entry = self.spec.channels * phase.res**2 * 4
+        entry = self.spec.planes * phase.cells * 4
         return max(phase.batch, min(self.pool.size, POOL_BYTES // entry))
 
     def to_fields(self) -> dict[str, Any]:
@@ -268,7 +292,9 @@ class Recipe:
         made["phases"] = tuple(
             _phase(table, f"phases.{number}") for number, table in enumerate(fields["phases"], 1)
         )
-        for name, kind in (("loss", LossTerms), ("pool", PoolUse), ("optimiser", Optimisation)):
+        task = checks.choice("task", fields.get("task", cls.task), tuple(TASKS))
+        tables = {"loss": TASKS[task].terms, "pool": PoolUse, "optimiser": Optimisation, "guard": GuardUse}
+        for name, kind in tables.items():
             if name in fields:
                 made[name] = kind(**_known(kind, _table(fields[name], name), name))
         return cls(**made)
@@ -281,6 +307,15 @@ class Recipe:
             BadRequest: not TOML, or a field missing, unknown or not valid.
         """
         return cls.from_fields(parse(text))
+
+
+def _grid(value: Any) -> int | tuple[int, int]:
+    if not isinstance(value, (tuple, list)):
+        return checks.whole("res", value, SMALLEST, LARGEST)
+    if len(value) != 2:
+        raise BadRequest(f"res must be a number of cells, or rows and columns, got {value!r}")
+    rows, columns = (checks.whole("each of res", side, SMALLEST, LARGEST) for side in value)
+    return rows if rows == columns else (rows, columns)
 
 
 def _range(name: str, value: Any) -> tuple[int, int]:

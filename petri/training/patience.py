@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from petri.growth.recipe import Recipe
+from petri.training.recipe import Recipe
 
 LOOKS = 20  # times that the last phase is measured from the seed, with fire seeds that training has not seen
 SEEDS = 4  # rollouts each time

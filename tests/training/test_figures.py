@@ -7,15 +7,15 @@ import torch
 from PIL import Image, ImageDraw
 from safetensors.torch import load_file
 
-from petri import modelfile
+from petri import modelfile, tasks
 from petri.errors import BadRequest
-from petri.growth import grow, patience
-from petri.growth.presets import make_recipe
-from petri.growth.recipe import Phase, Recipe
-from petri.growth.trainer import Trainer
 from petri.nca import Automaton
-from petri.runs import COLUMNS, Run, has_finished
 from petri.targets import load
+from petri.training import loop, patience
+from petri.training.presets import make_recipe
+from petri.training.recipe import Phase, Recipe
+from petri.training.runs import Run, has_finished
+from petri.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 
@@ -66,12 +66,12 @@ def deadly(recipe):
 def test_a_figure_comes_to_life_lasts_and_looks_like_itself(disc, tmp_path):
     # States grow old sooner in a small pool with few newcomers: so few epochs teach it to last.
     settings = ["pool.size=16", "pool.newcomer=12"]
-    run, trainer = grow.start(recipe_of(disc, epochs=1500, settings=settings), tmp_path, None, CPU)
-    result = grow.train(run, trainer, Silent())
-    assert result.finished and result.stands
-    assert list(result.looks) == [96, 1000]
-    assert all(look.standing == look.seeds == 16 for look in result.looks.values())
-    assert result.looks[96].worst > 18 and result.looks[1000].median > 12
+    run, trainer = loop.start(recipe_of(disc, epochs=1500, settings=settings), tmp_path, None, CPU)
+    result = loop.train(run, trainer, Silent())
+    assert result.finished and result.outcome.stands
+    assert list(result.outcome.looks) == [96, 1000]
+    assert all(look.standing == look.seeds == 16 for look in result.outcome.looks.values())
+    assert result.outcome.looks[96].worst > 18 and result.outcome.looks[1000].median > 12
     training = modelfile.read(run.path("model.safetensors")).training
     assert training["finished"] and [look["standing"] for look in training["looks"]] == [16, 16]
 
@@ -82,41 +82,41 @@ def test_a_figure_that_dies_is_reported_as_dead_and_its_results_are_kept(disc, t
     recipe = dataclasses.replace(recipe, weights=modelfile.digest(dead))
     model = modelfile.Model(automaton=dead, target="disc.png")
     watcher = Silent()
-    run, trainer = grow.start(recipe, tmp_path, None, CPU, model=model)
-    result = grow.train(run, trainer, watcher)
-    assert result.finished and not result.stands
-    assert [look.standing for look in result.looks.values()] == [0, 0]
+    run, trainer = loop.start(recipe, tmp_path, None, CPU, model=model)
+    result = loop.train(run, trainer, watcher)
+    assert result.finished and not result.outcome.stands
+    assert [look.standing for look in result.outcome.looks.values()] == [0, 0]
     assert all(run.path(name).is_file() for name in result.files)
     assert watcher.died == 3
-    assert [row[COLUMNS.index("died")] for row in run.rows] == [1.0, 1.0, 1.0]
+    assert run.column("died") == [1.0, 1.0, 1.0]
 
 
 def test_what_died_is_replaced_by_the_seed_in_the_pool(disc):
     recipe = recipe_of(disc, epochs=8)
-    trainer = Trainer(recipe, grow.draw_targets(recipe), CPU, weights=deadly(recipe))
+    trainer = Trainer(recipe, tasks.make(recipe), CPU, weights=deadly(recipe))
     trainer.pool.states[:] = 0.5
     epochs = [trainer.train_epoch() for _ in range(2)]  # one from the seed, one from the pool
     assert [float(epoch.died) for epoch in epochs] == [1.0, 1.0]
     changed = [state for state in trainer.pool.states if not (state == 0.5).all()]
     assert 1 <= len(changed) <= 2
-    assert all(torch.equal(state, trainer.pool.seed[0]) for state in changed)
+    assert all(torch.equal(state, trainer.automaton.seed_state(*trainer.phase.grid)[0]) for state in changed)
 
 
 def test_a_run_whose_rollouts_die_goes_on_with_half_the_rate_a_few_times_and_says_so(disc):
     settings = ["optimiser.learning_rate=1e-9", "optimiser.warm_up=0"]
     recipe = recipe_of(disc, epochs=4000, settings=settings)
-    trainer = Trainer(recipe, grow.draw_targets(recipe), CPU, weights=deadly(recipe))
+    trainer = Trainer(recipe, tasks.make(recipe), CPU, weights=deadly(recipe))
     epochs = [trainer.train_epoch() for _ in range(160)]
     assert [epoch.number for epoch in epochs if epoch.note] == [36, 72, 108]
     assert {epoch.note for epoch in epochs if epoch.note} == {
         "nearly a third of what grew of late has died: on with half the learning rate"
     }
-    assert trainer.slower == 0.125 and epochs[150].learning_rate == pytest.approx(0.125e-9, rel=0.01)
+    assert trainer.guard.slower == 0.125 and epochs[150].learning_rate == pytest.approx(0.125e-9, rel=0.01)
 
 
 def test_a_plane_cannot_die():
     recipe = make_recipe(load("circle", 16), "circle", res=16, epochs=7, settings=["pool.size=4"])
-    trainer = Trainer(recipe, grow.draw_targets(recipe), CPU)
+    trainer = Trainer(recipe, tasks.make(recipe), CPU)
     assert float(trainer.train_epoch().died) == 0.0
 
 
@@ -145,17 +145,17 @@ def test_turns_that_make_no_sense_are_refused(fields, said):
 
 
 def test_a_finished_run_goes_on_for_more_epochs_with_its_pool(disc, tmp_path):
-    run, trainer = grow.start(recipe_of(disc, epochs=20, settings=["patience=0"]), tmp_path, "run", CPU)
-    grow.train(run, trainer, Silent())
+    run, trainer = loop.start(recipe_of(disc, epochs=20, settings=["patience=0"]), tmp_path, "run", CPU)
+    loop.train(run, trainer, Silent())
     pool = trainer.pool.states.clone()
     with pytest.raises(BadRequest, match=r"is finished: 20 of 20 epochs; --epochs trains it further"):
-        grow.resume(run.folder, CPU)
-    run, trainer, _ = grow.resume(run.folder, CPU, more=10)
+        loop.resume(run.folder, CPU)
+    run, trainer, _ = loop.resume(run.folder, CPU, more=10)
     assert trainer.epoch == 20 and trainer.recipe.epochs == 30
     assert torch.equal(trainer.pool.states, pool)
     trainer.train_epoch()
     assert trainer.number == 1 and (trainer.pool.states == pool).flatten(1).all(1).sum() >= len(pool) - 1
-    result = grow.train(run, trainer, Silent())
+    result = loop.train(run, trainer, Silent())
     assert result.finished and result.epochs == 30
     assert Run.open(run.folder, lock=False).recipe.epochs == 30
 
@@ -163,14 +163,14 @@ def test_a_finished_run_goes_on_for_more_epochs_with_its_pool(disc, tmp_path):
 def test_a_run_that_goes_on_and_is_stopped_there_ends_with_the_same_bits(disc, tmp_path):
     """Twenty epochs and ten more, once at a stretch and once with a stop between."""
     for name in ("whole", "stopped"):
-        run, trainer = grow.start(recipe_of(disc, epochs=20, settings=["patience=0"]), tmp_path, name, CPU)
-        grow.train(run, trainer, Silent())
-    run, trainer, _ = grow.resume(tmp_path / "whole", CPU, more=10)
-    grow.train(run, trainer, Silent())
-    run, trainer, _ = grow.resume(tmp_path / "stopped", CPU, more=10)
-    grow.train(run, trainer, Silent(), stop=lambda: trainer.epoch == 24)
-    run, trainer, _ = grow.resume(tmp_path / "stopped", CPU)
-    grow.train(run, trainer, Silent())
+        run, trainer = loop.start(recipe_of(disc, epochs=20, settings=["patience=0"]), tmp_path, name, CPU)
+        loop.train(run, trainer, Silent())
+    run, trainer, _ = loop.resume(tmp_path / "whole", CPU, more=10)
+    loop.train(run, trainer, Silent())
+    run, trainer, _ = loop.resume(tmp_path / "stopped", CPU, more=10)
+    loop.train(run, trainer, Silent(), stop=lambda: trainer.epoch == 24)
+    run, trainer, _ = loop.resume(tmp_path / "stopped", CPU)
+    loop.train(run, trainer, Silent())
     first, second = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "stopped"))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -178,28 +178,28 @@ def test_a_run_that_goes_on_and_is_stopped_there_ends_with_the_same_bits(disc, t
 def test_a_run_starts_from_a_model(disc, tmp_path):
     recipe = recipe_of(disc, epochs=2)
     model = modelfile.Model(automaton=Automaton(recipe.spec), target="another")
-    recipe = grow.starting_from(recipe, model)
+    recipe = loop.starting_from(recipe, model)
     assert recipe.weights == modelfile.digest(model.automaton) != ""
-    trainer = grow.make_trainer(recipe, CPU, model=model)
+    trainer = loop.make_trainer(recipe, CPU, model=model)
     for name, weight in model.automaton.named_parameters():
         assert torch.equal(weight, trainer.weights[name])
     with pytest.raises(
         BadRequest, match=f"starts from a model whose weights are {recipe.weights}: give it by"
     ):
-        grow.make_trainer(recipe, CPU)
+        loop.make_trainer(recipe, CPU)
     other = modelfile.Model(automaton=Automaton(recipe.spec), target="another")
     with pytest.raises(BadRequest, match="the one given is"):
-        grow.make_trainer(recipe, CPU, model=other)
+        loop.make_trainer(recipe, CPU, model=other)
     narrow = recipe_of(disc, epochs=2, hidden=16)
     with pytest.raises(BadRequest, match="the model to start from has hidden = 32, the recipe 16"):
-        grow.starting_from(narrow, model)
+        loop.starting_from(narrow, model)
 
 
 def test_a_run_stops_early_when_it_has_become_no_better_and_says_so(disc, tmp_path):
     settings = ["patience=0.3", "optimiser.learning_rate=1e-9"]
     watcher = Silent()
-    run, trainer = grow.start(recipe_of(disc, epochs=100, settings=settings), tmp_path, "run", CPU)
-    result = grow.train(run, trainer, watcher)
+    run, trainer = loop.start(recipe_of(disc, epochs=100, settings=settings), tmp_path, "run", CPU)
+    result = loop.train(run, trainer, watcher)
     assert result.finished and 30 < result.epochs < 80
     assert watcher.notes == [
         "stopped early: for 30 % of its epochs it has not become better (--resume with --epochs goes on)"
@@ -207,8 +207,8 @@ def test_a_run_stops_early_when_it_has_become_no_better_and_says_so(disc, tmp_pa
     training = modelfile.read(run.path("model.safetensors")).training
     assert has_finished(training, run.recipe)
     with pytest.raises(BadRequest, match="is finished"):
-        grow.resume(run.folder, CPU)
-    again, trainer, _ = grow.resume(run.folder, CPU, more=7)
+        loop.resume(run.folder, CPU)
+    again, trainer, _ = loop.resume(run.folder, CPU, more=7)
     assert trainer.recipe.epochs == result.epochs + 7
     again.close()
 
@@ -235,14 +235,14 @@ def test_a_run_that_is_stopped_on_a_small_grid_is_measured_and_drawn_there(tmp_p
     phases = [{"res": res, "epochs": 4, "batch": 1, "steps": [4, 8]} for res in (16, 24)]
     file = {"phases": phases, "spec": {"hidden": 16}, "pool": {"size": 4}, "hold": 3}
     recipe = make_recipe(load("circle", 24), "circle", res=24, file=file)
-    run, trainer = grow.start(recipe, tmp_path, None, CPU)
-    result = grow.train(run, trainer, Silent(), stop=lambda: trainer.epoch == 2)
+    run, trainer = loop.start(recipe, tmp_path, None, CPU)
+    result = loop.train(run, trainer, Silent(), stop=lambda: trainer.epoch == 2)
     assert not result.finished and result.res == 16
     model = modelfile.read(run.path("model.safetensors"))
     assert model.res == 16 and model.training["recipe"]["phases"][-1]["epochs"] == 2
     assert Image.open(run.path("grown.png")).size == (256, 256)
-    run, trainer, _ = grow.resume(run.folder, CPU)
-    result = grow.train(run, trainer, Silent())
+    run, trainer, _ = loop.resume(run.folder, CPU)
+    result = loop.train(run, trainer, Silent())
     assert result.finished and result.res == 24
     assert modelfile.read(run.path("model.safetensors")).res == 24
 
@@ -250,18 +250,18 @@ def test_a_run_that_is_stopped_on_a_small_grid_is_measured_and_drawn_there(tmp_p
 def test_seeds_that_die_are_given_fewer_steps_and_more_again_when_they_live(disc):
     settings = ["optimiser.learning_rate=1e-9", "optimiser.warm_up=0"]
     recipe = recipe_of(disc, epochs=200, settings=settings)
-    trainer = Trainer(recipe, grow.draw_targets(recipe), CPU, weights=deadly(recipe))
+    trainer = Trainer(recipe, tasks.make(recipe), CPU, weights=deadly(recipe))
     least, most = recipe.steps
     trainer.train_epoch()
-    assert trainer.reach == 0.8
+    assert trainer.guard.reach == 0.8
     trainer.train_epoch()  # the pool's turn: its own steps, and no say
-    assert trainer.reach == 0.8
+    assert trainer.guard.reach == 0.8
     assert 0.8 * least <= trainer.train_epoch().steps <= 0.8 * most + 0.5
     for _ in range(12):
         trainer.train_epoch()
-    assert trainer.reach == 0.25
-    trainer._heed_deaths(torch.zeros(1), 1)
-    assert trainer.reach == 0.25 * 1.03
+    assert trainer.guard.reach == 0.25
+    trainer.guard.heed_deaths(torch.zeros(1), 1)
+    assert trainer.guard.reach == 0.25 * 1.03
 
 
 def test_damage_spares_every_second_batch_of_the_pool_where_it_is_asked_to():

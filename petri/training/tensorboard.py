@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from petri.errors import BadRequest
-from petri.runs import COLUMNS, Row
+from petri.training.runs import Row
 
 
 @contextmanager
-def recorder(folder: Path, epoch: int) -> Iterator[Callable[[Row], None]]:
+def recorder(folder: Path, columns: Sequence[str], epoch: int) -> Iterator[Callable[[Row], None]]:
     """Write an event file into a folder; gives a function that adds an epoch's row of metrics to it.
 
     Args:
         folder: made if it is not there.
+        columns: names of the metrics.
         epoch: number of epochs done; what the folder says of later ones is void.
 
     Raises:
@@ -33,7 +34,7 @@ def recorder(folder: Path, epoch: int) -> Iterator[Callable[[Row], None]]:
             writer.close()
             writer = SummaryWriter(folder, purge_step=int(row[0]))
         epoch = int(row[0])
-        for name, value in zip(COLUMNS[1:], row[1:], strict=True):
+        for name, value in zip(columns[1:], row[1:], strict=True):
             if not math.isnan(value):  # not every epoch is measured from the seed
                 writer.add_scalar(name, value, epoch)
 

@@ -20,20 +20,26 @@ from petri import checks, tensorfile
 from petri.errors import BadRequest
 from petri.files import replacing, write_whole
 from petri.ground import AUTO, check
-from petri.growth.recipe import Recipe
 from petri.modelfile import renamed
 from petri.runfolder import RECIPE, RunFolder
 from petri.targets import split_time
+from petri.tasks import TASKS
+from petri.training.recipe import Recipe
 
-# `died` is a share of the batch; `from_seed` the loss from the seed, not a number where it was not measured.
-COLUMNS = (
-    "epoch", "loss", "pattern", "stability", "overflow", "learning_rate", "steps", "seconds",
-    "died", "from_seed",
-)  # fmt: skip
-CHECKPOINT, SCHEMA = "checkpoint.safetensors", "4"
-Row = tuple[float, ...]  # the values of COLUMNS
+CHECKPOINT, SCHEMA = "checkpoint.safetensors", "5"
+Row = tuple[float, ...]  # the values of a run's columns
 ROWS = "rows"  # the metrics' name in a checkpoint
-SAME = ("target", "name", "spec", "seed")  # what another recipe may not change under a checkpoint
+SAME = ("target", "name", "task", "spec", "seed")  # what another recipe may not change under a checkpoint
+
+
+# What is not measured in every epoch: the loss from the seed.
+PERHAPS = ("from_seed",)
+
+
+def columns(recipe: Recipe) -> tuple[str, ...]:
+    """Names of a run's metrics, an epoch each; `died` is a share of the batch."""
+    losses = TASKS[recipe.task].weigh(recipe.loss)
+    return ("epoch", "loss", *losses, "learning_rate", "steps", "seconds", "died", *PERHAPS)
 
 
 class Run(RunFolder):
@@ -41,7 +47,8 @@ class Run(RunFolder):
 
     Attributes:
         recipe: how it trains.
-        rows: metrics of each epoch so far, in the order of `COLUMNS`.
+        columns: names of its metrics.
+        rows: metrics of each epoch so far, in the order of the columns.
         ground: what its pictures show a figure on; see `petri.ground`.
     """
 
@@ -49,14 +56,20 @@ class Run(RunFolder):
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         super().__init__(folder, recipe)
+        self.columns = columns(recipe)
         self.rows: list[Row] = []
         self.ground = AUTO
 
     @property
     def looks(self) -> list[tuple[int, float]]:
         """Epochs after which the run was measured from the seed, and the loss then."""
-        at = COLUMNS.index("from_seed")
-        return [(int(row[0]), row[at]) for row in self.rows if not math.isnan(row[at])]
+        found = zip(self.column("epoch"), self.column("from_seed"), strict=True)
+        return [(int(epoch), loss) for epoch, loss in found if not math.isnan(loss)]
+
+    def column(self, name: str) -> list[float]:
+        """A metric of all epochs so far."""
+        at = self.columns.index(name)
+        return [row[at] for row in self.rows]
 
     @classmethod
     def create(cls, parent: Path, name: str | None, recipe: Recipe, *, room: int) -> Run:
@@ -89,7 +102,7 @@ class Run(RunFolder):
             "recipe": self.recipe.to_toml(),
             "ground": self.ground,
         }
-        rows = torch.tensor(self.rows, dtype=torch.float64).reshape(-1, len(COLUMNS))
+        rows = torch.tensor(self.rows, dtype=torch.float64).reshape(-1, len(self.columns))
         saved = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()} | {ROWS: rows}
         with replacing(self.path(CHECKPOINT)) as temporary:
             try:
@@ -117,13 +130,14 @@ class Run(RunFolder):
             return None
         metadata, tensors = tensorfile.read(path, "checkpoint")
         schema = metadata.get("schema")
-        if metadata.get("format") != "petri checkpoint" or schema not in ("3", SCHEMA):
+        if metadata.get("format") != "petri checkpoint" or schema not in ("3", "4", SCHEMA):
             raise BadRequest(f"{path} is not a checkpoint of schema {SCHEMA}")
         try:
             trained = Recipe.from_toml(metadata["recipe"])
             if schema == "3":
                 tensors = _upgraded(tensors, trained)
-            tensors = {renamed(name): tensor for name, tensor in tensors.items()}
+            if schema != SCHEMA:
+                tensors = _named_anew(tensors, self.columns)
             (epoch, seconds), rows = read_progress(metadata), tensors.pop(ROWS)
             ground = check(metadata.get("ground", AUTO))
         except (KeyError, ValueError) as error:
@@ -141,9 +155,9 @@ class Run(RunFolder):
             fits = tensors[name].shape == tensor.shape or name == "draws"
             if not fits or tensors[name].dtype != tensor.dtype:
                 raise BadRequest(f"{path}: {name} does not fit the recipe")
-        if rows.shape != (epoch, len(COLUMNS)):
+        if rows.shape != (epoch, len(self.columns)):
             raise BadRequest(f"{path}: {ROWS} does not fit the epoch {epoch}")
-        if not rows[:, : COLUMNS.index("from_seed")].isfinite().all():
+        if rows.isinf().any() or not rows[:, : self.columns.index(PERHAPS[0])].isfinite().all():
             raise BadRequest(f"{path}: {ROWS} has values that are not finite")
         self.rows = [tuple(row) for row in rows.tolist()]
         self.ground = ground
@@ -160,7 +174,7 @@ class Run(RunFolder):
         """Write metrics.csv: a line of names, then one an epoch."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(self.columns)
         writer.writerows(["" if value != value else f"{value:.6g}" for value in row] for row in self.rows)
         write_whole(self.path("metrics.csv"), text.getvalue())
 
@@ -192,6 +206,16 @@ def _upgraded(tensors: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
         died, from_seed = rows.new_zeros(len(rows), 1), rows.new_full((len(rows), 1), float("nan"))
         upgraded[ROWS] = torch.cat([rows, died, from_seed], dim=1)
     return upgraded
+
+
+def _named_anew(tensors: dict[str, Tensor], columns: tuple[str, ...]) -> dict[str, Tensor]:
+    """What a checkpoint of schema 4 holds, as this version names it; the perceptual loss had no column."""
+    named = {renamed(name): tensor for name, tensor in tensors.items()}
+    rows = named[ROWS]
+    if "perceptual" in columns and rows.ndim == 2 and rows.shape[1] == len(columns) - 1:
+        at = columns.index("perceptual")
+        named[ROWS] = torch.cat([rows[:, :at], torch.zeros_like(rows[:, :1]), rows[:, at:]], dim=1)
+    return named
 
 
 def read_progress(metadata: dict[str, str]) -> tuple[int, float]:

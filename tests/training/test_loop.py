@@ -9,9 +9,11 @@ from safetensors.torch import load_file, save_file
 
 from petri import modelfile
 from petri.errors import BadRequest, RunFailed
-from petri.growth import grow, results
-from petri.growth.presets import make_recipe
 from petri.targets import load
+from petri.tasks import grown
+from petri.training import loop
+from petri.training.presets import make_recipe
+from petri.training.runs import columns
 
 CPU = torch.device("cpu")
 
@@ -43,9 +45,9 @@ def spoil(trainer):
 @pytest.mark.parametrize("report_every", [0.0, 1e9])
 def test_a_run_that_diverges_goes_back_says_so_and_ends_well(tmp_path, monkeypatch, report_every):
     monkeypatch.setattr(
-        grow, "REPORT_EVERY", report_every
+        loop, "REPORT_EVERY", report_every
     )  # metrics read at once, or none before it goes back
-    run, trainer = grow.start(tiny(), tmp_path, None, CPU)
+    run, trainer = loop.start(tiny(), tmp_path, None, CPU)
     watcher, spoiled = Watcher(), []
 
     def stop():
@@ -55,9 +57,9 @@ def test_a_run_that_diverges_goes_back_says_so_and_ends_well(tmp_path, monkeypat
         return False
 
     rows = []
-    result = grow.train(run, trainer, watcher, stop=stop, record=rows.append)
+    result = loop.train(run, trainer, watcher, stop=stop, record=rows.append)
     assert watcher.notes == ["the loss was no longer finite: back to epoch 50, with half the learning rate"]
-    assert result.finished and result.loss.loss == result.loss.loss
+    assert result.finished and result.outcome.loss.loss == result.outcome.loss.loss
     epochs = [int(line.split(",")[0]) for line in run.path("metrics.csv").read_text().splitlines()[1:]]
     assert epochs == list(range(1, 61))
     assert run.read_checkpoint(trainer.tensors_at)[1] == 60 and len(run.rows) == 60
@@ -65,26 +67,26 @@ def test_a_run_that_diverges_goes_back_says_so_and_ends_well(tmp_path, monkeypat
 
 
 def test_a_run_beyond_repair_fails_and_keeps_its_checkpoint(tmp_path):
-    run, trainer = grow.start(tiny(), tmp_path, None, CPU)
+    run, trainer = loop.start(tiny(), tmp_path, None, CPU)
     before = run.path("checkpoint.safetensors").read_bytes()
     with pytest.raises(RunFailed, match="no longer finite in epoch 1, again after 3 returns"):
         spoil(trainer)
-        trainer.good["weights.rule.weights.0"].fill_(float("nan"))
-        grow.train(run, trainer, Watcher())
+        trainer.guard.good["weights.rule.weights.0"].fill_(float("nan"))
+        loop.train(run, trainer, Watcher())
     assert run.path("checkpoint.safetensors").read_bytes() == before
 
 
 def test_a_checkpoint_with_weights_that_are_not_finite_is_survived(tmp_path):
-    run, trainer = grow.start(tiny(), tmp_path, None, CPU)
+    run, trainer = loop.start(tiny(), tmp_path, None, CPU)
     for _ in range(52):
         trainer.train_epoch()
     spoil(trainer)
     run.rows = [(1.0,) * 10] * 52
     run.write_checkpoint(trainer.tensors(), 52, 1.0)
     run.close()
-    run, trainer, _ = grow.resume(run.folder, CPU)
+    run, trainer, _ = loop.resume(run.folder, CPU)
     watcher = Watcher()
-    assert grow.train(run, trainer, watcher).finished
+    assert loop.train(run, trainer, watcher).finished
     assert watcher.notes == ["the loss was no longer finite: back to epoch 50, with half the learning rate"]
 
 
@@ -97,39 +99,39 @@ def test_a_checkpoint_with_weights_that_are_not_finite_is_survived(tmp_path):
     ],
 )
 def test_a_checkpoint_of_another_recipe_is_refused_by_name(tmp_path, change, said):
-    run, trainer = grow.start(tiny(), tmp_path, None, CPU)
+    run, trainer = loop.start(tiny(), tmp_path, None, CPU)
     run.rows = [(1.0,) * 10] * 2
     run.write_checkpoint(trainer.tensors(), 2, 1.0)
     run.close()
     phase = dataclasses.replace(run.recipe.phases[0], **change)
     run.path("recipe.toml").write_text(tiny(phases=(phase,)).to_toml())
     if said is None:
-        grow.resume(run.folder, CPU)[0].close()
+        loop.resume(run.folder, CPU)[0].close()
     else:
         with pytest.raises(BadRequest, match=said):
-            grow.resume(run.folder, CPU)
+            loop.resume(run.folder, CPU)
 
 
 @pytest.mark.parametrize(
     ("change", "field"), [({"target": "cross", "name": "cross"}, "target"), ({"seed": 9}, "seed")]
 )
 def test_a_checkpoint_of_another_run_is_refused_though_its_tensors_fit(tmp_path, change, field):
-    run, _ = grow.start(tiny(), tmp_path, "one", CPU)
-    other, _ = grow.start(tiny(**change), tmp_path, "other", CPU)
+    run, _ = loop.start(tiny(), tmp_path, "one", CPU)
+    other, _ = loop.start(tiny(**change), tmp_path, "other", CPU)
     for each in (run, other):
         each.close()
     run.path("checkpoint.safetensors").write_bytes(other.path("checkpoint.safetensors").read_bytes())
     with pytest.raises(BadRequest, match=f"of another recipe: its {field} is not that of"):
-        grow.resume(run.folder, CPU)
+        loop.resume(run.folder, CPU)
 
 
 def test_a_damaged_generator_in_a_checkpoint_is_one_line(tmp_path):
-    run, trainer = grow.start(tiny(), tmp_path, None, CPU)
+    run, trainer = loop.start(tiny(), tmp_path, None, CPU)
     tensors = {**trainer.tensors(), "chance": torch.full_like(trainer.tensors()["chance"], 255)}
     run.write_checkpoint(tensors, 0, 0.0)
     run.close()
     with pytest.raises(BadRequest, match=r"checkpoint\.safetensors is damaged: .*mt19937"):
-        grow.resume(run.folder, CPU)
+        loop.resume(run.folder, CPU)
 
 
 def lines(run):
@@ -141,26 +143,26 @@ def test_metrics_that_a_killed_run_left_short_are_whole_again_after_resuming(tmp
     """Killed between its last checkpoint and metrics.csv, or finished before that was written again."""
     recipe = tiny()
     recipe = dataclasses.replace(recipe, phases=(dataclasses.replace(recipe.phases[0], epochs=3),))
-    run, trainer = grow.start(recipe, tmp_path, None, CPU)
+    run, trainer = loop.start(recipe, tmp_path, None, CPU)
     assert lines(run) == []
     monkeypatch.setattr(run, "write_metrics", lambda: None)
     if finished:
-        grow.train(run, trainer, Watcher())
+        loop.train(run, trainer, Watcher())
     else:
-        grow._train_epochs(run, trainer, Watcher(), 0.0, lambda: False, grow.unrecorded)
+        loop._train_epochs(run, trainer, Watcher(), 0.0, lambda: False, loop.unrecorded)
         run.close()
     assert lines(run) == []
-    again, trainer, seconds = grow.resume(run.folder, CPU)
-    assert grow.train(again, trainer, Watcher(), seconds=seconds).finished
+    again, trainer, seconds = loop.resume(run.folder, CPU)
+    assert loop.train(again, trainer, Watcher(), seconds=seconds).finished
     assert lines(again) == [1, 2, 3]
     with pytest.raises(BadRequest, match="is finished: 3 of 3 epochs"):
-        grow.resume(run.folder, CPU)
+        loop.resume(run.folder, CPU)
 
 
 def test_checkpoints_come_by_time_and_a_full_disk_does_not_end_the_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(grow, "REPORT_EVERY", 0.0)
-    monkeypatch.setattr(grow, "SAVE_EVERY", 0.0)
-    run, trainer = grow.start(tiny(), tmp_path, None, CPU)
+    monkeypatch.setattr(loop, "REPORT_EVERY", 0.0)
+    monkeypatch.setattr(loop, "SAVE_EVERY", 0.0)
+    run, trainer = loop.start(tiny(), tmp_path, None, CPU)
     written, whole = [], run.write_checkpoint
 
     def write(tensors, epoch, seconds):
@@ -171,7 +173,7 @@ def test_checkpoints_come_by_time_and_a_full_disk_does_not_end_the_run(tmp_path,
 
     monkeypatch.setattr(run, "write_checkpoint", write)
     watcher = Watcher()
-    assert grow.train(run, trainer, watcher).finished
+    assert loop.train(run, trainer, watcher).finished
     assert written == list(range(1, 61))
     assert watcher.notes == ["no checkpoint now (No space left on device); the last one is whole"]
 
@@ -180,19 +182,19 @@ def test_checkpoints_come_by_time_and_a_full_disk_does_not_end_the_run(tmp_path,
 def test_a_run_resumed_from_disk_within_its_second_phase_ends_with_the_same_bits(tmp_path, done):
     first = dataclasses.replace(tiny().phases[0], epochs=2)
     recipe = tiny(phases=(first, dataclasses.replace(first, res=24, epochs=3)))
-    run, whole = grow.start(recipe, tmp_path, "whole", CPU)
-    grow.train(run, whole, Watcher())
-    run, trainer = grow.start(recipe, tmp_path, "cut", CPU)
-    grow.train(run, trainer, Watcher(), stop=lambda: trainer.epoch == done)
-    run, trainer, seconds = grow.resume(run.folder, CPU)
+    run, whole = loop.start(recipe, tmp_path, "whole", CPU)
+    loop.train(run, whole, Watcher())
+    run, trainer = loop.start(recipe, tmp_path, "cut", CPU)
+    loop.train(run, trainer, Watcher(), stop=lambda: trainer.epoch == done)
+    run, trainer, seconds = loop.resume(run.folder, CPU)
     assert trainer.epoch == done
-    grow.train(run, trainer, Watcher(), seconds=seconds)
+    loop.train(run, trainer, Watcher(), seconds=seconds)
     for name, tensor in whole.tensors().items():
         assert torch.equal(tensor, trainer.tensors()[name]), name
 
 
 def test_a_checkpoint_that_lacks_a_tensor_is_refused_by_name(tmp_path):
-    run, _ = grow.start(tiny(), tmp_path, None, CPU)
+    run, _ = loop.start(tiny(), tmp_path, None, CPU)
     run.close()
     path = run.path("checkpoint.safetensors")
     tensors = load_file(path)
@@ -201,17 +203,17 @@ def test_a_checkpoint_that_lacks_a_tensor_is_refused_by_name(tmp_path):
         metadata = file.metadata()
     save_file(tensors, path, metadata)
     with pytest.raises(BadRequest, match=r"average\.rule\.weights\.0 is missing"):
-        grow.resume(run.folder, CPU)
+        loop.resume(run.folder, CPU)
 
 
 def test_the_room_that_a_run_needs_is_that_of_its_largest_phase(tmp_path, monkeypatch):
     asked = []
-    create = grow.Run.create
-    monkeypatch.setattr(grow.Run, "create", lambda *a, room: asked.append(room) or create(*a, room=room))
+    create = loop.Run.create
+    monkeypatch.setattr(loop.Run, "create", lambda *a, room: asked.append(room) or create(*a, room=room))
     small = tiny()
     large = dataclasses.replace(small, phases=(*small.phases, dataclasses.replace(small.phases[0], res=64)))
     for recipe in (small, large):
-        grow.start(recipe, tmp_path, None, CPU)[0].close()
+        loop.start(recipe, tmp_path, None, CPU)[0].close()
     assert asked[1] - asked[0] == pytest.approx(2 * 4 * 16 * (64**2 - 16**2) * 4, rel=0.1)
 
 
@@ -219,9 +221,10 @@ def test_tensorboard_forgets_what_a_return_took_back(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    from petri.growth.tensorboard import recorder
+    from petri.training.tensorboard import recorder
 
-    with recorder(tmp_path, 0) as record:
+    names = columns(tiny())
+    with recorder(tmp_path, names, 0) as record:
         for value, epochs in ((1.0, range(1, 6)), (2.0, range(3, 9))):
             for epoch in epochs:
                 record((epoch, *[value] * 9))
@@ -236,11 +239,11 @@ def test_tensorboard_gets_every_epoch(tmp_path):
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    from petri.growth.tensorboard import recorder
+    from petri.training.tensorboard import recorder
 
-    run, trainer = grow.start(tiny(), tmp_path, None, CPU)
-    with recorder(run.path("tensorboard"), 0) as record:
-        grow.train(run, trainer, Watcher(), record=record)
+    run, trainer = loop.start(tiny(), tmp_path, None, CPU)
+    with recorder(run.path("tensorboard"), run.columns, 0) as record:
+        loop.train(run, trainer, Watcher(), record=record)
     events = EventAccumulator(str(run.path("tensorboard")))
     events.Reload()
     assert [event.step for event in events.Scalars("loss")] == list(range(1, 61))
@@ -254,11 +257,11 @@ def test_a_long_growth_of_a_large_grid_is_filmed_in_fewer_pictures(tmp_path, mon
     def count(path, frames, fps):
         counts.append(len(frames))
 
-    monkeypatch.setattr(results.images, "save_animation", count)
+    monkeypatch.setattr(grown.images, "save_animation", count)
     for room in (10**9, 7 * 256**2 * 4):  # of four pictures
-        monkeypatch.setattr(results, "GROWTH_BYTES", room)
-        run, trainer = grow.start(tiny(), tmp_path, None, CPU)
-        grow.finish(run, trainer, 0.0)
+        monkeypatch.setattr(grown, "GROWTH_BYTES", room)
+        run, trainer = loop.start(tiny(), tmp_path, None, CPU)
+        loop.finish(run, trainer, 0.0)
         run.close()
     assert counts == [7, 5]  # of eleven steps, with the first: every second, every third; the last is shown
 
@@ -294,9 +297,9 @@ def corners(path):
     ],
 )
 def test_all_pictures_of_a_run_are_on_one_ground(tmp_path, white_disc, asked, kept, drawn, shown):
-    run, trainer = grow.start(white_disc, tmp_path, "run", CPU, ground=asked)
+    run, trainer = loop.start(white_disc, tmp_path, "run", CPU, ground=asked)
     watcher = Watcher()
-    grow.train(run, trainer, watcher)
+    loop.train(run, trainer, watcher)
     for name in ("target.png", "grown.png"):
         mode, colours = corners(run.path(name))
         assert mode == ("RGBA" if asked == "transparent" else "RGB") and colours.tolist() == [list(drawn)]
@@ -307,44 +310,44 @@ def test_all_pictures_of_a_run_are_on_one_ground(tmp_path, white_disc, asked, ke
 
 
 def test_a_plane_has_no_ground(tmp_path):
-    run, trainer = grow.start(tiny(), tmp_path, None, CPU)
-    grow.train(run, trainer, Watcher(), stop=lambda: True)
+    run, trainer = loop.start(tiny(), tmp_path, None, CPU)
+    loop.train(run, trainer, Watcher(), stop=lambda: True)
     assert "ground" not in modelfile.read(run.path("model.safetensors")).training
 
 
 @pytest.mark.parametrize("asked", ["#ff0000", "transparent"])
 def test_a_resumed_run_keeps_its_ground(tmp_path, white_disc, asked):
-    run, _ = grow.start(white_disc, tmp_path, "run", CPU, ground=asked)
+    run, _ = loop.start(white_disc, tmp_path, "run", CPU, ground=asked)
     run.close()
-    run, _, _ = grow.resume(run.folder, CPU)
+    run, _, _ = loop.resume(run.folder, CPU)
     assert run.ground == asked
     run.close()
 
 
 def test_a_run_of_version_0_1_gets_a_ground_when_it_is_resumed(tmp_path, white_disc):
-    run, _ = grow.start(white_disc, tmp_path, "run", CPU, ground="#ff0000")
+    run, _ = loop.start(white_disc, tmp_path, "run", CPU, ground="#ff0000")
     run.close()
     path = run.path("checkpoint.safetensors")
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
     del metadata["ground"]
     save_file(load_file(path), path, metadata)
-    run, _, _ = grow.resume(run.folder, CPU)
+    run, _, _ = loop.resume(run.folder, CPU)
     assert run.ground == "#000000"
     run.close()
 
 
 @pytest.mark.parametrize("lost", [["checkpoint.safetensors", "metrics.csv", "target.png"], ["target.png"]])
 def test_a_run_killed_while_it_began_is_begun_by_resuming_it(tmp_path, lost):
-    run, whole = grow.start(tiny(), tmp_path, "whole", CPU)
-    result = grow.train(run, whole, Watcher(), stop=lambda: whole.epoch == 5)
-    run, _ = grow.start(tiny(), tmp_path, "cut", CPU)
+    run, whole = loop.start(tiny(), tmp_path, "whole", CPU)
+    result = loop.train(run, whole, Watcher(), stop=lambda: whole.epoch == 5)
+    run, _ = loop.start(tiny(), tmp_path, "cut", CPU)
     run.close()
     for name in lost:
         run.path(name).unlink()
-    run, trainer, seconds = grow.resume(run.folder, CPU)
+    run, trainer, seconds = loop.resume(run.folder, CPU)
     assert (trainer.epoch, seconds) == (0, 0.0)
-    grow.train(run, trainer, Watcher(), stop=lambda: trainer.epoch == 5)
+    loop.train(run, trainer, Watcher(), stop=lambda: trainer.epoch == 5)
     for name, tensor in whole.tensors().items():
         assert torch.equal(tensor, trainer.tensors()[name]), name
     for name in result.files:

@@ -13,12 +13,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from petri import runs, tensorfile
+from petri import tensorfile
 from petri.errors import BadRequest
-from petri.growth import grow
-from petri.growth.recipe import Phase, Recipe
 from petri.nca import Spec
-from petri.runs import Run, slug
+from petri.runfolder import RunFolder
+from petri.training import loop, runs
+from petri.training.recipe import Phase, Recipe
+from petri.training.runs import Run, slug
 
 PHASE = Phase(res=16, epochs=10**6, batch=2, steps=(4, 8))
 RECIPE = Recipe(target="circle", name="circle", spec=Spec.of(), phases=(PHASE,))
@@ -79,7 +80,7 @@ def test_a_parent_that_is_a_file_is_refused(tmp_path):
 def test_a_run_in_use_by_another_process_is_refused(run):
     code = (
         "import sys; from pathlib import Path\n"
-        "from petri.errors import BadRequest; from petri.runs import Run\n"
+        "from petri.errors import BadRequest; from petri.training.runs import Run\n"
         "try: Run.open(Path(sys.argv[1]))\n"
         "except BadRequest as error: print(error)"
     )
@@ -174,7 +175,7 @@ def test_what_a_killed_process_left_is_swept_and_nothing_else(run):
 
 def test_kill_9_at_any_moment_leaves_a_whole_checkpoint(run):
     code = (
-        "import sys, torch; from pathlib import Path; from petri.runs import Run\n"
+        "import sys, torch; from pathlib import Path; from petri.training.runs import Run\n"
         "run = Run.open(Path(sys.argv[1]), lock=False)\n"
         "for epoch in range(1, 10**6):\n"
         "    run.rows.append((float(epoch),) * 10)\n"
@@ -201,7 +202,7 @@ def test_a_folder_is_not_left_by_a_run_that_cannot_begin(tmp_path):
             raise ValueError("a letter that is none")
 
     with pytest.raises(ValueError, match="none"):
-        Run.make(tmp_path, "it", Unwritable(), default="it", room=0)
+        RunFolder.make(tmp_path, "it", Unwritable(), default="it", room=0)
     assert not list(tmp_path.iterdir())
 
 
@@ -236,14 +237,14 @@ def test_a_recipe_that_cannot_be_read_is_refused(run, monkeypatch):
 def test_a_run_that_version_0_1_left_goes_on(tmp_path):
     """Stopped after five of its twelve epochs, by petri 0.1.0."""
     folder = tmp_path / "figure"
-    shutil.copytree(Path(__file__).parent / "data" / "run-0.1", folder)
+    shutil.copytree(Path(__file__).parents[1] / "data" / "run-0.1", folder)
     saved = load_file(folder / "checkpoint.safetensors")
-    run, trainer, seconds = grow.resume(folder, torch.device("cpu"))
+    run, trainer, seconds = loop.resume(folder, torch.device("cpu"))
     assert trainer.epoch == len(run.rows) == 5 and seconds > 90
     for name, weight in trainer.weights.items():
         assert torch.equal(weight, saved[f"weights.{name}".replace("perception.0", "perception")])
     assert torch.equal(trainer.pool.states, saved["pool.states"])
-    assert torch.equal(trainer.target, saved["target.1"])
+    assert torch.equal(trainer.task.target, saved["target.1"])
     for row, before in zip(run.rows, saved["rows"].tolist(), strict=True):
         assert list(row[:8]) == before and row[8] == 0 and math.isnan(row[9])
     while trainer.epoch < trainer.recipe.epochs:

@@ -8,16 +8,14 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from petri.growth.recipe import Optimisation
-
-DROP_AT, DROP_TO = 0.25, 0.1  # of the run, and of the rate: after 2,000 of 8,000 epochs a tenth
+from petri.training.recipe import Optimisation
 
 
 def learning_rate(epoch: int, epochs: int, how: Optimisation) -> float:
     """Rate of an epoch of a phase, counted from 0; each phase has its own rise and fall.
 
     `one-cycle`: a straight rise over the warm-up, then half a cosine to 0. `drop`: after the warm-up the
-    peak, from a quarter of the phase on a tenth of it.
+    peak, from a quarter of the phase on a tenth of it, or as the recipe says.
 
     Source: Smith and Topin 2018, in its later form; Mordvintsev et al. 2020 for `drop`.
     """
@@ -25,7 +23,7 @@ def learning_rate(epoch: int, epochs: int, how: Optimisation) -> float:
     if epoch < warm:
         return how.learning_rate * (epoch + 1) / (math.ceil(warm) + 1)
     if how.schedule == "drop":
-        return how.learning_rate * (DROP_TO if epoch >= DROP_AT * epochs else 1.0)
+        return how.learning_rate * (how.drop_to if epoch >= how.drop_at * epochs else 1.0)
     return how.learning_rate * 0.5 * (1 + math.cos(math.pi * (epoch - warm) / (epochs - warm)))
 
 
@@ -39,9 +37,9 @@ def normalise_gradients(parameters: Iterable[Tensor]) -> None:
             parameter.grad /= parameter.grad.norm() + 1e-8
 
 
-def make(parameters: dict[str, Tensor]) -> torch.optim.Adam:
+def make(parameters: dict[str, Tensor], how: Optimisation) -> torch.optim.Adam:
     """Adam, whose state exists from the start, so that it can be saved and loaded at any epoch."""
-    optimiser = torch.optim.Adam(parameters.values())
+    optimiser = torch.optim.Adam(parameters.values(), betas=(0.9, how.beta2))
     for parameter in parameters.values():
         optimiser.state[parameter] = {
             "step": torch.zeros(()),

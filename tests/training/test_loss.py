@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from petri.growth.loss import pattern_loss, psnr, seen_error
+from petri.losses import pattern_loss, psnr, seen_error
 
 
 def figure(red, green, blue, alpha):

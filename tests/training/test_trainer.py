@@ -4,15 +4,16 @@ import dataclasses
 import pytest
 import torch
 
+from petri import tasks
 from petri.errors import RunFailed
-from petri.growth import optimiser
-from petri.growth.grow import draw_targets
-from petri.growth.loss import multi_scale_loss, overflow_loss, pattern_loss
-from petri.growth.perceptual import PerceptualLoss
-from petri.growth.pool import Pool
-from petri.growth.recipe import LossTerms, Optimisation, Phase, PoolUse, Recipe
-from petri.growth.trainer import RETURNS, Return, Trainer
+from petri.losses import multi_scale_loss, overflow_loss, pattern_loss
+from petri.losses.perceptual import PerceptualLoss
 from petri.nca import Automaton, Spec
+from petri.tasks.grow import LossTerms
+from petri.training import optimiser
+from petri.training.pool import Pool
+from petri.training.recipe import Optimisation, Phase, PoolUse, Recipe
+from petri.training.trainer import Return, Trainer
 
 CPU = torch.device("cpu")
 PHASE = Phase(res=16, epochs=30, batch=2, steps=(4, 8))
@@ -32,7 +33,7 @@ def trainer(**fields):
     """A trainer of the recipe with other fields; those of a phase go into it."""
     phase = {name: fields.pop(name) for name in ("epochs", "steps", "batch", "truncate") if name in fields}
     recipe = dataclasses.replace(RECIPE, **{"phases": (dataclasses.replace(PHASE, **phase),), **fields})
-    return Trainer(recipe, draw_targets(recipe), CPU)
+    return Trainer(recipe, tasks.make(recipe), CPU)
 
 
 def randomised(learner):
@@ -75,7 +76,7 @@ def test_vgg16s_features_are_those_of_its_definition():
     """Block by block by hand, in float64: convolutions with ReLU, and a maximum of 2 × 2 between blocks."""
     from safetensors.torch import load_file
 
-    from petri.growth import perceptual
+    from petri.losses import perceptual
 
     weights = {name: tensor.double() for name, tensor in load_file(perceptual.WEIGHTS).items()}
     rgb = torch.rand(1, 3, 20, 20, generator=torch.Generator().manual_seed(0))
@@ -92,14 +93,20 @@ def test_vgg16s_features_are_those_of_its_definition():
 
 
 def test_the_pool_draws_without_replacement_and_resets_the_worst_entry():
-    pool = Pool(torch.full((1, 4, 2, 2), 7.0), 10)
-    pool.states = torch.arange(10.0).view(10, 1, 1, 1).expand(10, 4, 2, 2).clone()
+    pool = Pool(
+        {"state": torch.arange(10.0).view(10, 1, 1, 1).expand(10, 4, 2, 2), "label": torch.arange(10)}
+    )
     pool.losses = torch.arange(10.0) % 7
-    indices, states = pool.draw(10, torch.Generator().manual_seed(0))
+    fresh = {"state": torch.full((1, 4, 2, 2), 7.0), "label": torch.tensor([99])}
+    indices, rows = pool.draw(10, torch.Generator().manual_seed(0), fresh=fresh)
+    states = rows["state"]
+    assert rows["label"].tolist() == [99, *indices[1:].tolist()]
     assert sorted(indices.tolist()) == list(range(10))
     assert pool.losses[indices[0]] == 6 and (states[0] == 7).all()
     assert torch.equal(states[1:, 0, 0, 0], indices[1:].float())
-    pool.put_back(indices[:1], torch.full((1, 4, 2, 2), 9.0), torch.tensor([0.5]))
+    back = {"state": torch.full((1, 4, 2, 2), 9.0), "label": torch.tensor([42])}
+    pool.put_back(indices[:1], back, torch.tensor([0.5]))
+    assert pool.rows["label"].tolist() == [0, 1, 2, 3, 4, 5, 42, 7, 8, 9]
     assert (pool.states[6] == 9).all() and pool.losses[6] == 0.5
     assert (pool.states[5] == 5).all()
 
@@ -115,7 +122,7 @@ def test_batches_of_one_are_the_seed_and_a_damaged_state_of_the_pool_in_turn():
         learner.train_epoch()
     begun = seen[::2]  # the others hold
     for state, steps in begun[::2]:
-        assert torch.equal(state, learner.pool.seed) and steps == 9
+        assert torch.equal(state, learner.automaton.seed_state(16)) and steps == 9
     for state, steps in begun[1::2]:
         assert steps == 9 and (state == 0.5).any()
         assert 0 < (state == 0).all(dim=1).float().mean() < 1
@@ -132,7 +139,7 @@ def test_of_batches_of_one_every_fourth_seed_stays_in_the_pool():
 
 
 def test_a_priority_draws_by_the_softmax_of_the_losses_without_replacement():
-    pool = Pool(torch.zeros(1, 4, 2, 2), 4, priority=1.0)
+    pool = Pool({"state": torch.zeros(4, 4, 2, 2)}, priority=1.0)
     pool.losses = torch.tensor([0.0, 1.0, 2.0, 5.0])  # their mean is 2
     generator = torch.Generator().manual_seed(0)
     draws = [pool.draw(2, generator)[0].tolist() for _ in range(4000)]
@@ -188,7 +195,7 @@ def test_training_lowers_the_loss():
 def test_an_epoch_touches_only_the_drawn_entries_and_grows_the_worst_from_the_seed():
     learner = trainer()
     randomised(learner)
-    learner.pool.states += torch.arange(6.0).view(6, 1, 1, 1) / 10
+    learner.pool.rows["state"] += torch.arange(6.0).view(6, 1, 1, 1) / 10
     learner.pool.losses = torch.arange(6.0)
     draws = torch.Generator()
     draws.set_state(learner.draws.get_state())
@@ -229,7 +236,7 @@ def test_going_on_from_saved_tensors_gives_the_same_bits(done):
         whole.train_epoch()
     for _ in range(done):
         first.train_epoch()
-    for target in second.targets:
+    for target in second.task.pictures:
         target.zero_()  # the checkpoint has it
     second.restore({name: tensor.clone() for name, tensor in first.tensors().items()}, done)
     for _ in range(7 - done):
@@ -253,13 +260,13 @@ def test_a_new_phase_keeps_the_weights_and_the_optimiser_and_begins_from_the_see
 
 def test_the_best_of_a_batch_are_damaged_before_they_grow_on():
     learner = randomised(trainer(pool=PoolUse(size=4, damage=2), batch=4, steps=(1, 1)))
-    learner.pool.states += 0.5
+    learner.pool.rows["state"] += 0.5
     learner.pool.losses = torch.tensor([3.0, 1.0, 2.0, 4.0])
     seen = []
     learner._roll = lambda state, *rest: seen.append(state.clone()) or Trainer._roll(learner, state, *rest)
     learner.train_epoch()
     empty = [(state == 0).all(dim=0).float().mean().item() for state in seen[0]]
-    assert torch.equal(seen[0][0], learner.pool.seed[0])  # the worst is the seed
+    assert torch.equal(seen[0][0], learner.automaton.seed_state(16)[0])  # the worst is the seed
     assert empty[1] == 0 and min(empty[2:]) > 0
 
 
@@ -289,7 +296,7 @@ def test_a_loss_that_is_not_finite_takes_the_run_back_with_half_the_rate():
     learner = trainer(epochs=200)
     for _ in range(60):
         learner.train_epoch()
-    good = {name: tensor.clone() for name, tensor in learner.good.items()}
+    good = {name: tensor.clone() for name, tensor in learner.guard.good.items()}
     learner.weights["rule.weights.0"].data[0, 0] = float("nan")
     outcome = learner.train_epoch()
     assert outcome == Return(50, "the loss was no longer finite") and learner.epoch == 50
@@ -304,18 +311,18 @@ def test_weights_are_kept_as_good_only_after_a_rollout_has_shown_that_they_are()
     learner = trainer(epochs=200)
     for _ in range(50):
         learner.train_epoch()
-    assert learner.good_epoch == 0  # those of epoch 50 have not been tried
+    assert learner.guard.epoch == 0  # those of epoch 50 have not been tried
     learner.weights["rule.weights.0"].data[0, 0] = float("nan")
     assert learner.train_epoch() == Return(0, "the loss was no longer finite")
     for _ in range(51):
         learner.train_epoch()
-    assert learner.good_epoch == 50
+    assert learner.guard.epoch == 50
 
 
 def test_a_gradient_that_is_not_finite_takes_the_run_back():
     learner = trainer()
     learner.train_epoch()
-    before = {name: tensor.clone() for name, tensor in learner.good.items()}
+    before = {name: tensor.clone() for name, tensor in learner.guard.good.items()}
     learner.weights["rule.biases.0"].register_hook(lambda gradient: gradient * float("inf"))
     assert learner.train_epoch() == Return(0, "a gradient was no longer finite")
     assert all(torch.equal(before[name], tensor) for name, tensor in learner._learned().items())
@@ -329,7 +336,7 @@ def test_a_state_that_explodes_takes_the_run_back_and_the_pool_begins_anew():
     learner.pool.losses[:] = 1.0
     outcome = learner.train_epoch()
     assert outcome == Return(0, "state values passed 10,000")
-    assert torch.equal(learner.pool.states, learner.pool.seed.repeat(6, 1, 1, 1))
+    assert torch.equal(learner.pool.states, learner.automaton.seed_state(16).repeat(6, 1, 1, 1))
     assert learner.train_epoch().number == 1
 
 
@@ -337,7 +344,7 @@ def test_a_run_that_cannot_be_saved_is_given_up():
     learner = trainer()
     for name in ("weights.rule.weights.0", "good.weights.rule.weights.0"):
         learner.tensors()[name][0, 0] = float("nan")
-    for _ in range(RETURNS):
+    for _ in range(RECIPE.guard.returns):
         assert isinstance(learner.train_epoch(), Return)
     with pytest.raises(
         RunFailed, match=r"no longer finite in epoch 1, again after 3 returns .*; begin anew with"
@@ -365,7 +372,7 @@ def test_truncation_leaves_the_rollout_alone_and_the_gradient_of_the_last_steps(
 
     grown = last_two(automaton.seed_state(16, batch=2), 0, 8)
     held = last_two(grown, 8, 11)
-    losses = pattern_loss(grown, cut.target) + 0.5 * pattern_loss(held, cut.target)
+    losses = pattern_loss(grown, cut.task.target) + 0.5 * pattern_loss(held, cut.task.target)
     (losses + 0.1 * overflow_loss(held)).mean().backward()
     for name, weight in automaton.named_parameters():
         expected = weight.grad / (weight.grad.norm() + 1e-8)
@@ -384,7 +391,7 @@ def test_a_generator_state_of_another_device_does_not_stop_a_resume():
 
 def test_a_hold_of_no_steps_passes_the_gradient_on():
     learner = randomised(trainer(truncate=2))
-    grown = learner._roll(learner.pool.draw(2, learner.draws, seeds=2)[1], 6, 0, 1, 0)
+    grown = learner._roll(learner.automaton.seed_state(16, batch=2), 6, 0, 1, 0)
     held = learner._roll(grown, 0, 6, 1, 0)
     assert torch.equal(held, grown)
     weight = learner.weights["rule.weights.0"]

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from petri import checks, targets
 from petri.errors import BadRequest
-from petri.growth import catalogue
-from petri.growth.recipe import Recipe, parse, plain
 from petri.nca.spec import Spec, full
 from petri.targets.figure import ALIVE
 from petri.targets.pieces import farthest
+from petri.tasks import catalogue
+from petri.training.recipe import Recipe, parse, plain
 
 if TYPE_CHECKING:
     from petri.targets import Target
@@ -120,7 +120,7 @@ def quick_figure(target: Target) -> dict[str, Any]:
         "spec": FIGURE_SPEC,
         "loss": {"stability": 0.0, "bound": 1.0},
         "pool": {"size": 32, "rivals": 16, "newcomer": 8, "damage_every": 2, "damage_radii": [0.1, 0.5]},
-        "optimiser": {"average": 0.99, "warm_up": 0.05},
+        "optimiser": {"average": 0.99, "warm_up": 0.05, "beta2": 0.99},
         "hold": 0,
         "patience": PATIENCE,
     }

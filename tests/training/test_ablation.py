@@ -8,11 +8,11 @@ import pytest
 
 from petri import verdict
 from petri.errors import BadRequest, RunFailed
-from petri.growth import ablation
-from petri.growth.ablation import PARTS, STABILIZERS, Outcome, Trial, ablate, variants
-from petri.growth.presets import make_recipe
-from petri.growth.recipe import Recipe
 from petri.targets import load
+from petri.training import ablation
+from petri.training.ablation import PARTS, STABILIZERS, Outcome, Trial, ablate, variants
+from petri.training.presets import make_recipe
+from petri.training.recipe import Recipe
 
 
 def os_exit(*_):

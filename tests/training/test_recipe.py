@@ -6,11 +6,13 @@ import torch
 from petri import engine, memory
 from petri.dni import recipe as dni
 from petri.errors import BadRequest, RunFailed
-from petri.growth.catalogue import TABLE_5, architecture, reports_architecture
-from petri.growth.presets import PRESETS, make_recipe, steps_for
-from petri.growth.recipe import LossTerms, Optimisation, Phase, PoolUse, Recipe, parse
 from petri.nca import Automaton, Cell, Spec
 from petri.targets import PATTERNS, load
+from petri.tasks.catalogue import TABLE_5, architecture, reports_architecture
+from petri.tasks.grow import LossTerms
+from petri.training import memory as training_memory
+from petri.training.presets import PRESETS, make_recipe, steps_for
+from petri.training.recipe import Optimisation, Phase, PoolUse, Recipe, parse
 
 CPU = torch.device("cpu")
 PHASE = Phase(res=16, epochs=10, batch=2, steps=(4, 8))
@@ -277,32 +279,36 @@ def test_phases_are_found_by_the_epoch():
 
 
 def test_a_recipe_that_memory_cannot_hold_is_refused(monkeypatch):
-    monkeypatch.setattr(memory, "installed", lambda: 8 * 10**9)
+    monkeypatch.setattr(training_memory, "installed", lambda: 8 * 10**9)
     big = Phase(res=256, epochs=1, batch=2, steps=(192, 384))
-    memory.check(recipe(phases=(big,)), CPU)
+    training_memory.check(recipe(phases=(big,)), CPU)
     with pytest.raises(BadRequest, match=r"wants about .* GB of memory, this machine has 8: lower --res"):
-        memory.check(recipe(phases=(dataclasses.replace(big, res=2048, batch=8, steps=(768, 1536)),)), CPU)
+        training_memory.check(
+            recipe(phases=(dataclasses.replace(big, res=2048, batch=8, steps=(768, 1536)),)), CPU
+        )
     plain = recipe(phases=(big,), checkpoint=1000)
-    memory.check(plain, CPU)
+    training_memory.check(plain, CPU)
     with pytest.raises(BadRequest, match="of memory"):  # PyTorch alone keeps more
-        memory.check(plain, CPU, engine="torch")
-    memory.check(plain, torch.device("cuda"), engine="torch")  # whose memory nobody knows
+        training_memory.check(plain, CPU, engine="torch")
+    training_memory.check(plain, torch.device("cuda"), engine="torch")  # whose memory nobody knows
     monkeypatch.setattr(engine, "native_status", lambda: (False, "no compiler"))
     with pytest.raises(BadRequest, match="of memory"):
-        memory.check(plain, CPU)
+        training_memory.check(plain, CPU)
 
 
 def test_the_targets_of_all_phases_are_counted(monkeypatch):
-    monkeypatch.setattr(memory, "installed", lambda: 16 * 10**9)
+    monkeypatch.setattr(training_memory, "installed", lambda: 16 * 10**9)
     large = Phase(res=4096, epochs=1, batch=1, steps=(1, 1))
     pool = {"pool": PoolUse(size=1), "hold": 0, "loss": LossTerms(stability=0)}
     one, two, sixty = (recipe(phases=(large,) * count, **pool) for count in (1, 2, 60))
     seen = 4 if one.spec.living else 3
     target = seen * 4096**2 * 4
-    assert memory.wanted(two, CPU) - memory.wanted(one, CPU) == 2 * target  # and the copy in a checkpoint
-    memory.check(one, CPU)
+    assert (
+        training_memory.wanted(two, CPU) - training_memory.wanted(one, CPU) == 2 * target
+    )  # and the copy in a checkpoint
+    training_memory.check(one, CPU)
     with pytest.raises(BadRequest, match=r"4096×4096 cells in 60 phases wants about \d+ GB of memory"):
-        memory.check(sixty, CPU)
+        training_memory.check(sixty, CPU)
 
 
 def test_a_grid_that_memory_cannot_hold_is_refused(monkeypatch):

@@ -10,41 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from petri import ground as grounds
-from petri import images, memory, modelfile, targets
+from petri import memory, modelfile, tasks
 from petri.errors import BadRequest, RunFailed
-from petri.evaluation.report import ReportLoss, report_loss
-from petri.growth import patience
-from petri.growth.pace import Pace
-from petri.growth.recipe import Recipe
-from petri.growth.results import RESULTS, TARGET, Result, finish
-from petri.growth.trainer import Epoch, Return, Trainer
 from petri.modelfile import Model
 from petri.progress import Observer, Progress
-from petri.runs import CHECKPOINT, COLUMNS, Row, Run, has_finished
+from petri.training import patience, plots
+from petri.training.memory import check
+from petri.training.pace import Pace
+from petri.training.recipe import Recipe
+from petri.training.results import GROWN, Result, finish
+from petri.training.runs import CHECKPOINT, Row, Run, has_finished
+from petri.training.trainer import Epoch, Return, Trainer
 
 REPORT_EVERY = 1.0  # seconds between looks at the device
 SAVE_EVERY = 60.0  # seconds between checkpoints
-
-
-def seen_channels(recipe: Recipe) -> int:
-    """How many channels are compared with the target: alpha counts only where there is a living mask."""
-    return 4 if recipe.spec.living else 3
-
-
-def draw_targets(recipe: Recipe) -> list[Tensor]:
-    """The target at the size of each phase.
-
-    Raises:
-        BadRequest: it cannot be drawn at one of them.
-    """
-    seen = seen_channels(recipe)
-    return [
-        torch.from_numpy(targets.load(recipe.target, phase.res).pixels[:seen].copy())
-        for phase in recipe.phases
-    ]
 
 
 def start(
@@ -89,13 +70,11 @@ def _begin(run: Run, trainer: Trainer, ground: str) -> None:
     Raises:
         BadRequest: the disk is full or cannot be written.
     """
-    run.ground = grounds.settled(ground, trainer.targets[-1])
+    run.ground = trainer.task.settle(ground)
     try:
         if not run.path(CHECKPOINT).is_file():
             run.write_checkpoint(trainer.tensors(), 0, 0.0)
-        if not run.path(TARGET).is_file():
-            picture = images.picture(trainer.targets[-1], run.recipe.spec, run.ground)
-            images.save_picture(run.path(TARGET), picture)
+        trainer.task.introduce(run.folder)
     except OSError as error:
         raise BadRequest(f"cannot write to {run.folder}: {error.strerror or error}") from None
 
@@ -106,13 +85,13 @@ def make_trainer(recipe: Recipe, device: torch.device, *, model: Model | None = 
     Raises:
         BadRequest: the machine cannot, or the model is not the one that the recipe starts from.
     """
-    memory.check(recipe, device, **how)
+    check(recipe, device, **how)
     found = "" if model is None else modelfile.digest(model.automaton)
     if found != recipe.weights:
         given = f"the one given is {found}" if found else "give it by --from"
         raise BadRequest(f"the recipe starts from a model whose weights are {recipe.weights}: {given}")
     weights = None if model is None else model.automaton
-    return Trainer(recipe, draw_targets(recipe), device, weights=weights, **how)
+    return Trainer(recipe, tasks.make(recipe), device, weights=weights, **how)
 
 
 def starting_from(recipe: Recipe, model: Model) -> Recipe:
@@ -188,11 +167,9 @@ def resume(
 
 
 def _blank(recipe: Recipe, device: torch.device, **how: Any) -> Trainer:
-    """A trainer whose targets are still to be read."""
-    memory.check(recipe, device, **how)
-    seen = seen_channels(recipe)
-    blank = [torch.zeros(seen, phase.res, phase.res) for phase in recipe.phases]
-    return Trainer(recipe, blank, device, **how)
+    """A trainer whose task is still to be read."""
+    check(recipe, device, **how)
+    return Trainer(recipe, tasks.make(recipe, blank=True), device, **how)
 
 
 def _has_results_of(run: Run, epoch: int) -> bool:
@@ -202,7 +179,8 @@ def _has_results_of(run: Run, epoch: int) -> bool:
     except BadRequest:
         return False
     fits = has_finished(model.training, run.recipe) and model.training.get("epochs") == epoch
-    return fits and run.has_metrics() and all(run.path(name).is_file() for name in RESULTS)
+    files = model.training.get("files", GROWN)  # version 0.1 named none
+    return fits and run.has_metrics() and all(run.path(str(name)).is_file() for name in files)
 
 
 def unrecorded(row: Row) -> None:
@@ -265,7 +243,6 @@ def _train_epochs(
     begun = reported = saved = time.monotonic()
     pace = Pace(recipe, trainer.epoch)
     unread: list[Epoch] = []
-    ground = grounds.opaque(run.ground, trainer.targets[-1])
     looks: dict[int, float] = {}  # losses from the seed, by epoch
 
     def read() -> None:
@@ -273,9 +250,7 @@ def _train_epochs(
         nonlocal reported
         if not unread:
             return
-        losses = torch.stack(
-            [torch.stack([e.loss, e.pattern, e.stability, e.overflow, e.died]) for e in unread]
-        )
+        losses = torch.stack([torch.stack([e.loss, *e.losses.values(), e.died]) for e in unread])
         values = losses.tolist()
         now = time.monotonic()
         for epoch, (*parts, died) in zip(unread, values, strict=True):
@@ -290,13 +265,13 @@ def _train_epochs(
             Progress(
                 epoch=unread[-1].number,
                 epochs=recipe.epochs,
-                phase=f"{trainer.number + 1} of {len(recipe.phases)}, {trainer.phase.res}²",
+                phase=f"{trainer.number + 1} of {len(recipe.phases)}, {plots.written(trainer.phase.grid)}",
                 loss=sum(value[0] for value in values) / len(values),
                 died=_died(run),
                 seconds=before + now - begun,
                 seconds_left=pace.left(unread[-1].number),
                 steps_per_second=sum(epoch.steps + recipe.hold for epoch in unread) / (now - reported),
-                picture=images.picture(unread[-1].grown, recipe.spec, ground),
+                picture=trainer.task.picture(unread[-1].grown),
             )
         )
         unread.clear()
@@ -308,7 +283,8 @@ def _train_epochs(
         if isinstance(outcome, Epoch) and outcome.note:
             observer.note(f"epoch {outcome.number:,}: {outcome.note}")
         if isinstance(outcome, Epoch) and patience.due(recipe, outcome.number):
-            looks[outcome.number] = loss_from_seed(trainer, seeds=patience.SEEDS).loss
+            found = trainer.task.measure(trainer.result(), seeds=patience.SEEDS)["loss"]
+            looks[outcome.number] = math.inf if found is None else found
             early = patience.exhausted(recipe, [*run.looks, *looks.items()])
         stopping = trainer.ranks.any(early or stop(), trainer.device)
         if isinstance(outcome, Return):
@@ -338,14 +314,8 @@ def _train_epochs(
 
 def _died(run: Run) -> int:
     """Rollouts of a run that ended without a living cell."""
-    recipe, column, total = run.recipe, COLUMNS.index("died"), 0.0
-    for row in run.rows:
-        if row[column]:
-            total += row[column] * recipe.phases[recipe.phase_after(int(row[0]) - 1)].batch
+    recipe, total = run.recipe, 0.0
+    for number, died in enumerate(run.column("died")):
+        if died:
+            total += died * recipe.phases[recipe.phase_after(number)].batch
     return round(total)
-
-
-def loss_from_seed(trainer: Trainer, *, seeds: int) -> ReportLoss:
-    """The report's loss of what a trainer has come to, at the size that it has come to."""
-    steps, hold = trainer.phase.steps[1], trainer.recipe.hold
-    return report_loss(trainer.result(), trainer.target, steps=steps, hold=hold, seeds=seeds)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from petri.growth.recipe import Phase, Recipe
-from petri.growth.trainer import Epoch
+from petri.training.recipe import Phase, Recipe
+from petri.training.trainer import Epoch
 
 BACK = 3  # times as long as taking a step, going back through it takes
 
@@ -21,7 +21,7 @@ def cell_steps(recipe: Recipe, phase: Phase, steps: float | None = None) -> floa
     """
     grow = phase.steps_a_epoch if steps is None else steps
     back = sum(min(part, phase.truncate or part) for part in (grow, recipe.hold))
-    return phase.batch * phase.res**2 * (grow + recipe.hold + BACK * back) / (1 + BACK)
+    return phase.batch * phase.cells * (grow + recipe.hold + BACK * back) / (1 + BACK)
 
 
 class Pace:

@@ -1,0 +1,31 @@
+"""Tasks: what may be asked of an automaton, one file each.
+
+A new task is a file with a `Task` here, and a line in `TASKS`; a recipe names it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from petri.tasks.grow import Growing
+from petri.tasks.task import Rows, Task
+
+if TYPE_CHECKING:
+    from petri.training.recipe import Recipe
+
+__all__ = ["TASKS", "Growing", "Rows", "Task", "make"]
+
+TASKS: dict[str, type[Growing]] = {"grow": Growing}
+
+
+def make(recipe: Recipe, *, blank: bool = False) -> Task:
+    """The task of a recipe.
+
+    Args:
+        recipe: of the run.
+        blank: without what a checkpoint is going to fill in.
+
+    Raises:
+        BadRequest: what the task needs cannot be had, such as a target that cannot be drawn.
+    """
+    return TASKS[recipe.task].of(recipe, blank=blank)

@@ -1,0 +1,214 @@
+"""Growing a picture: it comes from a cell, stays, and its states keep in bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from petri import checks, images, targets
+from petri import ground as grounds
+from petri.errors import BadRequest
+from petri.evaluation.report import error_of, grow_and_hold, report_loss_of
+from petri.losses import multi_scale_loss, overflow_loss
+from petri.losses.perceptual import PerceptualLoss
+from petri.nca import show
+from petri.nca.life import has_life
+from petri.tasks import catalogue
+from petri.tasks.grown import TARGET, Grown, finish
+from petri.tasks.task import Rows, Task
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from petri.nca import Automaton, Spec
+    from petri.training.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossTerms:
+    """What is asked of a pattern: the table `loss` of a recipe.
+
+    Source: the report, "Training" and "Training Stabilizers".
+    """
+
+    scales: tuple[int, ...] = (1,)  # sides of squares that are averaged before comparing; report: 1, 2, 4, 8
+    perceptual: float = 0.0  # weight of the difference in VGG16's features; the report: 0.1
+    stability: float = 0.5  # weight of the loss after the steps to hold
+    overflow: float = 0.1  # weight of the penalty on state values beyond the bound
+    bound: float = 0.9  # the magnitude from which on a state value is penalised
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.scales, (tuple, list)) or not self.scales:
+            raise BadRequest(f"loss.scales must be a list of whole numbers, got {self.scales!r}")
+        for scale in self.scales:
+            checks.whole("each of loss.scales", scale, 1, targets.SMALLEST)
+        object.__setattr__(self, "scales", tuple(self.scales))
+        checks.number("loss.perceptual", self.perceptual, 0, 1000)
+        checks.number("loss.stability", self.stability, 0, 1000)
+        checks.number("loss.overflow", self.overflow, 0, 1000)
+        checks.number("loss.bound", self.bound, 0, 1e6)
+
+
+class Growing(Task):
+    """Growing a picture.
+
+    Args:
+        spec: of the automaton.
+        pictures: what is to be grown in each phase, `[seen, height, width]` in 0..1: RGB of a plane, or RGB
+            premultiplied by alpha, and alpha, of a figure. One for all phases, or one a phase.
+        terms: of the loss.
+        hold: steps that the picture must last after it has grown.
+        steps: most steps to grow of each phase, after which the model is measured.
+    """
+
+    terms: ClassVar[type | None] = LossTerms
+
+    def __init__(
+        self,
+        spec: Spec,
+        pictures: Tensor | Sequence[Tensor],
+        terms: LossTerms | None = None,
+        *,
+        hold: int = 32,
+        steps: Sequence[int] = (96,),
+    ) -> None:
+        self.pictures = [pictures] if isinstance(pictures, Tensor) else list(pictures)
+        seen = show(torch.zeros(spec.planes, 1, 1), spec).shape[0]
+        for picture in self.pictures:
+            if picture.ndim != 3 or picture.shape[0] != seen:
+                raise BadRequest(
+                    f"a picture for this Spec must be [{seen}, height, width], got {list(picture.shape)}"
+                )
+        super().__init__(spec, (self.pictures[0].shape[1], self.pictures[0].shape[2]))
+        self.wanted, self.hold, self.steps = terms or LossTerms(), hold, list(steps)
+        self.weights = self.weigh(self.wanted)
+        self.settle(grounds.AUTO)
+        self.reference: float | None = None  # what the report's own model has come to
+        self.enter(0)
+
+    @classmethod
+    def of(cls, recipe: Recipe, *, blank: bool = False) -> Growing:
+        """The task of a recipe.
+
+        Args:
+            recipe: names the target.
+            blank: pictures of nothing, to be filled from a checkpoint.
+
+        Raises:
+            BadRequest: the target cannot be drawn at the size of one of the phases.
+        """
+        seen = seen_channels(recipe.spec)
+        pictures = []
+        for phase in recipe.phases:
+            if blank:
+                pictures.append(torch.zeros(seen, *phase.grid))
+            else:
+                drawn = targets.load(recipe.target, phase.res).pixels[:seen]
+                pictures.append(torch.from_numpy(drawn.copy()))
+        steps = [phase.steps[1] for phase in recipe.phases]
+        task = cls(recipe.spec, pictures, recipe.loss, hold=recipe.hold, steps=steps)
+        task.reference = catalogue.reports_loss(recipe.target, recipe.res)
+        return task
+
+    @classmethod
+    def weigh(cls, terms: LossTerms) -> dict[str, float]:
+        """See `Task`; the perceptual loss is computed only where it counts."""
+        weights = {"pattern": 1.0, "stability": terms.stability, "overflow": terms.overflow}
+        return weights | ({"perceptual": terms.perceptual} if terms.perceptual else {})
+
+    @property
+    def target(self) -> Tensor:
+        """What is to be grown in this phase, `[seen, height, width]`."""
+        return self.pictures[self.number]
+
+    def enter(self, number: int) -> None:
+        """See `Task`."""
+        self.number = min(number, len(self.pictures) - 1)
+        self.grid = (self.target.shape[1], self.target.shape[2])
+        self.perceptual = PerceptualLoss(self.target) if self.wanted.perceptual else None
+
+    def settle(self, ground: str) -> str:
+        """See `Task`; of a figure the automatic ground is chosen by its colours."""
+        asked = grounds.settled(ground, self.pictures[-1])
+        self.ground, self.opaque = asked, grounds.opaque(asked, self.pictures[-1])
+        return asked
+
+    def introduce(self, folder: Path) -> None:
+        """Draw the target."""
+        if not (folder / TARGET).is_file():
+            images.save_picture(folder / TARGET, images.drawn(self.pictures[-1], self.ground))
+
+    def to(self, device: torch.device) -> Growing:
+        """The same, its pictures on a device."""
+        self.pictures = [picture.to(device) for picture in self.pictures]
+        self.enter(self.number)
+        return self
+
+    def marks(self, steps: int) -> tuple[int, ...]:
+        """After growing, and after holding."""
+        return (steps, steps + self.hold)
+
+    def losses(self, looks: Sequence[Tensor], rows: Rows) -> dict[str, Tensor]:
+        """See `Task`: the error of what has grown and of what is held, and what is out of bounds."""
+        grown, held = looks
+        terms = self.wanted
+        found = {
+            "pattern": multi_scale_loss(show(grown, self.spec), self.target, terms.scales),
+            "stability": multi_scale_loss(show(held, self.spec), self.target, terms.scales),
+            "overflow": overflow_loss(held[:, : self.spec.channels], bound=terms.bound),
+        }
+        if self.perceptual:
+            found["perceptual"] = self.perceptual(show(grown, self.spec))
+        return found
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The pictures, a size each."""
+        return {f"target.{_size(picture)}": picture for picture in self.pictures}
+
+    def picture(self, state: Tensor) -> np.ndarray:
+        """See `Task`; a figure is shown on its ground."""
+        return images.picture(state, self.spec, self.opaque)
+
+    def goal(self) -> np.ndarray:
+        """The target."""
+        return images.drawn(self.pictures[-1], self.opaque)
+
+    @torch.no_grad()
+    def measure(self, automaton: Automaton, *, seeds: int) -> dict[str, Any]:
+        """The report's loss from the seed and its parts, and how many rollouts died."""
+        asked = {"steps": self.most_steps, "hold": self.hold}
+        grown, held = grow_and_hold(automaton, self.target, **asked, seeds=seeds)
+        found = report_loss_of(grown, held, self.target, **asked, error=error_of(self.spec))
+        died = int((~has_life(held)).sum()) if self.spec.living else 0
+        return asdict(found) | {"died": died}
+
+    @property
+    def most_steps(self) -> int:
+        """Most steps to grow in this phase."""
+        return self.steps[min(self.number, len(self.steps) - 1)]
+
+    def curve(self, columns: Mapping[str, Sequence[float]]) -> tuple[list[float], str, float | None]:
+        """The report's loss."""
+        parts = zip(columns["pattern"], columns["stability"], columns["overflow"], strict=True)
+        losses = [pattern + stability / 2 + overflow / 10 for pattern, stability, overflow in parts]
+        return losses, "pattern + ½ stability + ⅒ overflow, in the pool", self.reference
+
+    def finish(self, automaton: Automaton, folder: Path) -> Grown:
+        """See `Task`."""
+        return finish(self, automaton, folder)
+
+
+def seen_channels(spec: Spec) -> int:
+    """How many channels are compared with the target: alpha counts only where there is a living mask."""
+    return 4 if spec.living else 3
+
+
+def _size(picture: Tensor) -> str:
+    height, width = picture.shape[-2:]
+    return f"{height}" if height == width else f"{height}x{width}"

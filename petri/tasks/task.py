@@ -1,0 +1,138 @@
+"""What a task is: what is asked of an automaton, and how good it is at it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from petri.ground import WHITE
+from petri.images import picture
+from petri.nca import seed_state
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from petri.nca import Automaton, Spec
+
+# What the pool keeps of each of its entries, `[entry, …]` by name: `state`, and what a task needs beside it,
+# such as a label, a condition or a target.
+Rows = dict[str, Tensor]
+
+
+class Task:
+    """What is asked of an automaton; the trainer knows nothing else of what it trains for.
+
+    A task of one's own overrides `losses`, and whatever else is not as it is here. Names of losses are those
+    of the columns of a run's metrics.
+
+    Args:
+        spec: of the automaton.
+        grid: rows and columns.
+
+    Attributes:
+        weights: of each loss in what is minimised, by name; 0 for one that is only watched.
+    """
+
+    # Table `loss` of a recipe for this task: a frozen dataclass that checks its fields.
+    terms: ClassVar[type | None] = None
+    weights: Mapping[str, float] = {"loss": 1.0}
+
+    def __init__(self, spec: Spec, grid: tuple[int, int]) -> None:
+        self.spec, self.grid = spec, grid
+
+    @classmethod
+    def weigh(cls, terms: Any) -> dict[str, float]:
+        """The weight of each loss by name, as the table `loss` of a recipe has them."""
+        return {"loss": 1.0}
+
+    def to(self, device: torch.device) -> Task:
+        """The same, what it compares with on a device."""
+        return self
+
+    def settle(self, ground: str) -> str:
+        """What a run's pictures show a figure on, of what the user asked for; see `petri.ground`."""
+        return ground
+
+    def introduce(self, folder: Path) -> None:
+        """Draw what is asked for into the folder of a run that begins."""
+
+    def enter(self, number: int) -> None:
+        """Phase `number` of the recipe, from 0, begins; the grid may be another one from here on."""
+
+    def begin(self, count: int, chance: torch.Generator, device: torch.device) -> Rows:
+        """Rows that have not been trained yet: the state that the Spec starts from, and what goes with it."""
+        seed = 0
+        if self.spec.start_is_drawn:
+            seed = int(torch.randint(2**32, (), generator=chance))
+        return {"state": seed_state(self.spec, *self.grid, batch=count, device=device, seed=seed)}
+
+    def marks(self, steps: int) -> tuple[int, ...]:
+        """The steps after which the states are looked at, in order; the last ones go back into the pool.
+
+        Args:
+            steps: to grow, as the trainer has drawn them.
+        """
+        return (steps,)
+
+    def losses(self, looks: Sequence[Tensor], rows: Rows) -> dict[str, Tensor]:
+        """What is wrong with each sample, by the names of `weights`: `[batch]`, at least 0.
+
+        Args:
+            looks: states `[batch, channel, height, width]`, one for each mark.
+            rows: what belongs to them.
+        """
+        raise NotImplementedError
+
+    def learn(self, looks: Sequence[Tensor], rows: Rows) -> None:
+        """Train whatever learns beside the automaton, such as a critic; called once an epoch, after it."""
+
+    def learned(self) -> dict[str, Tensor]:
+        """What `learn` changes, by name, with the state of its optimiser: kept, and gone back to."""
+        return {}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps beside it, so that a run goes on with the same numbers."""
+        return {}
+
+    def picture(self, state: Tensor) -> np.ndarray:
+        """What a person is shown of a state `[channel, height, width]`: uint8 `[height, width, 3]`."""
+        return picture(state, self.spec, WHITE)
+
+    def goal(self) -> np.ndarray | None:
+        """What a person is shown of what is asked for, as `picture` has it; None if there is nothing."""
+        return None
+
+    def curve(self, columns: Mapping[str, Sequence[float]]) -> tuple[list[float], str, float | None]:
+        """What the plot of a run shows over its epochs, what it is, and a value of others to hold it against.
+
+        Args:
+            columns: of the run's metrics, by name.
+        """
+        return list(columns["loss"]), "loss, in the pool", None
+
+    def measure(self, automaton: Automaton, *, seeds: int) -> dict[str, Any]:
+        """How good an automaton is, with fresh chance; an early stop goes by `loss`, of which less is better.
+
+        Args:
+            automaton: as trained so far.
+            seeds: rollouts.
+        """
+        raise NotImplementedError
+
+    def finish(self, automaton: Automaton, folder: Path) -> Outcome:
+        """Measure a trained automaton, and draw it into the run's folder."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an automaton has come to at a task."""
+
+    stands: bool  # whether it does what it was asked for at all
+    files: tuple[str, ...]  # drawn into the run's folder
+    fields: dict[str, Any] = field(default_factory=dict)  # of it in the model file's account of the training

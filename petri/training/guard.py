@@ -1,0 +1,91 @@
+"""The guard: what a run does when training goes wrong, or when what it grows dies."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from petri.errors import RunFailed
+from petri.training.recipe import GuardUse
+
+
+class Guard:
+    """Watches a run: it keeps weights that were sound, and knows how often rollouts died of late.
+
+    Args:
+        use: when it does what.
+        learned: what training changes, by name; copies are kept, to go back to.
+
+    Attributes:
+        slower: what returns and deaths have made of the learning rate, a factor.
+        reach: share of their steps that rollouts from the start are given.
+        dying: share of the rollouts that died of late.
+    """
+
+    def __init__(self, use: GuardUse, learned: dict[str, Tensor]) -> None:
+        self.use = use
+        self.slower = torch.ones((), dtype=torch.float64)
+        self.returns = torch.zeros((), dtype=torch.int64)
+        self.epoch = torch.zeros((), dtype=torch.int64)  # after which the kept weights were
+        self.reach = torch.ones((), dtype=torch.float64)
+        self.dying = torch.zeros((), dtype=torch.float64)
+        self.good = {name: tensor.clone() for name, tensor in learned.items()}
+
+    def trouble(self, losses: Tensor, gradients: list[Tensor], states: Tensor) -> str:
+        """What is wrong with an epoch; empty if nothing is."""
+        if not losses.isfinite().all():
+            return "the loss was no longer finite"
+        if not all(gradient.isfinite().all() for gradient in gradients):
+            return "a gradient was no longer finite"
+        if not states.abs().max() <= self.use.exploded:
+            return f"state values passed {self.use.exploded:,.0f}"
+        return ""
+
+    def heed_deaths(self, dead: Tensor, fresh: int) -> str:
+        """Take account of who died, `[batch]`, the fresh ones first; a note if the learning rate changes.
+
+        What dies has no gradient. Cut short before it dies, the same rollout has one, and it says: live.
+        """
+        use = self.use
+        if dead[:fresh].any():
+            self.reach.mul_(use.shorter).clamp_(min=use.shortest)
+        elif fresh:
+            self.reach.mul_(use.longer).clamp_(max=1.0)
+        self.dying.lerp_(dead.mean().double().to(self.dying.device), use.late)
+        if self.dying <= use.dying or self.slower < use.slowest:
+            return ""
+        self.dying.zero_()
+        self.slower *= use.slower
+        return "nearly a third of what grew of late has died: on with half the learning rate"
+
+    def keep(self, learned: dict[str, Tensor], epoch: int) -> None:
+        """Remember weights that this epoch's rollout has shown to be sound, if it is time to."""
+        if epoch and epoch % self.use.good_every == 0 and self.dying < self.use.dying / 2:
+            for name, tensor in learned.items():
+                self.good[name].copy_(tensor)
+            self.epoch.fill_(epoch)
+
+    def go_back(self, learned: dict[str, Tensor], reason: str, epoch: int) -> int:
+        """Take the weights that were kept; the number of epochs after which they were.
+
+        Raises:
+            RunFailed: after several such returns.
+        """
+        self.returns += 1
+        if self.returns > self.use.returns:
+            raise RunFailed(
+                f"{reason} in epoch {epoch + 1:,}, again after {self.use.returns} returns to an earlier "
+                "state, each with half the learning rate; begin anew with --recipe RUN/recipe.toml and "
+                "--set optimiser.learning_rate=…, or bound the state by spec.clamp"
+            )
+        for name, tensor in learned.items():
+            tensor.copy_(self.good[name])
+        self.slower *= self.use.slower
+        return int(self.epoch)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps of it, by name."""
+        kept = {"slower": self.slower, "returns": self.returns, "epoch": self.epoch}
+        kept |= {"dying": self.dying, "reach": self.reach}
+        named = {f"guard.{name}": tensor for name, tensor in kept.items()}
+        return named | {f"good.{name}": tensor for name, tensor in self.good.items()}

@@ -1,0 +1,72 @@
+"""How much memory a training will want, before it is begun."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from petri.errors import BadRequest
+from petri.memory import BASE, installed
+from petri.tasks.grow import seen_channels
+from petri.training.recipe import Phase, Recipe
+
+if TYPE_CHECKING:
+    import torch
+
+    from petri.training.ranks import Ranks
+
+
+def wanted(recipe: Recipe, device: torch.device, *, engine: str = "auto", ranks: Ranks | None = None) -> int:
+    """Bytes that training will hold at its peak, roughly: those of its hungriest phase, and all targets.
+
+    Args:
+        recipe, device, engine, ranks: as for `Trainer`; of several processes on this machine all are counted.
+    """
+    from petri.engine import native_status
+
+    native = device.type == "cpu" and engine in ("auto", "native") and native_status()[0]
+    size = ranks.size if ranks else 1
+    # Every phase's from the start, and their copies while a checkpoint is written or read.
+    targets = 2 * sum(seen_channels(recipe.spec) * phase.cells * 4 for phase in recipe.phases)
+    return size * (BASE + targets + max(_wanted(recipe, phase, native, size) for phase in recipe.phases))
+
+
+def _wanted(recipe: Recipe, phase: Phase, native: bool, size: int) -> int:
+    """Of a phase: the pool, its copy while a checkpoint is written, and what the backward pass keeps.
+
+    That is the states at the ends of segments and, within one segment, every state; PyTorch alone also
+    keeps there what the rule computed.
+    """
+    from petri.engine import KEPT_BYTES, SEGMENT
+
+    spec = recipe.spec
+    entry = spec.planes * phase.cells * 4
+    batch = max(1, phase.batch // size)
+    rolls = [min(steps, phase.truncate or steps) for steps in (phase.steps[1], recipe.hold)]
+    segment = recipe.checkpoint or (max(SEGMENT, KEPT_BYTES // (batch * entry)) if native else SEGMENT)
+    whole = sum(roll for roll in rolls if roll <= segment)  # kept as they are
+    again = [roll for roll in rolls if roll > segment]  # of these only ends, and one segment at a time
+    within = whole + (segment if again else 0)
+    kept = (within + sum(roll // segment for roll in again)) * batch * entry
+    if not native:
+        numbers = spec.features + 2 * spec.rule.hidden * (spec.rule.layers - 1) + 4 * spec.channels
+        kept += within * batch * phase.cells * numbers * 4
+    if getattr(recipe.loss, "perceptual", 0):
+        kept += batch * phase.cells * 3_000  # features of VGG16 and their gradients
+    return 2 * recipe.pool_size(phase) * entry + kept
+
+
+def check(recipe: Recipe, device: torch.device, *, engine: str = "auto", ranks: Ranks | None = None) -> None:
+    """Refuse a recipe that this machine cannot hold; of a GPU's memory nothing is known.
+
+    Raises:
+        BadRequest: it wants more memory than there is.
+    """
+    there, needed = installed(), wanted(recipe, device, engine=engine, ranks=ranks)
+    if device.type == "cpu" and there is not None and needed > there:
+        last, count = recipe.phases[-1], len(recipe.phases)
+        phases = f" in {count} phases" if count > 1 else ""
+        raise BadRequest(
+            f"training {last.batch} × {last.grid[0]}×{last.grid[1]} cells{phases} wants about "
+            f"{needed / 1e9:.0f} GB of memory, this machine has {there / 1e9:.0f}: "
+            "lower --res, or --set phases.batch=… or checkpoint=16"
+        )
