@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -154,7 +154,7 @@ def grow(
     if storage is not None and from_study is None:
         raise BadRequest("--storage is where the study of --from-study is: give both")
     study = _open(from_study, storage, context) if from_study is not None else None
-    target = target or fields.get("target") or (study and study.recipe.target)
+    target = target or fields.get("target") or (study.recipe.target if study else None)
     if not isinstance(target, str):
         raise BadRequest("say what to grow: petri grow TARGET (petri targets lists the patterns)")
     if time is not None:
@@ -322,7 +322,7 @@ def resume_run(
     if more is not None and ranks.size > 1:
         raise BadRequest("--epochs makes a run longer: do that in one process, without torchrun")
     model = None if start is None else modelfile.read(models.find(start))
-    how = {"lock": ranks.leads, "model": model, "engine": engine, "ranks": ranks}
+    how: dict[str, Any] = {"lock": ranks.leads, "model": model, "engine": engine, "ranks": ranks}
     with _together(ranks, chosen):
         run, trainer, seconds = loop.resume(folder, chosen, more=more or 0, **how)
     if ranks.leads:
@@ -431,7 +431,7 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], t
     display = GrowDisplay(f"growing {recipe.name}", trainer.task.goal())
     try:
         with ExitStack() as stack:
-            record = loop.unrecorded
+            record: Callable[[tuple[float, ...]], None] = loop.unrecorded
             if tensorboard:
                 from petri.training.tensorboard import recorder
 
@@ -454,8 +454,10 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], t
 def _conclude(recipe: Recipe, result: Result) -> None:
     from petri.console import duration, grid, out
     from petri.tasks.catalogue import reports_loss
+    from petri.tasks.grown import Grown
 
     grown = result.outcome
+    assert isinstance(grown, Grown), "what this command trains for is a picture"
     loss = grown.loss
     said = f"{loss.loss:.4f}"
     if (theirs := reports_loss(recipe.target, result.res)) is not None:

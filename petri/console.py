@@ -202,10 +202,10 @@ class GrowDisplay(Display):
 
     Args:
         title: what goes on.
-        target: what is to be grown, uint8 `[height, width, 3]`.
+        target: what is to be grown, uint8 `[height, width, 3]`; None if no picture is.
     """
 
-    def __init__(self, title: str, target: np.ndarray) -> None:
+    def __init__(self, title: str, target: np.ndarray | None) -> None:
         super().__init__()
         self.title, self.target = title, target
         self.latest: Progress | None = None
@@ -264,10 +264,10 @@ class GrowDisplay(Display):
             now.picture, min(PICTURE_COLUMNS, max(8, spare[0])), min(PICTURE_COLUMNS // 2, max(4, spare[1]))
         )
         rows = spare[1] if beside else spare[1] // 2
-        side.add_row("")
-        side.add_row(
-            grid(("target", half_blocks(self.target, TARGET_COLUMNS, min(TARGET_ROWS, max(4, rows - 14)))))
-        )
+        if self.target is not None:
+            side.add_row("")
+            small = half_blocks(self.target, TARGET_COLUMNS, min(TARGET_ROWS, max(4, rows - 14)))
+            side.add_row(grid(("target", small)))
         whole = Table.grid(padding=(0, 3))
         if beside:
             whole.add_row(picture, side)
