@@ -41,10 +41,10 @@ def ablate(
     from petri.console import out as console
     from petri.console import table
     from petri.dni import ablation, experiment
-    from petri.dni.recipe import Recipe
+    from petri.dni.recipe import DniRecipe
 
     checks.choice("way", way, ablation.WAYS)
-    recipe = Recipe(
+    recipe = DniRecipe(
         data=data,
         widths=parse_widths(widths),
         epochs=epochs,

@@ -34,11 +34,11 @@ def bench(
     from petri.console import out, table
     from petri.dni import bench as benching
     from petri.dni import experiment
-    from petri.dni.recipe import Recipe
+    from petri.dni.recipe import DniRecipe
 
     checks.whole("steps", steps, 1, 100_000)
     checks.whole("repetitions", repetitions, 1, 1000)
-    recipe = Recipe(data=data, widths=parse_widths(widths), batch=batch, warm_up=0.0)
+    recipe = DniRecipe(data=data, widths=parse_widths(widths), batch=batch, warm_up=0.0)
     chosen = devices.choose(device)
     loaded = load(data, data_dir, chosen)
     experiment.check(recipe, loaded)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import torch
 
     from petri.dni.experiment import Summary
-    from petri.dni.recipe import Recipe
-    from petri.dni.runs import Run
+    from petri.dni.recipe import DniRecipe
+    from petri.dni.runs import DniRun
 
 
 def mnist(
@@ -85,12 +85,12 @@ def mnist(
             raise BadRequest(f"--resume goes on with the run's own recipe: leave out {names}")
 
     from petri import devices
-    from petri.dni.recipe import Recipe
-    from petri.dni.runs import Run
+    from petri.dni.recipe import DniRecipe
+    from petri.dni.runs import DniRun
 
     chosen = devices.choose(device)
     if resume is not None:
-        run = Run.open(resume)
+        run = DniRun.open(resume)
         if not run.unfinished:
             try:
                 _conclude(run)
@@ -102,7 +102,7 @@ def mnist(
             raise BadRequest("--way must be clean or chained; layers without a backward pass are --decoupled")
         if decoupled and way != "clean":
             raise BadRequest("--decoupled is a way of its own: leave out --way")
-        recipe = Recipe(
+        recipe = DniRecipe(
             data=data,
             widths=parse_widths(widths),
             epochs=epochs,
@@ -128,8 +128,8 @@ def _is_given(context: typer.Context, name: str) -> bool:
 
 
 def _train(
-    run: Run | None,
-    recipe: Recipe,
+    run: DniRun | None,
+    recipe: DniRecipe,
     device: torch.device,
     data_dir: Path | None,
     parent: Path,
@@ -138,11 +138,11 @@ def _train(
     from dni_cli.watch import Watch
     from petri.console import out
     from petri.dni import experiment
-    from petri.dni.runs import Run
+    from petri.dni.runs import DniRun
 
     data = load(recipe.data, data_dir, device)
     experiment.check(recipe, data)
-    run = run or Run.create(parent, name, recipe)
+    run = run or DniRun.create(parent, name, recipe)
     sizes = "→".join(map(str, (data.train.images.shape[1], *recipe.widths, 10)))
     out.say((data.title, "bold"), f" · {sizes} · {recipe.describe()} · {device.type}")
     try:
@@ -157,7 +157,7 @@ def _train(
         run.close()
 
 
-def _conclude(run: Run) -> None:
+def _conclude(run: DniRun) -> None:
     from petri import datasets
     from petri.console import grid, out
     from petri.dni import experiment, plots

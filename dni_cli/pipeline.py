@@ -9,7 +9,7 @@ import typer
 from dni_cli.options import Data, DataDir, Out, load, parse_widths, record_path, say_kept
 
 if TYPE_CHECKING:
-    from petri.dni.pipeline import Plan, Trial
+    from petri.dni.pipeline import PipelinePlan, PipelineTrial
     from petri.dni.stage import Measured
 
 
@@ -49,7 +49,7 @@ def pipeline(
     widths = parse_widths(width, "--width")
     loaded = load(data, data_dir, torch.device("cpu"))
 
-    def plans(width: int, seed: int) -> dict[str, Plan]:
+    def plans(width: int, seed: int) -> dict[str, PipelinePlan]:
         return piping.plans(
             width=width, stages=stages, epochs=epochs, batch=batch, micro_batches=micro_batches, seed=seed,
             data=loaded,
@@ -75,7 +75,7 @@ def pipeline(
                             f"{epoch.samples_per_second:,.0f} samples/s"
                         )
 
-                    trial = piping.Trial(
+                    trial = piping.PipelineTrial(
                         one, name, seed + repetition, piping.run(made[name], data, data_dir, seen)
                     )
                     try:
@@ -94,12 +94,12 @@ def pipeline(
     say_kept(path, "trainings")
 
 
-def _find(trials: list[Trial], width: int, name: str, seed: int) -> Trial | None:
+def _find(trials: list[PipelineTrial], width: int, name: str, seed: int) -> PipelineTrial | None:
     asked = (width, name, seed)
     return next((one for one in trials if (one.width, one.schedule, one.seed) == asked), None)
 
 
-def _show(plans: dict[str, Plan], trials: dict[str, list[Trial]], title: str) -> None:
+def _show(plans: dict[str, PipelinePlan], trials: dict[str, list[PipelineTrial]], title: str) -> None:
     import statistics
 
     from petri.console import out, table

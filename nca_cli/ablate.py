@@ -38,7 +38,10 @@ def ablate(
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="FIELD=VALUE that replaces one value of the preset; repeatable.", show_default=False
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Value that replaces one of the preset's; repeatable.",
+            show_default=False,
         ),
     ] = None,
     engine: Annotated[str, typer.Option(help="Engine: auto, native, torch or compiled.")] = "auto",

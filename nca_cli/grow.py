@@ -86,7 +86,8 @@ def grow(
         list[str] | None,
         typer.Option(
             "--set",
-            help="FIELD=VALUE for one value of the recipe, such as loss.perceptual=0.1; repeatable.",
+            metavar="FIELD=VALUE",
+            help="Value that replaces one of the recipe's, such as loss.perceptual=0.1; repeatable.",
             show_default=False,
         ),
     ] = None,

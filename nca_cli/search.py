@@ -42,7 +42,8 @@ def search(
         list[str] | None,
         typer.Option(
             "--set",
-            help="FIELD=VALUE that replaces one value of the trials' recipe; repeatable.",
+            metavar="FIELD=VALUE",
+            help="Value that replaces one of the trials' recipe; repeatable.",
             show_default=False,
         ),
     ] = None,

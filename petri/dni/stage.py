@@ -30,7 +30,7 @@ PATIENCE = timedelta(seconds=120)  # for a neighbour
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class PipelinePlan:
     """A pipeline, described completely; every stage is given the same plan.
 
     Incomplete batches are left out, so that all messages have the same shape.
@@ -133,7 +133,7 @@ class Stage:
         parent: process without which there is no reason to go on, if there is one.
     """
 
-    def __init__(self, plan: Plan, rank: int, data: Dataset, parent: int | None = None) -> None:
+    def __init__(self, plan: PipelinePlan, rank: int, data: Dataset, parent: int | None = None) -> None:
         self.plan, self.rank, self.data, self.parent = plan, rank, data, parent
         self.first, self.last = rank == 0, rank == plan.stages - 1
         network = Network(plan.sizes, torch.Generator().manual_seed(plan.seed))
@@ -281,7 +281,13 @@ class Stage:
 
 
 def work(
-    plan: Plan, rank: int, name: str, root: Path | None, meeting: Path, answers: Connection, parent: int
+    plan: PipelinePlan,
+    rank: int,
+    name: str,
+    root: Path | None,
+    meeting: Path,
+    answers: Connection,
+    parent: int,
 ) -> None:
     """Be one stage: the body of a process.
 
@@ -317,6 +323,6 @@ def work(
         answers.send(f"stage {rank}: {type(error).__name__}: {error}")
 
 
-def _meet(plan: Plan) -> None:
+def _meet(plan: PipelinePlan) -> None:
     if plan.stages > 1:
         dist.barrier()
