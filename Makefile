@@ -29,9 +29,10 @@ models: $(READY)  ## train, measure and write the shipped models, hours on two c
 bench: $(READY)  ## petri against its peers, half an hour on two cores
 	$(BIN)/python benchmarks/engine.py
 
-lint: $(READY)  ## style and common mistakes
+lint: $(READY)  ## style, common mistakes and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
 
 format: $(READY)  ## mend what lint can mend
 	$(BIN)/ruff check --fix

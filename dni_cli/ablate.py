@@ -10,36 +10,41 @@ from dni_cli.options import Data, DataDir, Device, Out, Unit, load, parse_widths
 
 
 def ablate(
-    seeds: Annotated[int, typer.Option(help="Networks of each kind.")] = 3,
-    epochs: Annotated[int, typer.Option(help="Times through the training images.")] = 8,
+    seeds: Annotated[int, typer.Option(help="Networks of each kind, each with its own random seed.")] = 3,
+    epochs: Annotated[int, typer.Option(help="Passes through the training images.")] = 8,
     beta_max: Annotated[float, typer.Option(help="Share of synthetic gradients after the warm-up.")] = 0.8,
-    warm_up: Annotated[float, typer.Option(help="Epochs in which that share would rise from 0 to 1.")] = 5.0,
-    way: Annotated[str, typer.Option(help="clean or chained (the report's).")] = "chained",
-    widths: Annotated[str, typer.Option(help="Of the hidden layers.")] = "256,128",
-    batch: Annotated[int, typer.Option(help="Images a step.")] = 128,
-    learning_rate: Annotated[float, typer.Option(help="Of Adam at first; it falls to nothing.")] = 1e-3,
+    warm_up: Annotated[float, typer.Option(help="Epochs for a rise of that share from 0 to 1.")] = 5.0,
+    way: Annotated[
+        str,
+        typer.Option(help="Gradients that graders learn from: plain ones (clean) or blended ones (chained)."),
+    ] = "chained",
+    widths: Annotated[str, typer.Option(help="Widths of the hidden layers.")] = "256,128",
+    batch: Annotated[int, typer.Option(help="Images per step.")] = 128,
+    learning_rate: Annotated[
+        float, typer.Option(help="Learning rate of Adam at first; it falls to 0.")
+    ] = 1e-3,
     unit: Unit = "mean",
-    seed: Annotated[int, typer.Option(help="Of the first network of each kind.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the first network of each kind.")] = 0,
     data: Data = "mnist",
     data_dir: DataDir = None,
     device: Device = "auto",
     out: Out = None,
 ) -> None:
-    """Remove each part of the stability triad and see whether training cares.
+    """Train without each part of the stability triad, and compare.
 
-    The parts: warm-up, graders that start at zero, and bounds (predictions within ±1, graders' gradients of
-    norm 1 at most). Also graders that predict nothing, and backpropagation. Ctrl-C loses the network under
-    way; the same command goes on, and with more --seeds adds to what is there.
+    The parts: a warm-up, graders that start at zero, and bounds (predictions within ±1, graders' gradients of
+    norm 1 at most). Graders that predict nothing and plain backpropagation stand beside them. After Ctrl-C
+    the same command goes on; the network under way is lost. With more --seeds it adds to what is there.
     """
     from dni_cli.watch import Watch
     from petri import checks, devices
     from petri.console import out as console
     from petri.console import table
     from petri.dni import ablation, experiment
-    from petri.dni.recipe import Recipe
+    from petri.dni.recipe import DniRecipe
 
     checks.choice("way", way, ablation.WAYS)
-    recipe = Recipe(
+    recipe = DniRecipe(
         data=data,
         widths=parse_widths(widths),
         epochs=epochs,

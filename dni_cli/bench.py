@@ -10,18 +10,20 @@ from dni_cli.options import Data, DataDir, Device, load, parse_widths
 
 
 def bench(
-    widths: Annotated[str, typer.Option(help="Of the hidden layers; the report's.")] = "512,256,128",
-    batch: Annotated[int, typer.Option(help="Images a step.")] = 128,
-    steps: Annotated[int, typer.Option(help="That each variant takes in a repetition.")] = 50,
-    repetitions: Annotated[int, typer.Option(help="The variants take turns.")] = 9,
+    widths: Annotated[str, typer.Option(help="Widths of the hidden layers.")] = "512,256,128",
+    batch: Annotated[int, typer.Option(help="Images per step.")] = 128,
+    steps: Annotated[int, typer.Option(help="Steps of each variant in a repetition.")] = 50,
+    repetitions: Annotated[int, typer.Option(help="Repetitions, each of all variants in a new order.")] = 9,
     data: Data = "mini",
     data_dir: DataDir = None,
     device: Device = "auto",
 ) -> None:
-    """Time a training step with graders against plain backpropagation, in one run.
+    """Time a training step with graders and without.
 
-    What counts is the ratio within a repetition; the report measured 3.3. On a busy machine look at the time
-    on the processor rather than at the clock; on a GPU at the clock alone.
+    Graders of several kinds and plain backpropagation take turns in one run.
+
+    What counts is the ratio within a repetition. On a busy machine compare the processor's times rather than
+    the clock's; on a GPU the clock's alone.
     """
     import statistics
 
@@ -32,11 +34,11 @@ def bench(
     from petri.console import out, table
     from petri.dni import bench as benching
     from petri.dni import experiment
-    from petri.dni.recipe import Recipe
+    from petri.dni.recipe import DniRecipe
 
     checks.whole("steps", steps, 1, 100_000)
     checks.whole("repetitions", repetitions, 1, 1000)
-    recipe = Recipe(data=data, widths=parse_widths(widths), batch=batch, warm_up=0.0)
+    recipe = DniRecipe(data=data, widths=parse_widths(widths), batch=batch, warm_up=0.0)
     chosen = devices.choose(device)
     loaded = load(data, data_dir, chosen)
     experiment.check(recipe, loaded)

@@ -16,7 +16,7 @@ dni.command("ablate", epilog=examples("dni ablate"))(ablate.ablate)
 dni.command("bench", epilog=examples("dni bench"))(bench.bench)
 dni.command("pipeline", epilog=examples("dni pipeline"))(pipeline.pipeline)
 
-data = typer.Typer(help="Get the data sets.", epilog=examples("data"), invoke_without_command=True)
+data = typer.Typer(help="Fetch data sets.", epilog=examples("data"), invoke_without_command=True)
 data.command("fetch", epilog=examples("data fetch"))(fetch.fetch)
 
 
@@ -28,5 +28,5 @@ def _dni(context: typer.Context) -> None:
 
 @data.callback()
 def _data(context: typer.Context) -> None:
-    """Get the data sets."""
+    """Fetch data sets."""
     alone.show_help(context)

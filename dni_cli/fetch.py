@@ -10,10 +10,10 @@ from dni_cli.options import DataDir, note
 
 
 def fetch(
-    name: Annotated[str, typer.Argument(help="mnist or fashion.")],
+    name: Annotated[str, typer.Argument(help="Data set: mnist or fashion.")],
     data_dir: DataDir = None,
 ) -> None:
-    """Get a data set, unless it is there already.
+    """Fetch a data set, unless it is there already.
 
     From the mirrors in turn; every file is checked before it is written.
     """

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import torch
 
     from petri.dni.experiment import Summary
-    from petri.dni.recipe import Recipe
-    from petri.dni.runs import Run
+    from petri.dni.recipe import DniRecipe
+    from petri.dni.runs import DniRun
 
 
 def mnist(
@@ -24,57 +24,58 @@ def mnist(
     beta_max: Annotated[
         float | None,
         typer.Option(
-            help="Share of synthetic gradients after the warm-up, 0 to 1: 0.8, or 1 with --decoupled.",
+            help="Share of synthetic gradients after the warm-up; 0.8 if left out, 1 with --decoupled.",
             show_default=False,
         ),
     ] = None,
     warm_up: Annotated[
         float | None,
         typer.Option(
-            help="Epochs in which that share would rise from 0 to 1: 5, or 0 with --decoupled.",
+            help="Epochs for a rise of that share from 0 to 1; 5 if left out, 0 with --decoupled.",
             show_default=False,
         ),
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Times through the training images.")] = 10,
-    widths: Annotated[str, typer.Option(help="Of the hidden layers.")] = "256,128",
-    seeds: Annotated[int, typer.Option(help="Pairs of networks to train, each from another seed.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of the first pair.")] = 0,
+    epochs: Annotated[int, typer.Option(help="Passes through the training images.")] = 10,
+    widths: Annotated[str, typer.Option(help="Widths of the hidden layers.")] = "256,128",
+    seeds: Annotated[int, typer.Option(help="Pairs of networks, each with its own random seed.")] = 1,
+    seed: Annotated[int, typer.Option(help="Random seed of the first pair.")] = 0,
     data: Data = "mnist",
     way: Annotated[
         str,
-        typer.Option(
-            help="clean: graders see the gradients of plain backpropagation; chained: the blend flows on."
-        ),
+        typer.Option(help="Gradients that graders learn from: plain ones (clean) or blended ones (chained)."),
     ] = "clean",
     decoupled: Annotated[
-        bool, typer.Option("--decoupled", help="No backward pass: layers have synthetic gradients alone.")
+        bool, typer.Option("--decoupled", help="Synthetic gradients alone, no backward pass.")
     ] = False,
     conditioned: Annotated[
-        bool, typer.Option("--conditioned", help="Graders are given the label too (cDNI).")
+        bool, typer.Option("--conditioned", help="Graders that see the label too (cDNI).")
     ] = False,
     grader: Annotated[
-        str, typer.Option(help="mlp, linear, or silent: predicts nothing, for comparison.")
+        str,
+        typer.Option(help="Kind of the graders: mlp, linear, or silent (predicts nothing, for comparison)."),
     ] = "mlp",
-    grader_every: Annotated[int, typer.Option(help="Graders learn from every so many batches.")] = 1,
+    grader_every: Annotated[int, typer.Option(help="Interval at which graders learn, in batches.")] = 1,
     unit: Unit = "sample",
-    batch: Annotated[int, typer.Option(help="Images a step.")] = 128,
-    learning_rate: Annotated[float, typer.Option(help="Of Adam at first; it falls to nothing.")] = 1e-3,
+    batch: Annotated[int, typer.Option(help="Images per step.")] = 128,
+    learning_rate: Annotated[
+        float, typer.Option(help="Learning rate of Adam at first; it falls to 0.")
+    ] = 1e-3,
     data_dir: DataDir = None,
     device: Device = "auto",
-    out: Annotated[Path, typer.Option(help="Folder that holds runs.")] = Path("runs"),
+    out: Annotated[Path, typer.Option(help="Parent folder of the run's folder.")] = Path("runs"),
     name: Annotated[
-        str | None, typer.Option(help="Of the run's folder; dni-DATA if left out.", show_default=False)
+        str | None, typer.Option(help="Name of the run's folder; dni-DATA if left out.", show_default=False)
     ] = None,
     resume: Annotated[
         Path | None,
-        typer.Option(
-            help="Go on with this run: train the seeds that it lacks, draw and print.", show_default=False
-        ),
+        typer.Option(help="Folder of a run to complete: missing seeds, plots, summary.", show_default=False),
     ] = None,
 ) -> None:
-    """Train a network whose hidden layers predict their own gradients, beside one that backpropagates.
+    """Train layers that predict their own gradients, on MNIST.
 
-    Both start alike and see the same batches. Leaves a run folder: metrics, plots, recipe and both models.
+    A network of such layers is trained beside one that backpropagates.
+    Both start alike and see the same batches. The run's folder gets metrics, plots, the recipe and both
+    models.
     """
     if resume is not None:
         allowed = ("resume", "device", "data_dir")
@@ -84,12 +85,12 @@ def mnist(
             raise BadRequest(f"--resume goes on with the run's own recipe: leave out {names}")
 
     from petri import devices
-    from petri.dni.recipe import Recipe
-    from petri.dni.runs import Run
+    from petri.dni.recipe import DniRecipe
+    from petri.dni.runs import DniRun
 
     chosen = devices.choose(device)
     if resume is not None:
-        run = Run.open(resume)
+        run = DniRun.open(resume)
         if not run.unfinished:
             try:
                 _conclude(run)
@@ -101,7 +102,7 @@ def mnist(
             raise BadRequest("--way must be clean or chained; layers without a backward pass are --decoupled")
         if decoupled and way != "clean":
             raise BadRequest("--decoupled is a way of its own: leave out --way")
-        recipe = Recipe(
+        recipe = DniRecipe(
             data=data,
             widths=parse_widths(widths),
             epochs=epochs,
@@ -127,8 +128,8 @@ def _is_given(context: typer.Context, name: str) -> bool:
 
 
 def _train(
-    run: Run | None,
-    recipe: Recipe,
+    run: DniRun | None,
+    recipe: DniRecipe,
     device: torch.device,
     data_dir: Path | None,
     parent: Path,
@@ -137,11 +138,11 @@ def _train(
     from dni_cli.watch import Watch
     from petri.console import out
     from petri.dni import experiment
-    from petri.dni.runs import Run
+    from petri.dni.runs import DniRun
 
     data = load(recipe.data, data_dir, device)
     experiment.check(recipe, data)
-    run = run or Run.create(parent, name, recipe)
+    run = run or DniRun.create(parent, name, recipe)
     sizes = "→".join(map(str, (data.train.images.shape[1], *recipe.widths, 10)))
     out.say((data.title, "bold"), f" · {sizes} · {recipe.describe()} · {device.type}")
     try:
@@ -156,7 +157,7 @@ def _train(
         run.close()
 
 
-def _conclude(run: Run) -> None:
+def _conclude(run: DniRun) -> None:
     from petri import datasets
     from petri.console import grid, out
     from petri.dni import experiment, plots
@@ -187,7 +188,7 @@ def _print(summary: Summary, title: str, described: str) -> None:
 
     spread = f", mean ± standard deviation of {summary.seeds} seeds" if summary.seeds > 1 else ""
     out.say("\n", (title, "bold"), f", test accuracy after the last epoch{spread}")
-    rows = [
+    rows: list[tuple[str, str | Text]] = [
         ("baseline", f"{summary.baseline} %"),
         ("DNI", Text.assemble(f"{summary.dni} %   ", (described, "dim"))),
         ("gap", f"{summary.gap} points"),

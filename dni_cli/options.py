@@ -14,23 +14,26 @@ if TYPE_CHECKING:
 
     from petri.datasets import Dataset
 
-Data = Annotated[str, typer.Option(help="mnist, fashion, or mini, which comes with petri.")]
+Data = Annotated[str, typer.Option(help="Data set: mnist, fashion, or mini, which comes with petri.")]
 DataDir = Annotated[
     Path | None,
     typer.Option(
         envvar="PETRI_DATA",
-        help="Folder that holds MNIST/raw and the like; the platform's cache folder if left out.",
+        help="Folder of the data sets; the platform's cache folder if left out.",
         show_default=False,
     ),
 ]
 Unit = Annotated[
-    str, typer.Option(help="Graders predict the gradient of the batch's mean loss (mean) or of a sample's.")
+    str,
+    typer.Option(
+        help="Loss whose gradient graders predict: the batch's mean (mean) or each sample's (sample)."
+    ),
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(help="File of the results; runs/dni-VERB-DATA.json if left out.", show_default=False),
+    typer.Option(help="Results file; runs/dni-COMMAND-DATA.json if left out.", show_default=False),
 ]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")]
 
 
 def parse_widths(text: str, option: str = "--widths") -> tuple[int, ...]:

@@ -9,29 +9,34 @@ import typer
 from dni_cli.options import Data, DataDir, Out, load, parse_widths, record_path, say_kept
 
 if TYPE_CHECKING:
-    from petri.dni.pipeline import Plan, Trial
+    from petri.dni.pipeline import PipelinePlan, PipelineTrial
     from petri.dni.stage import Measured
 
 
 def pipeline(
-    stages: Annotated[int, typer.Option(help="Processes, with one thread each.")] = 2,
+    stages: Annotated[int, typer.Option(help="Stages, each a process with one thread.")] = 2,
     width: Annotated[
-        str, typer.Option(help="Of the hidden layers, two a stage; several to compare.")
+        str,
+        typer.Option(
+            help="Width of the hidden layers, two per stage; several, such as 256,1024, are compared."
+        ),
     ] = "256,1024",
-    epochs: Annotated[int, typer.Option(help="Times through the training images.")] = 2,
-    batch: Annotated[int, typer.Option(help="Images a step.")] = 256,
-    micro_batches: Annotated[int, typer.Option(help="That a batch is cut into, where it is.")] = 8,
-    repetitions: Annotated[int, typer.Option(help="The schedules take turns; each from another seed.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of the first repetition.")] = 0,
+    epochs: Annotated[int, typer.Option(help="Passes through the training images.")] = 2,
+    batch: Annotated[int, typer.Option(help="Images per step.")] = 256,
+    micro_batches: Annotated[int, typer.Option(help="Parts of a batch in the micro-batch schedule.")] = 8,
+    repetitions: Annotated[
+        int, typer.Option(help="Repetitions of all schedules, each with its own random seed.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(help="Random seed of the first repetition.")] = 0,
     data: Data = "mnist",
     data_dir: DataDir = None,
     out: Out = None,
 ) -> None:
-    """Cut a network into stages, each a process, and see what decoupling them is worth.
+    """Train a network in stages, each a process.
 
-    The stages are trained in lock-step, in micro-batches (GPipe), and decoupled by linear label-conditioned
-    graders, each schedule cut where it leaves the busiest stage least to do; and the whole network in one
-    process. Ctrl-C loses the training under way; the same command goes on.
+    Schedules that are compared: lock-step, micro-batches (GPipe), decoupled by linear graders that see the
+    label, and the whole network in one process. Each cuts the network where its busiest stage has least to
+    do. After Ctrl-C the same command goes on; the training under way is lost.
     """
     import torch
 
@@ -44,7 +49,7 @@ def pipeline(
     widths = parse_widths(width, "--width")
     loaded = load(data, data_dir, torch.device("cpu"))
 
-    def plans(width: int, seed: int) -> dict[str, Plan]:
+    def plans(width: int, seed: int) -> dict[str, PipelinePlan]:
         return piping.plans(
             width=width, stages=stages, epochs=epochs, batch=batch, micro_batches=micro_batches, seed=seed,
             data=loaded,
@@ -70,7 +75,7 @@ def pipeline(
                             f"{epoch.samples_per_second:,.0f} samples/s"
                         )
 
-                    trial = piping.Trial(
+                    trial = piping.PipelineTrial(
                         one, name, seed + repetition, piping.run(made[name], data, data_dir, seen)
                     )
                     try:
@@ -78,19 +83,23 @@ def pipeline(
                     except OSError as error:
                         raise RunFailed(f"cannot write {path}: {error.strerror or error}") from None
         trials = {
-            name: [_find(record.trials, one, name, seed + number) for number in range(repetitions)]
+            name: [
+                found
+                for number in range(repetitions)
+                if (found := _find(record.trials, one, name, seed + number))
+            ]
             for name in plans(one, seed)
         }
         _show(plans(one, seed), trials, f"{loaded.title} · batch {batch} · {epochs} epochs")
     say_kept(path, "trainings")
 
 
-def _find(trials: list[Trial], width: int, name: str, seed: int) -> Trial | None:
+def _find(trials: list[PipelineTrial], width: int, name: str, seed: int) -> PipelineTrial | None:
     asked = (width, name, seed)
     return next((one for one in trials if (one.width, one.schedule, one.seed) == asked), None)
 
 
-def _show(plans: dict[str, Plan], trials: dict[str, list[Trial]], title: str) -> None:
+def _show(plans: dict[str, PipelinePlan], trials: dict[str, list[PipelineTrial]], title: str) -> None:
     import statistics
 
     from petri.console import out, table

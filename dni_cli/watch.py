@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from petri.console import PLAIN_EVERY, out
 
 if TYPE_CHECKING:
-    from petri.dni.trainer import Epoch
+    from petri.dni.trainer import NetworkEpoch
 
 
 class Watch:
@@ -28,7 +28,7 @@ class Watch:
         if self._status:
             self._status.stop()
 
-    def epoch(self, what: str, epoch: Epoch) -> None:
+    def epoch(self, what: str, epoch: NetworkEpoch) -> None:
         """Show one epoch."""
         share = f"  β {epoch.beta:.2f}" if epoch.beta else ""
         self.show(

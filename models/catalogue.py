@@ -31,9 +31,10 @@ PLANES = """
 ## Patterns
 
 They fill the plane. The loss is pattern + ½ stability + ⅒ overflow over RGB, from the seed, the mean of
-eight fire seeds, beside the report's at 256²; drift is the pattern loss after 2,000 steps; healed is the
-share of a cut circle's damage that is gone 300 steps later. A dash: not measured. A star: not the cell of
-the report's Table 4. [Results](../docs/results.md) has more, and which of them an earlier recipe made.
+eight fire seeds, beside that of [the report](../docs/report.md) at 256²; drift is the pattern loss after
+2,000 steps; healed is the share of a cut circle's damage that is gone 300 steps later. A dash: not
+measured. A star: not the cell of the report's Table 4. [The notes](../docs/notes/2026-11-23-models.md)
+have more, and which of them an earlier recipe made.
 """
 
 

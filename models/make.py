@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from petri import modelfile, models, targets
+from petri.errors import BadRequest
 from petri.evaluation import evaluate
 from petri.models.catalogue import write_catalogue
 from petri.training.presets import make_recipe
-from petri.viewing.following import Follower
+from petri.training.recipe import Recipe
+from petri.training.runs import Run, has_finished
 
 FIGURES = {
     "butterfly": "emoji:🦋",
@@ -44,11 +46,11 @@ def train(name: str) -> Path:
     drawn = targets.load(target, RES[name])
     asked = make_recipe(drawn, target, res=RES[name])
     if folder.exists():
-        run = Follower(folder)
-        found = (run.recipe.spec, run.recipe.res, run.recipe.pool.damage)
+        recipe = Run.open(folder, lock=False).recipe
+        found = (recipe.spec, recipe.res, recipe.pool.damage)
         if found != (asked.spec, RES[name], int(name in HEALING)):
             raise SystemExit(f"{folder} is of another recipe: move it away")
-        if run.finished:
+        if _finished(folder, recipe):
             return folder
         command = ["grow", "--resume", str(folder)]
     else:
@@ -65,6 +67,14 @@ def train(name: str) -> Path:
             check=name not in FIGURES,  # one that does not stand has results, which `ship` looks at
         )
     return folder
+
+
+def _finished(folder: Path, recipe: Recipe) -> bool:
+    try:
+        training = modelfile.read(folder / models.MODEL).training
+    except BadRequest:
+        return False
+    return has_finished(training, recipe)
 
 
 def measured(evaluation: dict[str, Any]) -> dict[str, Any]:

@@ -18,33 +18,43 @@ if TYPE_CHECKING:
 
 def ablate(
     target: Annotated[
-        str, typer.Argument(help="As for `petri grow`.", autocompletion=complete_target, show_default=False)
+        str,
+        typer.Argument(
+            help="What to grow, as for `petri grow`.", autocompletion=complete_target, show_default=False
+        ),
     ],
     parts: Annotated[
         list[str] | None,
-        typer.Argument(help="Which parts; the report's six stabilizers if left out.", show_default=False),
-    ] = None,
-    res: Annotated[int, typer.Option(help="Cells along a side.")] = 32,
-    epochs: Annotated[int, typer.Option(help="Optimiser steps of each run.")] = 600,
-    seeds: Annotated[int, typer.Option(help="Runs of each variant.", min=1, max=1000)] = 3,
-    preset: Annotated[str, typer.Option(help="The recipe that is changed.")] = "quick",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="FIELD=VALUE over the preset; repeat it.", show_default=False),
-    ] = None,
-    engine: Annotated[str, typer.Option(help="auto, native, torch or compiled.")] = "auto",
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="File of the results; runs/ablate-TARGET-RES.json if left out.", show_default=False
+        typer.Argument(
+            help="Parts to compare; the first six of those above if left out.", show_default=False
         ),
     ] = None,
+    res: Annotated[int, typer.Option(help="Cells along a side.")] = 32,
+    epochs: Annotated[int, typer.Option(help="Optimiser steps in a run.")] = 600,
+    seeds: Annotated[
+        int, typer.Option(help="Runs of each variant, each with its own random seed.", min=1, max=1000)
+    ] = 3,
+    preset: Annotated[str, typer.Option(help="Base of the recipe: quick, report or distill.")] = "quick",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Value that replaces one of the preset's; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    engine: Annotated[str, typer.Option(help="Engine: auto, native, torch or compiled.")] = "auto",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Results file; runs/ablate-TARGET-RES.json if left out.", show_default=False),
+    ] = None,
 ) -> None:
-    """Train TARGET with and without each part of the training, several times, and compare.
+    """Train TARGET with and without each part of its recipe.
 
-    Parts: checkpointing, multi-scale, perceptual, curriculum, priority, truncation (the report's six
-    stabilizers), gate, damage, average, warm-up, stability, overflow. What the preset has is left out, what
-    it has not is added. Ctrl-C loses the run under way; the same command goes on.
+    Parts: checkpointing, multi-scale, perceptual, curriculum, priority, truncation (the six that are compared
+    by default), gate, damage, average, warm-up, stability, overflow. A part that the preset has is left out,
+    one that it has not is added. After Ctrl-C the same command goes on; the run under way is lost.
     """
     from petri import checks, targets
     from petri.console import out as console

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def doctor() -> None:
-    """Say what petri finds here, and how fast."""
+    """Show what petri finds on this machine, and how fast it is."""
     import os
     import platform
     import sys
@@ -72,7 +72,7 @@ def _step_time(device: torch.device) -> str:
     from petri.nca import Automaton, Spec
     from petri.tasks.catalogue import architecture
 
-    automaton = Automaton(Spec(**architecture("spiral"))).to(device)
+    automaton = Automaton(Spec.of(**architecture("spiral"))).to(device)
     state = automaton.seed_state(64, batch=8)
     steps = 16
     times: dict[str, list[float]] = {"growing": [], "training": []}

@@ -26,13 +26,13 @@ def evaluate(
     models: Annotated[
         list[str],
         typer.Argument(
-            help="Model files, runs' folders or names of shipped models.", autocompletion=complete_model
+            help="Model files, runs' folders or shipped models' names.", autocompletion=complete_model
         ),
     ],
     target: Annotated[
         str | None,
         typer.Option(
-            help="What they are to look like; what they were trained for if left out.",
+            help="Picture to compare with; the one of the training if left out.",
             autocompletion=complete_target,
             show_default=False,
         ),
@@ -40,22 +40,22 @@ def evaluate(
     res: Annotated[
         int | None,
         typer.Option(
-            help="Cells along a side; as trained if left out.", min=16, max=4096, show_default=False
+            help="Cells along a side; as in training if left out.", min=16, max=4096, show_default=False
         ),
     ] = None,
     seeds: Annotated[
-        int, typer.Option(help="Rollouts that each figure is the mean of.", min=2, max=4096)
+        int, typer.Option(help="Rollouts per measurement, each with its own random seed.", min=2, max=4096)
     ] = 8,
     sheet: Annotated[
-        Path | None, typer.Option(help="PNG to draw all of it into.", show_default=False)
+        Path | None, typer.Option(help="PNG file for a picture of all results.", show_default=False)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
-    """Say how good MODELS are: loss, drift, healing, growth on other grids.
+    """Measure MODELS: loss, drift, healing, growth on other grids.
 
-    Each is grown from the seed with fire seeds that training has not seen, the same every time. Of several,
-    those that are no models are skipped.
+    Each model is grown several times from its seed, by random numbers that training has not seen and that are
+    the same every time. Of several arguments, those that are no models are skipped.
     """
     if sheet is not None:
         if sheet.suffix.lower() != ".png":

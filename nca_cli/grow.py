@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,98 +30,113 @@ def grow(
     target: Annotated[
         str | None,
         typer.Argument(
-            help="A pattern (see `petri targets`), an image file, emoji:🦎, text:Hi or a .glsl shader.",
+            help="A pattern's name (see `petri targets`), an image, emoji:🦎, text:Hi or a .glsl shader.",
             autocompletion=complete_target,
             show_default=False,
         ),
     ] = None,
     time: Annotated[
         float | None,
-        typer.Option(help="The second at which a shader that moves is grown; else 0.", show_default=False),
+        typer.Option(help="Moment of a moving shader, in seconds; 0 if left out.", show_default=False),
     ] = None,
     res: Annotated[
         int | None,
         typer.Option(
-            help="Cells along a side: as the recipe file says, or 64 (preset report: 256, distill: 72).",
+            help="Cells along a side; the recipe file's or 64 if left out (preset report: 256, distill: 72).",
             show_default=False,
         ),
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(
-            help="Optimiser steps, of all phases together; with --resume, so many more.", show_default=False
-        ),
+        typer.Option(help="Optimiser steps in all; with --resume, additional ones.", show_default=False),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Of everything random.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.", show_default=False)] = None,
     perception: Annotated[
-        str | None, typer.Option(help="sobel, learned, dilated or learned+dilated.", show_default=False)
+        str | None,
+        typer.Option(
+            help="What a cell perceives: sobel, learned, dilated, learned+dilated, conv3 …",
+            show_default=False,
+        ),
     ] = None,
     hidden: Annotated[
         int | None, typer.Option(help="Width of the hidden layers, a multiple of 16.", show_default=False)
     ] = None,
-    layers: Annotated[int | None, typer.Option(help="2 or 3.", show_default=False)] = None,
+    layers: Annotated[
+        int | None, typer.Option(help="Layers of the update rule: 2 or 3.", show_default=False)
+    ] = None,
     residual: Annotated[
-        bool | None, typer.Option(help="Add hidden layer 1 to hidden layer 2.", show_default=False)
+        bool | None,
+        typer.Option(
+            help="Residual connection between the two hidden layers of a 3-layer rule.", show_default=False
+        ),
     ] = None,
     gated: Annotated[
-        bool | None, typer.Option(help="Each cell decides whether it fires.", show_default=False)
+        bool | None,
+        typer.Option(help="Gate: each cell decides for itself whether it updates.", show_default=False),
     ] = None,
-    preset: Annotated[
-        str, typer.Option(help="The recipe to start from: quick, report or distill.")
-    ] = "quick",
+    preset: Annotated[str, typer.Option(help="Base of the recipe: quick, report or distill.")] = "quick",
     recipe: Annotated[
         Path | None,
-        typer.Option(help="A TOML file over the preset, such as a run's recipe.toml.", show_default=False),
+        typer.Option(
+            help="TOML file whose values replace the preset's, such as a run's recipe.toml.",
+            show_default=False,
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="FIELD=VALUE over both, such as loss.perceptual=0.1; repeat it.", show_default=False
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Value that replaces one of the recipe's, such as loss.perceptual=0.1; repeatable.",
+            show_default=False,
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what the run would be.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only the plan (phases, memory, time), no training.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
     engine: Annotated[
-        str, typer.Option(help="auto, native, torch, or compiled (by torch.compile).")
+        str, typer.Option(help="Engine: auto, native, torch, or compiled (by torch.compile).")
     ] = "auto",
-    out: Annotated[Path, typer.Option(help="Folder that holds runs.")] = Path("runs"),
+    out: Annotated[Path, typer.Option(help="Parent folder of the run's folder.")] = Path("runs"),
     name: Annotated[
-        str | None, typer.Option(help="Of the run's folder; TARGET-RES if left out.", show_default=False)
+        str | None, typer.Option(help="Name of the run's folder; TARGET-RES if left out.", show_default=False)
     ] = None,
     from_study: Annotated[
         str | None,
         typer.Option(
-            help="Take the architecture that this study of `petri search` found best.", show_default=False
+            help="Name of a study of `petri search`, whose best architecture is used.", show_default=False
         ),
     ] = None,
     from_model: Annotated[
         str | None,
         typer.Option(
             "--from",
-            help="Start from the weights of this model: a file, a run's folder or a shipped one.",
+            help="Model to start from: a model file, a run's folder or a shipped model's name.",
             autocompletion=complete_model,
             show_default=False,
         ),
     ] = None,
     storage: Annotated[
         str | None,
-        typer.Option(help="URL of that study's database, as for `petri search`.", show_default=False),
+        typer.Option(help="Database URL of the study, as for `petri search`.", show_default=False),
     ] = None,
     ground: Annotated[
         str,
-        typer.Option(help="What pictures show a figure on: auto, white, black, #rrggbb or transparent."),
+        typer.Option(help="Background of a figure: auto, white, black, #rrggbb or transparent."),
     ] = "auto",
     tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write curves for TensorBoard into the run's folder.")
+        bool, typer.Option("--tensorboard", help="Curves for TensorBoard in the run's folder.")
     ] = False,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with this run, from its last checkpoint.", show_default=False)
+        Path | None,
+        typer.Option(help="Folder of a run to continue from its last checkpoint.", show_default=False),
     ] = None,
 ) -> None:
     """Train an automaton that grows TARGET.
 
-    It grows from a single cell and then holds. Leaves a run folder: the model, pictures of it, its recipe,
-    its metrics and a checkpoint.
+    The pattern grows from a single cell and then holds. The run's folder gets the model, pictures of it, the
+    recipe, the metrics and a checkpoint.
     """
     if resume is not None:
         allow_only(
@@ -140,7 +155,7 @@ def grow(
     if storage is not None and from_study is None:
         raise BadRequest("--storage is where the study of --from-study is: give both")
     study = _open(from_study, storage, context) if from_study is not None else None
-    target = target or fields.get("target") or (study and study.recipe.target)
+    target = target or fields.get("target") or (study.recipe.target if study else None)
     if not isinstance(target, str):
         raise BadRequest("say what to grow: petri grow TARGET (petri targets lists the patterns)")
     if time is not None:
@@ -308,7 +323,7 @@ def resume_run(
     if more is not None and ranks.size > 1:
         raise BadRequest("--epochs makes a run longer: do that in one process, without torchrun")
     model = None if start is None else modelfile.read(models.find(start))
-    how = {"lock": ranks.leads, "model": model, "engine": engine, "ranks": ranks}
+    how: dict[str, Any] = {"lock": ranks.leads, "model": model, "engine": engine, "ranks": ranks}
     with _together(ranks, chosen):
         run, trainer, seconds = loop.resume(folder, chosen, more=more or 0, **how)
     if ranks.leads:
@@ -417,7 +432,7 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], t
     display = GrowDisplay(f"growing {recipe.name}", trainer.task.goal())
     try:
         with ExitStack() as stack:
-            record = loop.unrecorded
+            record: Callable[[tuple[float, ...]], None] = loop.unrecorded
             if tensorboard:
                 from petri.training.tensorboard import recorder
 
@@ -440,8 +455,10 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], t
 def _conclude(recipe: Recipe, result: Result) -> None:
     from petri.console import duration, grid, out
     from petri.tasks.catalogue import reports_loss
+    from petri.tasks.grown import Grown
 
     grown = result.outcome
+    assert isinstance(grown, Grown), "what this command trains for is a picture"
     loss = grown.loss
     said = f"{loss.loss:.4f}"
     if (theirs := reports_loss(recipe.target, result.res)) is not None:

@@ -12,10 +12,10 @@ from petri.errors import BadRequest, nearest
 def help_(
     context: typer.Context,
     command: Annotated[
-        list[str] | None, typer.Argument(help="Such as grow, or dni mnist.", show_default=False)
+        list[str] | None, typer.Argument(help="A command, such as grow or dni mnist.", show_default=False)
     ] = None,
 ) -> None:
-    """Say what petri can do, or how a COMMAND is used."""
+    """Show what petri can do, or how a COMMAND is used."""
     shown = context.find_root()
     for word in command or ():
         verbs = getattr(shown.command, "commands", {})

@@ -21,7 +21,8 @@ def models() -> None:
     out.print(shown)
     out.say(
         (
-            "\nloss: of what is seen; report: the report's, at 256²; cell: kernels · hidden × layers\n",
+            "\nloss: of what is seen; report: that of Fowler et al. 2026, at 256²\n"
+            "cell: kernels · hidden × layers\n",
             "dim",
         ),
         ("petri play NAME, petri view NAME and petri evaluate NAME take them by name", "dim"),

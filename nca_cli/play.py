@@ -24,34 +24,38 @@ def play(
     model: Annotated[
         str,
         typer.Argument(
-            help="A model file, a run's folder or the name of a shipped model.", autocompletion=complete_model
+            help="A model file, a run's folder or a shipped model's name.", autocompletion=complete_model
         ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="File to write: .png, .gif, .webp, .apng or .mp4. Without it, the terminal."),
+        typer.Option(help="File to write (.png, .gif, .webp, .apng or .mp4) instead of the terminal."),
     ] = None,
     res: Annotated[
-        int | None, typer.Option(help="Cells along a side; as trained if left out.", min=8, max=4096)
+        int | None, typer.Option(help="Cells along a side; as in training if left out.", min=8, max=4096)
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Steps to take; twice those it had to grow in.", min=1, max=100_000)
+        int | None,
+        typer.Option(help="Steps to take; if left out, twice as many as in training.", min=1, max=100_000),
     ] = None,
     zoom: Annotated[
-        int | None, typer.Option(help="Pixels a cell, in files; 512 in all if left out.", min=1, max=64)
+        int | None,
+        typer.Option(
+            help="Pixels per cell in a file; as many as fit into 512 pixels if left out.", min=1, max=64
+        ),
     ] = None,
-    fps: Annotated[int, typer.Option(help="Pictures a second; each is two steps.", min=1, max=60)] = 20,
-    seed: Annotated[int, typer.Option(help="Decides which cells fire.", min=0, max=2**32 - 1)] = 0,
+    fps: Annotated[int, typer.Option(help="Pictures per second, two steps each.", min=1, max=60)] = 20,
+    seed: Annotated[int, typer.Option(help="Random seed of the cells' updates.", min=0, max=2**32 - 1)] = 0,
     damage: Annotated[
-        bool, typer.Option("--damage", help="Cut a hole of a quarter of the area half-way.")
+        bool, typer.Option("--damage", help="A hole of a quarter of the area, half-way through.")
     ] = False,
     ground: Annotated[
         str,
-        typer.Option(help="What a figure is seen on: auto, white, black, #rrggbb or transparent."),
+        typer.Option(help="Background of a figure: auto, white, black, #rrggbb or transparent."),
     ] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
-    """Grow MODEL from a single cell."""
+    """Show MODEL growing from a single cell, or write a film of it."""
     from petri import devices, images, memory, modelfile, models
     from petri import ground as grounds
     from petri.film import EVERY, film

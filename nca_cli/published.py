@@ -25,7 +25,9 @@ def import_(context: typer.Context) -> None:
 
 @app.command(epilog=examples("import distill"))
 def distill(
-    file: Annotated[Path, typer.Argument(help="JSON of the article's demo, such as ex3_butterfly.json.")],
+    file: Annotated[
+        Path, typer.Argument(help="JSON file of the article's demo, such as ex3_butterfly.json.")
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Model file to write; NAME.safetensors here if left out.")
     ] = None,

@@ -11,7 +11,7 @@ import typer
 
 from nca_cli.completion import complete_target
 from nca_cli.grow import allow_only
-from petri.errors import BadRequest
+from petri.errors import BadRequest, RunFailed
 from petri.wording import quoted
 
 if TYPE_CHECKING:
@@ -26,50 +26,60 @@ def search(
     context: typer.Context,
     target: Annotated[
         str | None,
-        typer.Argument(help="As for `petri grow`.", autocompletion=complete_target, show_default=False),
+        typer.Argument(
+            help="What to grow, as for `petri grow`.", autocompletion=complete_target, show_default=False
+        ),
     ] = None,
-    trials: Annotated[int, typer.Option(help="Configurations to try, by all workers together.", min=1)] = 30,
+    trials: Annotated[int, typer.Option(help="Architectures to try, by all workers together.", min=1)] = 30,
     space: Annotated[
-        str, typer.Option(help="report (32 configurations) or wide (also channels, rates, steps …).")
+        str,
+        typer.Option(help="Search space: report (32 architectures) or wide (also channels, rates, steps …)."),
     ] = "report",
-    seeds: Annotated[
-        int, typer.Option(help="Other seeds that the best few are trained with again.", min=0, max=1000)
-    ] = 3,
-    res: Annotated[int, typer.Option(help="Cells along a side, of the trials.")] = 64,
-    epochs: Annotated[int, typer.Option(help="Optimiser steps of a trial.")] = 300,
+    seeds: Annotated[int, typer.Option(help="Further random seeds for the best few.", min=0, max=1000)] = 3,
+    res: Annotated[int, typer.Option(help="Cells along a side in a trial.")] = 64,
+    epochs: Annotated[int, typer.Option(help="Optimiser steps in a trial.")] = 300,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", help="FIELD=VALUE of the trials' recipe; repeat it.", show_default=False),
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Value that replaces one of the trials' recipe; repeatable.",
+            show_default=False,
+        ),
     ] = None,
-    workers: Annotated[int, typer.Option(help="Processes that train here.", min=1, max=1000)] = 1,
+    workers: Annotated[int, typer.Option(help="Processes on this machine.", min=1, max=1000)] = 1,
     storage: Annotated[
         str | None,
         typer.Option(
-            help="URL of a database, such as postgresql://…; runs/studies.db if left out.", show_default=False
+            help="Database URL, such as postgresql://…; runs/studies.db if left out.", show_default=False
         ),
     ] = None,
     study: Annotated[
         str | None,
         typer.Option(
-            help="The study's name; TARGET-RES, or TARGET-RES-wide, if left out.", show_default=False
+            help="Name of the study; TARGET-RES or TARGET-RES-wide if left out.", show_default=False
         ),
     ] = None,
-    promote: Annotated[int, typer.Option(help="Then train so many of the best at full size.", min=0)] = 0,
+    promote: Annotated[
+        int, typer.Option(help="Best architectures to train at full size afterwards.", min=0)
+    ] = 0,
     full_res: Annotated[int, typer.Option(help="Cells along a side at full size.")] = 256,
     full_epochs: Annotated[
         int | None,
         typer.Option(
-            help="Optimiser steps at full size; as `petri grow` if left out.", min=1, show_default=False
+            help="Optimiser steps at full size; those of `petri grow` if left out.", min=1, show_default=False
         ),
     ] = None,
     show: Annotated[
-        str | None, typer.Option(help="Only show what this study has found.", show_default=False)
+        str | None, typer.Option(help="Name of a study to show, without a search.", show_default=False)
     ] = None,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")] = False,
-    out: Annotated[Path, typer.Option(help="Folder of plots and of runs at full size.")] = Path("runs"),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    markdown: Annotated[bool, typer.Option("--markdown", help="Tables as Markdown.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for plots and for runs at full size.")] = Path("runs"),
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
-    """Find the architecture that grows TARGET best: many short trainings, chosen by what others have shown.
+    """Find the architecture that grows TARGET best.
+
+    Many short trainings, each chosen by what those before have shown.
 
     Ctrl-C stops, the same command goes on. The same command on other machines, with the same --storage, joins
     in. The best few are trained again with other seeds before one is called the best.
@@ -224,6 +234,8 @@ def _promote(study: Study, count: int, res: int, epochs: int | None, folder: Pat
             else:
                 grow.start_run(promotion.recipe, (), device, "auto", folder, promotion.name)
             done = outcome(promotion, folder)
+            if done is None:
+                raise RunFailed(f"{place} has not come to its end")
         outcomes.append(done)
     shown = table("at full size", "loss", "time", "run", text=("run",))
     for done in sorted(outcomes, key=lambda done: done["loss"]):

@@ -20,8 +20,8 @@ def shader_gen(
     models: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Model files, folders of them, names of shipped models, or folders of runs. "
-            "All the shipped ones if left out.",
+            help="Model files, folders of them, runs' folders or shipped models' names; "
+            "all shipped models if left out.",
             autocompletion=complete_model,
             show_default=False,
         ),
@@ -29,20 +29,25 @@ def shader_gen(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder to write to: shaders, weights, models and their manifest. "
-            f"'{FOLDER}' if left out, unless --html is all that is asked for.",
+            help="Folder for shaders, weights, models and their manifest; "
+            f"{FOLDER} if left out, none with --html alone.",
             show_default=False,
         ),
     ] = None,
     html: Annotated[
         Path | None,
-        typer.Option(help="One page with the models in it, that needs no network.", show_default=False),
+        typer.Option(
+            help="HTML file with page and models in one, which needs no network.", show_default=False
+        ),
     ] = None,
     shadertoy: Annotated[
-        bool, typer.Option("--shadertoy", help="Also, for each model, text to paste into Shadertoy.")
+        bool, typer.Option("--shadertoy", help="Also a text for each model to paste into Shadertoy.")
     ] = False,
     embed: Annotated[
-        bool, typer.Option("--embed", help="Also <petri-dish>, and a snippet for a page of your own.")
+        bool,
+        typer.Option(
+            "--embed", help="Also the web component <petri-dish>, with a snippet for your own page."
+        ),
     ] = False,
 ) -> None:
     """Turn MODELS into shaders for browsers."""

@@ -10,7 +10,7 @@ import typer
 
 def targets(
     sheet: Annotated[
-        Path | None, typer.Option(help="PNG to draw all nine patterns into.", show_default=False)
+        Path | None, typer.Option(help="PNG file for a picture of all nine patterns.", show_default=False)
     ] = None,
 ) -> None:
     """List what can be grown."""

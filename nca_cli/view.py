@@ -22,18 +22,22 @@ def view(
     models: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Model files, folders of them, names of shipped models, or folders of runs; "
-            "a run that is still training is followed. All the shipped ones if left out.",
+            help="Model files, folders of them, runs' folders or shipped models' names; all shipped "
+            "models if left out. A run that is still training is followed.",
             autocompletion=complete_model,
             show_default=False,
         ),
     ] = None,
     export: Annotated[
         Path | None,
-        typer.Option(help="Folder to write page and models to, as a static site.", show_default=False),
+        typer.Option(
+            help="Folder for a static site with page and models, instead of the browser.", show_default=False
+        ),
     ] = None,
-    port: Annotated[int, typer.Option(help="To listen on; 0 for any free one.", min=0, max=65535)] = PORT,
-    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the browser.")] = False,
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 for any free one.", min=0, max=65535)
+    ] = PORT,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Only the address, no browser.")] = False,
 ) -> None:
     """Show MODELS alive in the browser."""
     from petri.console import complain, out, tell_skipped

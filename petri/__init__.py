@@ -9,9 +9,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from petri import hooks
 from petri.version import __version__
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from petri.modelfile import Model
     from petri.nca import (
         Attention,
@@ -98,3 +101,18 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def _rollout(automaton: Automaton, state: Tensor, steps: int, **how: Any) -> Tensor:
+    from petri.engine import rollout
+
+    return rollout(automaton, state, steps, **how)
+
+
+def _alive(model: Model) -> str:
+    from petri.viewing.notebook import alive
+
+    return alive(model)
+
+
+hooks.rollout, hooks.alive = _rollout, _alive

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -59,7 +59,7 @@ app.add_typer(door.dni, name="dni")
 app.add_typer(door.data, name="data")
 
 BAD_REQUEST, FAILED, INTERRUPTED = 2, 1, 130
-UsageError = typer.BadParameter.__mro__[1]  # of click, or of the copy of it within typer
+UsageError: Any = typer.BadParameter.__mro__[1]  # of click, or of the copy of it within typer
 
 
 def _version(asked: bool) -> None:

@@ -50,9 +50,10 @@ class _Console(Console):
         """Print a line, unbroken however long it is, of texts or of (text, style)."""
         self.print(Text.assemble(*parts), soft_wrap=True)
 
-    def status(self, status: str) -> Status:
+    def status(self, status: RenderableType, **options: Any) -> Status:
         """Show a line while a context lasts, on a terminal; its `update` takes another line."""
-        return _Status(status, console=self, spinner="dots" if self.encoding.startswith("utf") else "line")
+        options.setdefault("spinner", "dots" if self.encoding.startswith("utf") else "line")
+        return _Status(status, console=self, **options)
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -62,11 +63,15 @@ class _Console(Console):
 class _Status(Status):
     """Rich takes the text of its own for markup, whatever the console says."""
 
-    def __init__(self, status: str, **options: Any) -> None:
-        super().__init__(Text(status), **options)
+    def __init__(self, status: RenderableType, **options: Any) -> None:
+        super().__init__(_plain(status), **options)
 
-    def update(self, status: str) -> None:
-        super().update(Text(status))
+    def update(self, status: RenderableType | None = None, **options: Any) -> None:
+        super().update(None if status is None else _plain(status), **options)
+
+
+def _plain(status: RenderableType) -> RenderableType:
+    return Text(status) if isinstance(status, str) else status
 
 
 out = _Console()
@@ -197,10 +202,10 @@ class GrowDisplay(Display):
 
     Args:
         title: what goes on.
-        target: what is to be grown, uint8 `[height, width, 3]`.
+        target: what is to be grown, uint8 `[height, width, 3]`; None if no picture is.
     """
 
-    def __init__(self, title: str, target: np.ndarray) -> None:
+    def __init__(self, title: str, target: np.ndarray | None) -> None:
         super().__init__()
         self.title, self.target = title, target
         self.latest: Progress | None = None
@@ -259,10 +264,10 @@ class GrowDisplay(Display):
             now.picture, min(PICTURE_COLUMNS, max(8, spare[0])), min(PICTURE_COLUMNS // 2, max(4, spare[1]))
         )
         rows = spare[1] if beside else spare[1] // 2
-        side.add_row("")
-        side.add_row(
-            grid(("target", half_blocks(self.target, TARGET_COLUMNS, min(TARGET_ROWS, max(4, rows - 14)))))
-        )
+        if self.target is not None:
+            side.add_row("")
+            small = half_blocks(self.target, TARGET_COLUMNS, min(TARGET_ROWS, max(4, rows - 14)))
+            side.add_row(grid(("target", small)))
         whole = Table.grid(padding=(0, 3))
         if beside:
             whole.add_row(picture, side)

@@ -1,5 +1,7 @@
 """The two ways a command can end badly, told apart by whose move is next."""
 
+from collections.abc import Iterable
+
 from petri.wording import shortened
 
 
@@ -25,9 +27,9 @@ class RunFailed(RuntimeError):
         super().__init__(shortened(message))
 
 
-def nearest(word: str, known: list[str]) -> str:
+def nearest(word: str, known: Iterable[str]) -> str:
     """A hint such as `, did you mean "spiral"?`, or nothing if no known word is close."""
     import difflib
 
-    match = difflib.get_close_matches(word, known, n=1)
+    match = difflib.get_close_matches(word, list(known), n=1)
     return f', did you mean "{match[0]}"?' if match else ""

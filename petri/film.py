@@ -6,15 +6,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from petri.damage import cut_circle
 from petri.images import picture
-from petri.modelfile import Model
 from petri.nca import Automaton
 
 EVERY = 2  # steps a picture
-LARGEST, LONGEST = 256, 512  # cells along a side that one picture is grown on, and steps
 HOLE = (0.6, 0.45)  # centre of the damage, beside the pattern's, so that part of its outline goes too
 
 
@@ -56,13 +53,3 @@ def film(
         state = automaton.rollout(state, count, seed=seed, start=step)
         step += count
         yield step, picture(state[0], automaton.spec, ground)
-
-
-@torch.no_grad()
-def grown(model: Model) -> Tensor:
-    """What a model has grown when its time to grow is over, `[channel, height, width]`.
-
-    On its own grid; on large ones, which would take long, on fewer cells and for fewer steps.
-    """
-    automaton = model.automaton
-    return automaton.rollout(automaton.seed_state(min(model.res, LARGEST)), min(model.steps, LONGEST))[0]

@@ -138,6 +138,4 @@ def of(model: Model) -> str:
     """
     if not model.automaton.spec.living:
         return WHITE
-    from petri.film import grown
-
-    return kept(model) or choose(grown(model))
+    return kept(model) or choose(model.grown())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -112,12 +112,13 @@ def _of_one_palette(images: list[Image.Image], whole: Image.Image) -> list[Image
     That is a ground's, which may be that of the page around it.
     """
     palette = whole.quantize(256)
-    _, commonest = max(whole.getcolors(whole.width * whole.height))
+    counted: Any = whole.getcolors(whole.width * whole.height)  # pairs of a count and a colour
+    _, commonest = max(counted)
     dot, *reduced = [
         image.quantize(palette=palette, dither=Image.Dither.NONE)
         for image in (Image.new("RGB", (1, 1), commonest), *images)
     ]
-    start, colours = 3 * dot.getpixel((0, 0)), palette.getpalette()
+    start, colours = 3 * int(np.asarray(dot).item()), palette.getpalette() or []
     colours[start : start + 3] = commonest
     for image in reduced:
         image.putpalette(colours)

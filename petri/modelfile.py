@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from petri import checks, tensorfile
+from petri import checks, hooks, tensorfile
 from petri.errors import BadRequest, NotAModel
 from petri.files import write_whole
 from petri.nca import Automaton, Spec
@@ -23,6 +23,7 @@ from petri.version import __version__
 
 ENDING = ".safetensors"
 FORMAT = "petri"
+LARGEST, LONGEST = 256, 512  # cells along a side that `Model.grown` takes, and steps
 SCHEMA = "2"  # raised when a reader of the old one would misread the new one
 
 
@@ -81,16 +82,23 @@ class Model:
             return self.rollout(state, self.steps if steps is None else steps, seed=seed)
 
     def _repr_html_(self) -> str:
-        """How a notebook shows it: alive."""
-        from petri.viewing.notebook import alive
-
-        return alive(self)
+        """How a notebook shows it: alive, by `petri.viewing.notebook`, which `petri.hooks` leads to."""
+        return hooks.alive(self)
 
     @property
     def hold(self) -> int:
         """Steps that it was trained to last after it has grown; 32, the report's, if it does not say."""
         hold = self._recipe.get("hold")
         return hold if isinstance(hold, int) and 0 <= hold <= 50_000 else 32
+
+    @torch.no_grad()
+    def grown(self) -> Tensor:
+        """What it has grown when its time to grow is over, `[channel, height, width]`.
+
+        On its own grid; on large ones, which would take long, on fewer cells and for fewer steps.
+        """
+        seed = self.automaton.seed_state(min(self.res, LARGEST))
+        return self.automaton.rollout(seed, min(self.steps, LONGEST))[0]
 
     @property
     def _last_phase(self) -> dict[str, Any]:

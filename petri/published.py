@@ -54,7 +54,9 @@ def read_distill(path: str | Path) -> Model:
             automaton.rule.biases[number].data.copy_(bias)
     except BadRequest as error:
         raise BadRequest(f"{path}: {error}") from None
-    experiment, name = re.fullmatch(r"(?:ex(\d)_)?(.+)", readable(path.stem), re.DOTALL).groups()
+    name = readable(path.stem)
+    prefix = re.match(r"ex(\d)_(?=.)", name, re.DOTALL)
+    experiment, name = (prefix[1], name[prefix.end() :]) if prefix else ("", name)
     training = {
         "imported": True,
         "source": "Growing Neural Cellular Automata, Distill 2020",

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -16,7 +16,10 @@ from petri import checks
 from petri.errors import BadRequest
 from petri.files import write_whole
 
-Trial = TypeVar("Trial")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Trial = TypeVar("Trial", bound="DataclassInstance")
 
 
 class Record(Generic[Trial]):

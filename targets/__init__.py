@@ -175,14 +175,15 @@ def at_time(name: str, seconds: float) -> str:
     return f"{file}@{seconds!r}".removesuffix(".0")
 
 
-def check_res(res: int) -> None:
-    """Refuse a size that no target can be drawn at.
+def check_res(res: object) -> int:
+    """A size that a target can be drawn at, as it is.
 
     Raises:
         BadRequest: not a whole number in 16..4096.
     """
     if not isinstance(res, int) or isinstance(res, bool) or not SMALLEST <= res <= LARGEST:
         raise BadRequest(f"res must be a whole number in {SMALLEST}..{LARGEST}, got {res!r}")
+    return res
 
 
 def sheet(res: int) -> Image:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 INK = (0.035, 0.04, 0.085)  # the dark that bright figures stand on
 
@@ -13,19 +19,19 @@ def smoothstep(low: float, high: float, value: np.ndarray) -> np.ndarray:
     return t * t * (3 - 2 * t)
 
 
-def mix(a, b, t: np.ndarray) -> np.ndarray:
+def mix(a: ArrayLike, b: ArrayLike, t: np.ndarray) -> np.ndarray:
     """Colour `a` where `t` is 0, `b` where it is 1; either may be one colour or `[..., 3]`."""
-    a, b = np.asarray(a, float), np.asarray(b, float)
-    return a + (b - a) * t[..., None]
+    begin, end = np.asarray(a, float), np.asarray(b, float)
+    return begin + (end - begin) * t[..., None]
 
 
-def ramp(stops, t: np.ndarray) -> np.ndarray:
+def ramp(stops: Sequence[ArrayLike], t: np.ndarray) -> np.ndarray:
     """Read a row of evenly spaced colours at `t` in 0..1, with straight lines between them."""
-    stops = np.asarray(stops, float)
-    at = np.linspace(0, 1, len(stops))
-    return np.stack([np.interp(t, at, stops[:, channel]) for channel in range(3)], axis=-1)
+    colours = np.asarray(stops, float)
+    at = np.linspace(0, 1, len(colours))
+    return np.stack([np.interp(t, at, colours[:, channel]) for channel in range(3)], axis=-1)
 
 
-def cycle(stops, t: np.ndarray) -> np.ndarray:
+def cycle(stops: Sequence[ArrayLike], t: np.ndarray) -> np.ndarray:
     """Like `ramp`, but closed: the last colour goes over into the first, and `t` counts rounds."""
     return ramp([*stops, stops[0]], t % 1.0)

@@ -41,7 +41,7 @@ def fit(image: Image.Image, res: int, name: str, notes: list[str]) -> Target:
             band = np.asarray(image.getchannel(channel), np.float32) / 255
             band *= alpha
         small = Image.fromarray(band).resize((width, height), Image.Resampling.LANCZOS)
-        pixels[channel, top : top + height, left : left + width] = small
+        pixels[channel, top : top + height, left : left + width] = np.asarray(small)
     pixels[3] = pixels[3].clip(0, 1)
     pixels[:3] = pixels[:3].clip(0, pixels[3])  # LANCZOS overshoots; colour cannot exceed its alpha
     if faint:
@@ -58,7 +58,9 @@ def _visible(alpha: Image.Image) -> tuple[tuple[int, int, int, int], bool]:
 
     Empty borders would make the figure small, and so would a haze that no living cell can show.
     """
-    left, top, right, bottom = alpha.getbbox()
+    seen = alpha.getbbox()
+    assert seen is not None, "what is transparent everywhere is refused before"
+    left, top, right, bottom = seen
     alive = alpha.point([255 * (value > 255 * ALIVE) for value in range(256)]).getbbox()
     if alive is None:
         return (left, top, right, bottom), False

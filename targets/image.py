@@ -93,10 +93,10 @@ def from_image(image: Image.Image, res: int, name: str, notes: list[str]) -> Tar
     from petri.targets import figure
 
     if image.mode == "RGBA":
-        low, high = image.getchannel("A").getextrema()
-        if high == 0:
+        alpha = np.asarray(image.getchannel("A"))
+        if alpha.max() == 0:
             raise BadRequest(f"{name} is entirely transparent: there is nothing to grow")
-        if low < OPAQUE:
+        if alpha.min() < OPAQUE:
             return figure.fit(image, res, name, notes)
         image = image.convert("RGB")
     return _fill(image, res, name, notes)

@@ -127,8 +127,7 @@ def _run(source: str, path: Path, res: int, time: float) -> tuple[np.ndarray, bo
     try:
         program = _compile(context, source, path)
         moves = _set(program, source, path, res, time)
-        if "petri_samples" in program:
-            program["petri_samples"].value = sub
+        _give(program, "petri_samples", sub)
         screen = context.framebuffer([context.texture((step * sub, step * sub), 4, dtype="f4")])
         screen.use()
         triangle = context.vertex_array(program, [])
@@ -136,8 +135,7 @@ def _run(source: str, path: Path, res: int, time: float) -> tuple[np.ndarray, bo
             for left in range(0, res, step):
                 high, wide = min(step, res - top), min(step, res - left)
                 # OpenGL counts rows from below.
-                if "petri_corner" in program:
-                    program["petri_corner"].value = (left * sub, (res - top - high) * sub)
+                _give(program, "petri_corner", (left * sub, (res - top - high) * sub))
                 screen.clear()  # a shader may discard what it does not draw
                 triangle.render(vertices=3)
                 data = screen.read((0, 0, wide * sub, high * sub), components=3, dtype="f4")
@@ -148,6 +146,15 @@ def _run(source: str, path: Path, res: int, time: float) -> tuple[np.ndarray, bo
     finally:
         context.release()
     return picture, moves
+
+
+def _give(program: moderngl.Program, name: str, value: int | tuple[int, int]) -> None:
+    """Set one of petri's own uniforms, if the shader has it: what it does not use is compiled away."""
+    import moderngl
+
+    member = program.get(name, None)
+    if isinstance(member, moderngl.Uniform):
+        member.value = value
 
 
 def _set(program: moderngl.Program, source: str, path: Path, res: int, time: float) -> bool:
@@ -173,7 +180,7 @@ def _set(program: moderngl.Program, source: str, path: Path, res: int, time: flo
     }  # fmt: skip
     moves = False
     for name in program:
-        member = program[name]
+        member: Any = program[name]  # its stubs lack the type of a uniform
         if isinstance(member, moderngl.Attribute) or name.startswith("petri_"):
             continue
         _check_member(name, member, path, known=name in values)
@@ -209,7 +216,8 @@ def _context() -> moderngl.Context:
         raise BadRequest('shaders need moderngl: pip install "petri-nca[shader]"') from None
     problem = ""
     # EGL draws without a screen; elsewhere the system's own way does.
-    for settings in ({"backend": "egl"}, {}):
+    ways: tuple[dict[str, Any], ...] = ({"backend": "egl"}, {})
+    for settings in ways:
         try:
             return moderngl.create_context(standalone=True, require=330, **settings)
         except Exception as error:  # moderngl and its back ends raise Exception itself

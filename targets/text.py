@@ -29,9 +29,7 @@ def load(text: str, res: int) -> Target:
     lines = "\n".join(line.strip() for line in text.replace("\\n", "\n").strip().split("\n"))
     if not lines.strip():
         raise BadRequest(f'text: must be followed by something to read, got "{text}"')
-    font = ImageFont.load_default(MEASURE)
-    if not isinstance(font, ImageFont.FreeTypeFont):
-        raise BadRequest("text needs a Pillow with FreeType, which this one lacks")
+    font = _font(MEASURE)
     _check_characters(lines, font)
     size = _size_that_fits(lines, font)
     high = font.getbbox("H")
@@ -43,6 +41,13 @@ def load(text: str, res: int) -> Target:
         )
     pixels = opaque(mix(INK, BRIGHT, _draw(lines, int(size), res)))
     return Target(f"text:{text}", pixels, transparent=False)
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    font = ImageFont.load_default(size)
+    if not isinstance(font, ImageFont.FreeTypeFont):
+        raise BadRequest("text needs a Pillow with FreeType, which this one lacks")
+    return font
 
 
 def _size_that_fits(lines: str, font: ImageFont.FreeTypeFont) -> float:
@@ -59,7 +64,7 @@ def _box(lines: str, font: ImageFont.FreeTypeFont) -> tuple[float, float, float,
 
 def _draw(lines: str, size: int, res: int) -> np.ndarray:
     """How much of each cell the letters cover, `[res, res]` in 0..1."""
-    font = ImageFont.load_default(size)
+    font = _font(size)
     left, top, right, bottom = _box(lines, font)
     picture = Image.new("L", (LARGEST, LARGEST))
     corner = ((LARGEST - left - right) / 2, (LARGEST - top - bottom) / 2)

@@ -9,6 +9,7 @@ import io
 import os
 import tarfile
 import urllib.request
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from petri.files import remove_unfinished, write_whole
 LARGEST = 64 << 20  # bytes that a download, or the content of one, may have
 TIMEOUT = 20  # seconds without a byte
 ABANDONED = 3600  # seconds after which an unfinished file is not one that another process is writing
-UNREADABLE = (OSError, EOFError, gzip.zlib.error, tarfile.TarError, http.client.HTTPException)
+UNREADABLE = (OSError, EOFError, zlib.error, tarfile.TarError, http.client.HTTPException)
 
 
 def default_root() -> Path:

@@ -11,8 +11,8 @@ from typing import Any
 from petri import checks
 from petri.datasets import Dataset
 from petri.dni.experiment import Observer, Spread, count_fates, spread
-from petri.dni.recipe import Recipe
-from petri.dni.trainer import Epoch, Trainer
+from petri.dni.recipe import DniRecipe
+from petri.dni.trainer import NetworkEpoch, NetworkTrainer
 from petri.errors import BadRequest, RunFailed
 from petri.record import Record, not_none
 from petri.verdict import clear
@@ -22,12 +22,12 @@ WAYS = ("clean", "chained")  # that have the whole triad
 
 
 @dataclass(frozen=True)
-class Trial:
+class AblationTrial:
     """One trained network."""
 
     variant: str
     seed: int
-    epochs: list[Epoch]
+    epochs: list[NetworkEpoch]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Finding:
     verdict: str
 
 
-def variants(recipe: Recipe) -> dict[str, Recipe | None]:
+def variants(recipe: DniRecipe) -> dict[str, DniRecipe | None]:
     """The recipes that are compared, the whole triad first; None stands for plain backpropagation.
 
     Raises:
@@ -62,7 +62,7 @@ def variants(recipe: Recipe) -> dict[str, Recipe | None]:
     }
 
 
-def open_record(path: Path, recipe: Recipe) -> Record[Trial]:
+def open_record(path: Path, recipe: DniRecipe) -> Record[AblationTrial]:
     """The record of an ablation, which may have more seeds later.
 
     Raises:
@@ -71,11 +71,11 @@ def open_record(path: Path, recipe: Recipe) -> Record[Trial]:
     fields = recipe.to_fields()
     asked = {name: fields[name] for name in fields if name not in ("seed", "seeds")}
 
-    def restore(fields: dict[str, Any]) -> Trial:
-        epochs = [Epoch(**{**one, "loss": not_none(one["loss"])}) for one in fields.pop("epochs")]
+    def restore(fields: dict[str, Any]) -> AblationTrial:
+        epochs = [NetworkEpoch(**{**one, "loss": not_none(one["loss"])}) for one in fields.pop("epochs")]
         if len(epochs) != recipe.epochs:
             raise ValueError(f"{len(epochs)} epochs")
-        trial = Trial(**fields, epochs=epochs)
+        trial = AblationTrial(**fields, epochs=epochs)
         checks.printable("variant", trial.variant)
         checks.whole("seed", trial.seed, 0, 2**31)
         return trial
@@ -83,7 +83,9 @@ def open_record(path: Path, recipe: Recipe) -> Record[Trial]:
     return Record(path, {"recipe": asked}, restore, kind="an ablation of graders")
 
 
-def ablate(recipe: Recipe, data: Dataset, observer: Observer, record: Record[Trial]) -> list[Finding]:
+def ablate(
+    recipe: DniRecipe, data: Dataset, observer: Observer, record: Record[AblationTrial]
+) -> list[Finding]:
     """Train every variant from every seed of the recipe, unless the record has it.
 
     Returns:
@@ -93,19 +95,19 @@ def ablate(recipe: Recipe, data: Dataset, observer: Observer, record: Record[Tri
         BadRequest: a recipe in which there is nothing to remove.
         RunFailed: the record cannot be written; what it has is kept.
     """
-    epochs: dict[str, list[list[Epoch]]] = {}
+    epochs: dict[str, list[list[NetworkEpoch]]] = {}
     for seed in range(recipe.seed, recipe.seed + recipe.seeds):
         for name, changed in variants(recipe).items():
             known = (one.epochs for one in record.trials if (one.variant, one.seed) == (name, seed))
             trained = next(known, None)
             if trained is None:
-                trainer = Trainer(changed or recipe, data, seed=seed, graded=changed is not None)
+                trainer = NetworkTrainer(changed or recipe, data, seed=seed, graded=changed is not None)
                 trained = []
                 for _ in range(recipe.epochs):
                     trained.append(trainer.train_epoch())
                     observer.epoch(f"seed {seed}  {name}", trained[-1])
                 try:
-                    record.add(Trial(name, seed, trained))
+                    record.add(AblationTrial(name, seed, trained))
                 except OSError as error:
                     raise RunFailed(f"cannot write {record.path}: {error.strerror or error}") from None
             epochs.setdefault(name, []).append(trained)
@@ -113,7 +115,7 @@ def ablate(recipe: Recipe, data: Dataset, observer: Observer, record: Record[Tri
     return [find(name, runs, whole) for name, runs in epochs.items()]
 
 
-def find(name: str, runs: list[list[Epoch]], whole: list[list[Epoch]]) -> Finding:
+def find(name: str, runs: list[list[NetworkEpoch]], whole: list[list[NetworkEpoch]]) -> Finding:
     """Compare a variant's runs with those of the whole triad from the same seeds.
 
     The verdict: how many runs came to nothing, if any (`petri.dni.experiment.fate`); else, if there are

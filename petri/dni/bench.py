@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,13 +15,13 @@ from torch import Tensor, nn
 from petri import devices
 from petri.datasets import Dataset
 from petri.dni.grader import LARGEST_NORM
-from petri.dni.recipe import Recipe
-from petri.dni.trainer import Trainer
+from petri.dni.recipe import DniRecipe
+from petri.dni.trainer import NetworkTrainer
 
 WARM_UP = 5  # steps of each variant before the clock runs
 FUSED, PLAIN = "backpropagation", "backpropagation, plain Adam"
 REPORTED = "mlp graders as the report builds them (plain Adam)"
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "mlp graders, chained way": {"way": "chained"},
     "mlp graders, clean way": {},
     "… that learn every 4 batches": {"grader_every": 4},
@@ -47,21 +48,21 @@ def ratios(times: list[float], baseline: list[float]) -> list[float]:
     return [own / other for own, other in zip(times, baseline, strict=True)]
 
 
-class _PlainAdam(Trainer):
+class _PlainAdam(NetworkTrainer):
     """Backpropagation with Adam as PyTorch has it by default: the baseline of what uses that too."""
 
-    def __init__(self, recipe: Recipe, data: Dataset, *, seed: int) -> None:
+    def __init__(self, recipe: DniRecipe, data: Dataset, *, seed: int) -> None:
         super().__init__(recipe, data, seed=seed, graded=False)
         self.adam = torch.optim.Adam(self.network.parameters(), lr=recipe.learning_rate)
 
 
-class _AsReported(Trainer):
+class _AsReported(NetworkTrainer):
     """Graders as the report describes them, to reproduce its overhead.
 
     One forward pass of each grader to predict and another to learn, an optimiser for each.
     """
 
-    def __init__(self, recipe: Recipe, data: Dataset, *, seed: int) -> None:
+    def __init__(self, recipe: DniRecipe, data: Dataset, *, seed: int) -> None:
         super().__init__(recipe, data, seed=seed, graded=True)
         assert self.graders is not None
         self.adams = [torch.optim.Adam(grader.parameters()) for grader in self.graders.each]
@@ -99,7 +100,7 @@ class _AsReported(Trainer):
 
 
 def bench(
-    recipe: Recipe, data: Dataset, *, steps: int, repetitions: int, note: Callable[[str], None]
+    recipe: DniRecipe, data: Dataset, *, steps: int, repetitions: int, note: Callable[[str], None]
 ) -> list[Timing]:
     """Time a step of each variant.
 
@@ -115,13 +116,13 @@ def bench(
     Returns:
         A baseline before what is compared with it.
     """
-    trainers: dict[str, Trainer] = {
-        FUSED: Trainer(recipe, data, seed=0, graded=False),
+    trainers: dict[str, NetworkTrainer] = {
+        FUSED: NetworkTrainer(recipe, data, seed=0, graded=False),
         PLAIN: _PlainAdam(recipe, data, seed=0),
         REPORTED: _AsReported(replace(recipe, way="chained"), data, seed=0),
     }
     for name, changes in VARIANTS.items():
-        trainers[name] = Trainer(replace(recipe, **changes), data, seed=0, graded=True)
+        trainers[name] = NetworkTrainer(replace(recipe, **changes), data, seed=0, graded=True)
     for trainer in trainers.values():
         for images, labels in _batches(data, recipe.batch, WARM_UP):
             trainer.train_step(images, labels)
@@ -138,7 +139,7 @@ def bench(
     return list(timings.values())
 
 
-def _time(trainer: Trainer, data: Dataset, steps: int) -> tuple[float, float]:
+def _time(trainer: NetworkTrainer, data: Dataset, steps: int) -> tuple[float, float]:
     device = data.train.images.device
     devices.synchronise(device)
     begun, cpu_begun = time.perf_counter(), time.process_time()

@@ -10,9 +10,9 @@ from typing import Protocol
 
 from petri.datasets import Dataset
 from petri.dni import modelfile, plots
-from petri.dni.recipe import Recipe
-from petri.dni.runs import NETWORKS, Run
-from petri.dni.trainer import CLASSES, Epoch, Trainer
+from petri.dni.recipe import DniRecipe
+from petri.dni.runs import NETWORKS, DniRun
+from petri.dni.trainer import CLASSES, NetworkEpoch, NetworkTrainer
 from petri.errors import BadRequest, RunFailed
 
 CHANCE = 20.0  # percent; a network that ends below has learned nothing worth the name
@@ -23,7 +23,7 @@ DIVERGES, AT_CHANCE = "diverges", "stays at chance"
 class Observer(Protocol):
     """Whoever watches an experiment."""
 
-    def epoch(self, what: str, epoch: Epoch) -> None:
+    def epoch(self, what: str, epoch: NetworkEpoch) -> None:
         """A network, such as `seed 0 baseline`, has trained one epoch."""
 
 
@@ -58,7 +58,7 @@ class Summary:
     fates: str  # how many seeds' DNI networks came to nothing, and how; empty if none
 
 
-def check(recipe: Recipe, data: Dataset) -> None:
+def check(recipe: DniRecipe, data: Dataset) -> None:
     """Refuse a recipe that does not fit the data.
 
     Raises:
@@ -68,7 +68,7 @@ def check(recipe: Recipe, data: Dataset) -> None:
         raise BadRequest(f"batch must be at most the {len(data.train):,} images, got {recipe.batch}")
 
 
-def train(run: Run, data: Dataset, observer: Observer) -> None:
+def train(run: DniRun, data: Dataset, observer: Observer) -> None:
     """Train the seeds of a run that are not finished; each is kept as soon as it is.
 
     The two networks of a seed take turns, an epoch each, so that their times can be compared.
@@ -78,10 +78,10 @@ def train(run: Run, data: Dataset, observer: Observer) -> None:
     """
     for seed in run.unfinished:
         pair = {
-            "baseline": Trainer(run.recipe, data, seed=seed, graded=False),
-            "dni": Trainer(run.recipe, data, seed=seed, graded=True),
+            "baseline": NetworkTrainer(run.recipe, data, seed=seed, graded=False),
+            "dni": NetworkTrainer(run.recipe, data, seed=seed, graded=True),
         }
-        epochs: dict[str, list[Epoch]] = {name: [] for name in pair}
+        epochs: dict[str, list[NetworkEpoch]] = {name: [] for name in pair}
         for _ in range(run.recipe.epochs):
             for name, trainer in pair.items():
                 epochs[name].append(trainer.train_epoch())
@@ -89,7 +89,7 @@ def train(run: Run, data: Dataset, observer: Observer) -> None:
         try:
             if seed == run.recipe.seed:
                 for name, trainer in pair.items():
-                    model = modelfile.Model(
+                    model = modelfile.TrainedNetwork(
                         trainer.network, trainer.graders, run.recipe, seed, epochs[name][-1].accuracy,
                         data.mean, data.deviation,
                     )  # fmt: skip
@@ -99,7 +99,7 @@ def train(run: Run, data: Dataset, observer: Observer) -> None:
             raise RunFailed(f"cannot write to {run.folder}: {error.strerror or error}") from None
 
 
-def conclude(run: Run) -> Summary:
+def conclude(run: DniRun) -> Summary:
     """Draw the plots of the finished seeds, at least one, and sum them up.
 
     Raises:
@@ -112,7 +112,7 @@ def conclude(run: Run) -> Summary:
     return summarise(run)
 
 
-def summarise(run: Run) -> Summary:
+def summarise(run: DniRun) -> Summary:
     """Sum up the finished seeds, at least one."""
     last = {name: [networks[name][-1].accuracy for networks in run.epochs.values()] for name in NETWORKS}
     times = {
@@ -132,7 +132,7 @@ def summarise(run: Run) -> Summary:
     )
 
 
-def fate(epochs: list[Epoch]) -> str:
+def fate(epochs: list[NetworkEpoch]) -> str:
     """How training came to nothing: `DIVERGES`, `AT_CHANCE`, or empty if it did not.
 
     It diverges if the loss ends not finite, or above its start by a tenth, which chance does not account for.
@@ -142,7 +142,7 @@ def fate(epochs: list[Epoch]) -> str:
     return AT_CHANCE if epochs[-1].accuracy < CHANCE else ""
 
 
-def count_fates(runs: Iterable[list[Epoch]]) -> str:
+def count_fates(runs: Iterable[list[NetworkEpoch]]) -> str:
     """Such as `diverges (2 of 3), stays at chance (1 of 3)`; empty if all have learned something."""
     fates = [fate(epochs) for epochs in runs]
     return ", ".join(

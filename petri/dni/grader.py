@@ -43,8 +43,8 @@ class Grader(nn.Module):
         pairs = () if kind == "silent" else pairwise(sizes)
         self.layers = nn.ModuleList([linear(inputs, outputs, generator) for inputs, outputs in pairs])
         if zero_init and self.layers:
-            nn.init.zeros_(self.layers[-1].weight)
-            nn.init.zeros_(self.layers[-1].bias)
+            for parameter in self.layers[-1].parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, activation: Tensor, labels: Tensor) -> Tensor:
         """Predict a gradient `[batch, width]` from an activation `[batch, width]` and labels `[batch]`."""

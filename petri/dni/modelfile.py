@@ -18,7 +18,7 @@ from petri.datasets import NAMES
 from petri.datasets.dataset import normalise
 from petri.dni.grader import Graders
 from petri.dni.network import Network
-from petri.dni.recipe import Recipe
+from petri.dni.recipe import DniRecipe
 from petri.dni.trainer import CLASSES, make_graders
 from petri.errors import BadRequest
 from petri.files import write_whole
@@ -29,12 +29,12 @@ PIXELS = dict.fromkeys(NAMES, 28 * 28)
 
 
 @dataclass(frozen=True)
-class Model:
+class TrainedNetwork:
     """What a model file holds."""
 
     network: Network
     graders: Graders | None  # None of the baseline
-    recipe: Recipe
+    recipe: DniRecipe
     seed: int
     accuracy: float  # on the test images after the last epoch, in percent
     mean: float  # of the training images' pixels, black 0 and white 255
@@ -50,7 +50,7 @@ class Model:
         return self.network(normalise(images, self.mean, self.deviation)).argmax(1).tolist()
 
 
-def write(path: Path, model: Model) -> None:
+def write(path: Path, model: TrainedNetwork) -> None:
     """Write a model file, whole or not at all.
 
     Raises:
@@ -71,12 +71,12 @@ def write(path: Path, model: Model) -> None:
     write_whole(path, tensorfile.to_bytes(tensors, metadata))
 
 
-def _whole(model: Model) -> nn.ModuleDict:
+def _whole(model: TrainedNetwork) -> nn.ModuleDict:
     parts: dict[str, nn.Module] = {"network": model.network}
     return nn.ModuleDict(parts if model.graders is None else parts | {"graders": model.graders})
 
 
-def read(path: Path) -> Model:
+def read(path: Path) -> TrainedNetwork:
     """Read a model file.
 
     Raises:
@@ -90,14 +90,14 @@ def read(path: Path) -> Model:
         raise BadRequest(f"{path}: {error}") from None
 
 
-def _check(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Model:
+def _check(metadata: dict[str, str], tensors: dict[str, Tensor]) -> TrainedNetwork:
     if metadata.get("format") != FORMAT or metadata.get("schema") != SCHEMA:
         raise BadRequest(f"not a network of `petri dni`, schema {SCHEMA}")
     try:
         fields = json.loads(metadata["recipe"])
         seed = int(metadata["seed"])
         accuracy, mean, deviation = (float(metadata[name]) for name in ("accuracy", "mean", "deviation"))
-        recipe = Recipe(**fields)
+        recipe = DniRecipe(**fields)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise BadRequest(f"the metadata is damaged: {error}") from None
     checks.number("accuracy", accuracy, 0, 100)
@@ -105,7 +105,7 @@ def _check(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Model:
     checks.number("deviation", deviation, 0, 255, low_open=True)
     network = Network((PIXELS[recipe.data], *recipe.widths, CLASSES), torch.Generator())
     graders = make_graders(recipe, recipe.widths, 0) if metadata.get("network") == "dni" else None
-    model = Model(network, graders, recipe, seed, accuracy, mean, deviation)
+    model = TrainedNetwork(network, graders, recipe, seed, accuracy, mean, deviation)
     places = _whole(model).state_dict()
     for name in sorted(places.keys() ^ tensors.keys()):
         raise BadRequest(f"the recipe {'needs' if name in places else 'has no place for'} the tensor {name}")

@@ -8,13 +8,14 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from petri import checks
 from petri.datasets import Dataset
-from petri.dni.stage import EVALUATED, Measured, Plan, work
+from petri.dni.stage import EVALUATED, Measured, PipelinePlan, work
 from petri.dni.trainer import CLASSES
 from petri.errors import BadRequest, RunFailed
 from petri.record import Record, not_none
@@ -25,7 +26,7 @@ LOCK_STEP = "lock-step"
 
 
 @dataclass(frozen=True)
-class Trial:
+class PipelineTrial:
     """One network trained by one schedule."""
 
     width: int
@@ -77,7 +78,7 @@ def cuts_of(sizes: tuple[int, ...], stages: int, *, grader_every: int | None) ->
 
 def plans(
     *, width: int, stages: int, epochs: int, batch: int, micro_batches: int, seed: int, data: Dataset
-) -> dict[str, Plan]:
+) -> dict[str, PipelinePlan]:
     """The schedules that are compared on one network, each cut where suits it best.
 
     And the whole network in one process, with one thread and with as many as there are stages.
@@ -95,7 +96,7 @@ def plans(
         raise BadRequest(f"micro-batches must divide the batch of {batch}, got {micro_batches}")
     assert len(data.test) % EVALUATED == 0
     sizes = sizes_of(data.train.images.shape[1], width, stages)
-    plan = Plan(
+    plan = PipelinePlan(
         schedule=LOCK_STEP,
         sizes=sizes,
         cuts=cuts_of(sizes, stages, grader_every=None),
@@ -125,18 +126,18 @@ def plans(
     }
 
 
-def open_record(path: Path, *, data: str, stages: int, epochs: int, batch: int) -> Record[Trial]:
+def open_record(path: Path, *, data: str, stages: int, epochs: int, batch: int) -> Record[PipelineTrial]:
     """The record of what was measured, which may have more widths and repetitions later.
 
     Raises:
         BadRequest: see `petri.record.Record`.
     """
 
-    def restore(fields: dict[str, Any]) -> Trial:
+    def restore(fields: dict[str, Any]) -> PipelineTrial:
         measured = [Measured(**{**one, "loss": not_none(one["loss"])}) for one in fields.pop("epochs")]
         if len(measured) != epochs:
             raise ValueError(f"{len(measured)} epochs")
-        trial = Trial(**fields, epochs=measured)
+        trial = PipelineTrial(**fields, epochs=measured)
         checks.whole("width", trial.width, 1, 16_384)
         checks.printable("schedule", trial.schedule)
         checks.whole("seed", trial.seed, 0, 2**33)
@@ -153,7 +154,7 @@ def take_turns(names: Sequence[str], repetition: int) -> list[str]:
 
 
 def run(
-    plan: Plan, name: str, root: Path | None, seen: Callable[[Measured], None] = lambda one: None
+    plan: PipelinePlan, name: str, root: Path | None, seen: Callable[[Measured], None] = lambda one: None
 ) -> list[Measured]:
     """Train by a plan, a process a stage with the plan's threads each.
 
@@ -169,7 +170,8 @@ def run(
     """
     context = multiprocessing.get_context("spawn")
     epochs: list[Measured] = []
-    processes, ranks = [], {}
+    processes: list[BaseProcess] = []
+    ranks: dict[Connection, int] = {}
     with tempfile.TemporaryDirectory() as folder:
         try:
             for rank in range(plan.stages):
@@ -181,8 +183,8 @@ def run(
                 ranks[end] = rank
             answered = [0] * plan.stages
             while ranks:
-                for end in wait(list(ranks)):
-                    rank = ranks[end]
+                ready = wait(list(ranks))
+                for end, rank in [pair for pair in ranks.items() if pair[0] in ready]:
                     try:
                         answer = end.recv()
                     except EOFError:

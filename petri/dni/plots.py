@@ -11,7 +11,7 @@ from petri.files import replacing
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from petri.dni.runs import Run
+    from petri.dni.runs import DniRun
 
 FILES = {
     "accuracy.png": "test accuracy over the epochs, both networks",
@@ -25,7 +25,7 @@ GREY = "#888888"
 REPORT = {"baseline": 98.27, "dni": 96.33}  # Table 2
 
 
-def save_all(run: Run) -> None:
+def save_all(run: DniRun) -> None:
     """Draw every plot into the run's folder.
 
     Raises:
@@ -38,7 +38,7 @@ def save_all(run: Run) -> None:
     _save(run, "error.png", _error)
 
 
-def _save(run: Run, name: str, draw: Callable[[Axes, Run], None]) -> None:
+def _save(run: DniRun, name: str, draw: Callable[[Axes, DniRun], None]) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
@@ -53,7 +53,7 @@ def _save(run: Run, name: str, draw: Callable[[Axes, Run], None]) -> None:
         figure.savefig(temporary, dpi=120)
 
 
-def _accuracy(axes: Axes, run: Run) -> None:
+def _accuracy(axes: Axes, run: DniRun) -> None:
     reported = run.recipe.data == "mnist" and run.recipe.widths == (256, 128)
     seen = list(REPORT.values()) if reported else []
     for name, label, colour in (("baseline", "backpropagation", GREY), ("dni", "with graders", LINES[0])):
@@ -77,19 +77,19 @@ def _accuracy(axes: Axes, run: Run) -> None:
             )  # fmt: skip
     axes.set_ylim(min(*seen, max(seen) - 1) - 0.2, min(100, max(seen) + 0.2))
     axes.set(xlabel="epoch", ylabel="test accuracy, %")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params("x", integer=True)
 
 
-def _beta(axes: Axes, run: Run) -> None:
+def _beta(axes: Axes, run: DniRun) -> None:
     epochs = next(iter(run.epochs.values()))["dni"]
     axes.plot(
         [epoch.number for epoch in epochs], [epoch.beta for epoch in epochs], color=LINES[0], marker="."
     )
     axes.set(xlabel="epoch", ylabel="β at the end of the epoch", ylim=(0, 1.05))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params("x", integer=True)
 
 
-def _layers(axes: Axes, run: Run, value: Callable[[Agreement], float]) -> None:
+def _layers(axes: Axes, run: DniRun, value: Callable[[Agreement], float]) -> None:
     for number, looks in enumerate(run.looks.values()):
         for layer, width in enumerate(run.recipe.widths):
             axes.plot(
@@ -103,13 +103,13 @@ def _layers(axes: Axes, run: Run, value: Callable[[Agreement], float]) -> None:
     axes.set(xlabel="step", xscale="log")
 
 
-def _cosine(axes: Axes, run: Run) -> None:
+def _cosine(axes: Axes, run: DniRun) -> None:
     _layers(axes, run, lambda one: one.cosine)
     axes.axhline(0, color=GREY, linewidth=1, linestyle="--")
     axes.set(ylabel="cosine of prediction and true gradient", ylim=(-0.6, 1.02))
 
 
-def _explained(axes: Axes, run: Run) -> None:
+def _explained(axes: Axes, run: DniRun) -> None:
     _layers(axes, run, lambda one: max(one.explained, -1))
     axes.axhline(0, color=GREY, linewidth=1, linestyle="--")
     axes.annotate("a constant prediction", (1, 0), xycoords=("axes fraction", "data"), ha="right", color=GREY,
@@ -117,7 +117,7 @@ def _explained(axes: Axes, run: Run) -> None:
     axes.set(ylabel="explained variance of the true gradient", ylim=(-1.05, 1.02))
 
 
-def _error(axes: Axes, run: Run) -> None:
+def _error(axes: Axes, run: DniRun) -> None:
     _layers(axes, run, lambda one: one.error)
     looks = next(iter(run.looks.values()))
     for layer in range(len(run.recipe.widths)):

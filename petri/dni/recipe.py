@@ -16,7 +16,7 @@ WAYS = ("clean", "chained", "decoupled")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class DniRecipe:
     """One experiment, described completely; on the same CPU the same recipe gives the same models.
 
     Raises:
@@ -92,7 +92,7 @@ class Recipe:
         return {**dataclasses.asdict(self), "widths": list(self.widths)}
 
     @classmethod
-    def from_toml(cls, text: str) -> Recipe:
+    def from_toml(cls, text: str) -> DniRecipe:
         """Read what `to_toml` wrote.
 
         Raises:

@@ -8,8 +8,8 @@ from dataclasses import astuple
 from pathlib import Path
 
 from petri.dni.agreement import Agreement
-from petri.dni.recipe import Recipe
-from petri.dni.trainer import Epoch, Look
+from petri.dni.recipe import DniRecipe
+from petri.dni.trainer import GraderLook, NetworkEpoch
 from petri.errors import BadRequest
 from petri.files import write_whole
 from petri.runfolder import RunFolder
@@ -23,7 +23,7 @@ NETWORKS = ("baseline", "dni")
 NEEDED = 50_000_000  # bytes
 
 
-class Run(RunFolder):
+class DniRun(RunFolder):
     """The folder of an experiment.
 
     Attributes:
@@ -31,20 +31,20 @@ class Run(RunFolder):
         looks: of each finished seed, how well its graders predicted.
     """
 
-    recipes = Recipe
+    recipes = DniRecipe
 
-    def __init__(self, folder: Path, recipe: Recipe) -> None:
+    def __init__(self, folder: Path, recipe: DniRecipe) -> None:
         super().__init__(folder, recipe)
-        self.epochs: dict[int, dict[str, list[Epoch]]] = {}
-        self.looks: dict[int, list[Look]] = {}
+        self.epochs: dict[int, dict[str, list[NetworkEpoch]]] = {}
+        self.looks: dict[int, list[GraderLook]] = {}
 
     @classmethod
-    def create(cls, parent: Path, name: str | None, recipe: Recipe) -> Run:
+    def create(cls, parent: Path, name: str | None, recipe: DniRecipe) -> DniRun:
         """Make a new folder, called after the data set if no name is given; see `make`."""
         return cls.make(parent, name, recipe, default=f"dni-{recipe.data}", room=NEEDED)
 
     @classmethod
-    def open(cls, folder: Path, *, lock: bool = True) -> Run:
+    def open(cls, folder: Path, *, lock: bool = True) -> DniRun:
         """Open a run's folder to go on with it; the seeds that it has finished are read.
 
         Raises:
@@ -60,7 +60,7 @@ class Run(RunFolder):
         first = self.recipe.seed
         return [seed for seed in range(first, first + self.recipe.seeds) if seed not in self.epochs]
 
-    def add(self, seed: int, epochs: dict[str, list[Epoch]], looks: list[Look]) -> None:
+    def add(self, seed: int, epochs: dict[str, list[NetworkEpoch]], looks: list[GraderLook]) -> None:
         """Keep what a finished seed has given, and write all metrics anew.
 
         Raises:
@@ -87,13 +87,13 @@ class Run(RunFolder):
             return
         try:
             for row in _rows(self.path("metrics.csv"), EPOCHS):
-                epoch = Epoch(int(row["epoch"]), *(float(row[name]) for name in EPOCHS[3:]))
+                epoch = NetworkEpoch(int(row["epoch"]), *(float(row[name]) for name in EPOCHS[3:]))
                 self.epochs.setdefault(int(row["seed"]), {}).setdefault(row["network"], []).append(epoch)
             for row in _rows(self.path("graders.csv"), LOOKS):
                 seed, step = int(row["seed"]), int(row["step"])
                 looks = self.looks.setdefault(seed, [])
                 if not looks or looks[-1].step != step:
-                    looks.append(Look(step, float(row["beta"]), [], []))
+                    looks.append(GraderLook(step, float(row["beta"]), [], []))
                 *values, share = (float(row[name]) for name in LOOKS[4:])
                 looks[-1].graders.append(Agreement(*values))
                 looks[-1].shares.append(share)

@@ -30,7 +30,7 @@ PATIENCE = timedelta(seconds=120)  # for a neighbour
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class PipelinePlan:
     """A pipeline, described completely; every stage is given the same plan.
 
     Incomplete batches are left out, so that all messages have the same shape.
@@ -70,6 +70,12 @@ class Measured:
         checks.number("accuracy", self.accuracy, 0, 100)
 
 
+def _gradient(entering: Tensor) -> Tensor:
+    """What the backward pass has left at the activations of the stage below."""
+    assert entering.grad is not None
+    return entering.grad
+
+
 class Inbox:
     """Tensors from one neighbour in the order in which they were sent; the next ones are awaited ahead."""
 
@@ -83,7 +89,9 @@ class Inbox:
         if self._left:
             self._left -= 1
             buffer = torch.empty(self._shape)
-            self._posted.append((buffer, dist.irecv(buffer, self._source, tag=self._tag)))
+            work = dist.irecv(buffer, self._source, tag=self._tag)
+            assert work is not None, "both processes are of the group"
+            self._posted.append((buffer, work))
 
     def take(self) -> Tensor:
         """The next tensor; waits for it."""
@@ -105,7 +113,9 @@ class Outbox:
         if len(self._sent) >= self._limit:
             self._sent.popleft()[1].wait()
         tensor = tensor.contiguous()
-        self._sent.append((tensor, dist.isend(tensor, self._target, tag=self._tag)))
+        work = dist.isend(tensor, self._target, tag=self._tag)
+        assert work is not None, "both processes are of the group"
+        self._sent.append((tensor, work))
 
     def flush(self) -> None:
         """Wait until all has arrived."""
@@ -123,7 +133,7 @@ class Stage:
         parent: process without which there is no reason to go on, if there is one.
     """
 
-    def __init__(self, plan: Plan, rank: int, data: Dataset, parent: int | None = None) -> None:
+    def __init__(self, plan: PipelinePlan, rank: int, data: Dataset, parent: int | None = None) -> None:
         self.plan, self.rank, self.data, self.parent = plan, rank, data, parent
         self.first, self.last = rank == 0, rank == plan.stages - 1
         network = Network(plan.sizes, torch.Generator().manual_seed(plan.seed))
@@ -190,7 +200,7 @@ class Stage:
                     (loss / parts).backward()
                     losses.append(loss.detach())
                     if not self.first:
-                        self.gradients_down.put(entering.grad)
+                        self.gradients_down.put(_gradient(entering))
                 else:
                     self.activations_up.put(leaving.detach())
                     waiting.append((entering, leaving))
@@ -198,7 +208,7 @@ class Stage:
                 entering, leaving = waiting.popleft()
                 leaving.backward(self.gradients.take())
                 if not self.first:
-                    self.gradients_down.put(entering.grad)
+                    self.gradients_down.put(_gradient(entering))
             self.adam.step()
             self._stop_with_parent()
         self._flush()
@@ -230,7 +240,7 @@ class Stage:
             (leaving if gradient is not None else loss).backward(gradient)
             self.adam.step()
             if not self.first and taught:
-                self.gradients_down.put(entering.grad)
+                self.gradients_down.put(_gradient(entering))
             if self.graders is not None and taught:
                 lessons.append((activation, labels))
                 if len(lessons) * every > DELAY:
@@ -271,7 +281,13 @@ class Stage:
 
 
 def work(
-    plan: Plan, rank: int, name: str, root: Path | None, meeting: Path, answers: Connection, parent: int
+    plan: PipelinePlan,
+    rank: int,
+    name: str,
+    root: Path | None,
+    meeting: Path,
+    answers: Connection,
+    parent: int,
 ) -> None:
     """Be one stage: the body of a process.
 
@@ -307,6 +323,6 @@ def work(
         answers.send(f"stage {rank}: {type(error).__name__}: {error}")
 
 
-def _meet(plan: Plan) -> None:
+def _meet(plan: PipelinePlan) -> None:
     if plan.stages > 1:
         dist.barrier()

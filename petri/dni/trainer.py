@@ -16,14 +16,14 @@ from petri.dni.agreement import Agreement, agreement, synthetic_share
 from petri.dni.blending import beta
 from petri.dni.grader import Graders
 from petri.dni.network import Network
-from petri.dni.recipe import Recipe
+from petri.dni.recipe import DniRecipe
 
 CLASSES = 10
 LOOK_EVERY = 100  # steps between looks at how well the graders predict; at first more often
 
 
 @dataclass(frozen=True)
-class Epoch:
+class NetworkEpoch:
     """What one epoch gave.
 
     Raises:
@@ -46,7 +46,7 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Look:
+class GraderLook:
     """How well the graders predicted before one step."""
 
     step: int  # from 1
@@ -55,7 +55,7 @@ class Look:
     shares: list[float]  # of what each hidden layer is given, by length, that its grader made up
 
 
-class Trainer:
+class NetworkTrainer:
     """One network in training.
 
     The first weights and the order of the samples depend on the seed alone, so a network with graders and
@@ -68,7 +68,7 @@ class Trainer:
         graded: with graders, by the recipe's way; else by plain backpropagation.
     """
 
-    def __init__(self, recipe: Recipe, data: Dataset, *, seed: int, graded: bool) -> None:
+    def __init__(self, recipe: DniRecipe, data: Dataset, *, seed: int, graded: bool) -> None:
         self.recipe, self.data = recipe, data
         self.device = data.train.images.device
         sizes = (data.train.images.shape[1], *recipe.widths, CLASSES)
@@ -77,7 +77,7 @@ class Trainer:
         self.order = torch.Generator().manual_seed(seed)
         self.graders = make_graders(recipe, recipe.widths, seed).to(self.device) if graded else None
         self.epoch = self.step = 0
-        self.looks: list[Look] = []
+        self.looks: list[GraderLook] = []
 
     @property
     def steps_per_epoch(self) -> int:
@@ -92,7 +92,7 @@ class Trainer:
         time_now = self.step / self.steps_per_epoch
         return beta(time_now, beta_max=self.recipe.beta_max, warm_up=self.recipe.warm_up)
 
-    def train_epoch(self) -> Epoch:
+    def train_epoch(self) -> NetworkEpoch:
         """Go through all training images once, in a new order; then through the test images."""
         data, recipe = self.data, self.recipe
         order = torch.randperm(len(data.train), generator=self.order).to(self.device)
@@ -109,7 +109,7 @@ class Trainer:
         loss = float(torch.stack(losses).mean())  # waits for the device
         seconds = time.perf_counter() - begun - looking
         self.epoch += 1
-        return Epoch(self.epoch, self.beta, loss, self.accuracy(), 1000 * seconds / len(losses))
+        return NetworkEpoch(self.epoch, self.beta, loss, self.accuracy(), 1000 * seconds / len(losses))
 
     def _is_looked_at(self) -> bool:
         """Before steps 1, 2, 4, 8 … 64, then one in `LOOK_EVERY`, and the last."""
@@ -155,7 +155,7 @@ class Trainer:
         back = self._backward(self.graders, images, labels, learning=False)
         predicted = [prediction.gradient for prediction in back.predictions]
         self.looks.append(
-            Look(
+            GraderLook(
                 self.step + 1,
                 self.beta,
                 [agreement(*pair) for pair in zip(predicted, true, strict=True)],
@@ -164,7 +164,7 @@ class Trainer:
         )
 
 
-def make_graders(recipe: Recipe, widths: tuple[int, ...], seed: int) -> Graders:
+def make_graders(recipe: DniRecipe, widths: tuple[int, ...], seed: int) -> Graders:
     """The recipe's graders for activations of these widths."""
     return Graders(
         widths,

@@ -82,7 +82,7 @@ def run(
 ) -> Tensor:
     """Take `steps` steps, at least 1, with a certain library and a certain kind of products."""
     spec = automaton.spec
-    bank = [automaton.perception[0].bank] if spec.senses[0].trained else []
+    bank = [automaton.perception.get_parameter("0.bank")] if getattr(spec.senses[0], "trained", False) else []
     tensors = [state, *automaton.rule.weights, *automaton.rule.biases, *bank]
     keeps = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
     return _Rollout.apply((library, spec, steps, start, products), keeps, seeds, *tensors)
@@ -173,10 +173,10 @@ def make_plan(spec: Spec, shape: torch.Size, *, steps: int, start: int, products
         living=spec.living,
         wrap=spec.space.padding == "wrap",
         far=len(spec.senses) > 1,
-        trained=spec.senses[0].trained,
+        trained=getattr(spec.senses[0], "trained", False),
         clamped=spec.clamp is not None,
         bound=spec.clamp or 0.0,
-        threshold=0 if spec.rule.gated else int(spec.fire_rate * 4294967296.0),
+        threshold=0 if spec.fire_rate is None else int(spec.fire_rate * 4294967296.0),
         batch=batch,
         height=height,
         width=width,

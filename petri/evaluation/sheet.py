@@ -107,7 +107,9 @@ def _curve(found: Evaluation, width: int, height: int) -> Image.Image:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    ground, quiet, bright = ([part / 255 for part in colour] for colour in (GROUND, QUIET, CURVE_COLOUR))
+    ground, quiet, bright = (
+        (red / 255, green / 255, blue / 255) for red, green, blue in (GROUND, QUIET, CURVE_COLOUR)
+    )
     figure = Figure(figsize=(width / 100, height / 100), dpi=100, layout="constrained", facecolor=ground)
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots()

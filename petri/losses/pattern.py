@@ -35,7 +35,7 @@ def multi_scale_loss(state: Tensor, target: Tensor, scales: tuple[int, ...]) -> 
     Source: the report, "Multi-scale loss".
     """
     seen = state[:, : target.shape[0]]
-    total = 0.0
+    total = state.new_zeros(())
     for scale in scales:
         total = total + pattern_loss(_averaged(seen, scale), _averaged(target, scale))
     return total / len(scales)

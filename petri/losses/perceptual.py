@@ -44,7 +44,7 @@ class PerceptualLoss:
             `[batch]`: squared distance over the squared size of the target's features, mean of the three
             blocks; 0 for the target itself, about 1 for something quite else.
         """
-        total = 0.0
+        total = state.new_zeros(())
         for block, wanted, energy in zip(_features(state[:, :3]), self.features, self.energies, strict=True):
             total = total + (block.float() - wanted).square().mean(dim=(1, 2, 3)) / energy
         return total / len(BLOCKS)
@@ -53,7 +53,8 @@ class PerceptualLoss:
 def _features(rgb: Tensor) -> list[Tensor]:
     """Of each block; `[batch, 64 · 2^block, height / 2^block, width / 2^block]`."""
     weights = _weights(rgb.device)
-    features, found = 255 * rgb.clamp(0, 1) - rgb.new_tensor(MEAN).view(3, 1, 1), []
+    features = 255 * rgb.clamp(0, 1) - rgb.new_tensor(MEAN).view(3, 1, 1)
+    found: list[Tensor] = []
     features = features.contiguous(memory_format=torch.channels_last)
     device = rgb.device.type
     with torch.autocast(device, torch.bfloat16, enabled=multiplies_bfloat16(device)):

@@ -8,6 +8,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
+from petri import hooks
 from petri.errors import BadRequest
 from petri.nca.fire import fire_words, fires, sample_seeds
 from petri.nca.life import alive
@@ -79,7 +80,7 @@ class Automaton(nn.Module):
         change = proposed[:, : spec.channels]
         evolving, fixed = state[:, : spec.channels], state[:, spec.channels :]
         words = fire_words(seeds, step, *state.shape[-2:])
-        if spec.rule.gated:
+        if spec.fire_rate is None:  # the gate decides
             chance = proposed[:, spec.channels :].sigmoid()
             # Straight-through: a cell fires or not, and the gradient is that of its probability.
             fired = fires(words, chance.detach()).to(state.dtype) + (chance - chance.detach())
@@ -108,6 +109,8 @@ class Automaton(nn.Module):
     ) -> Tensor:
         """Take many steps; a pure function of the Spec, the weights and the arguments.
 
+        The steps are taken by `petri.engine`, which is imported at the first call: `petri.hooks` says how.
+
         Args:
             state: `[batch, channel, height, width]`, float32.
             steps: how many, at least 0.
@@ -130,8 +133,6 @@ class Automaton(nn.Module):
             BadRequest: a state of the wrong shape, steps or seed out of range, or an engine that cannot take
                 this rollout; the message says why.
         """
-        from petri import engine as engines
-
         spec = self.spec
         if state.ndim != 4 or state.shape[1] != spec.planes:
             planes = f"{spec.planes} ({spec.channels} channels and {spec.fixed} fixed planes)"
@@ -150,7 +151,7 @@ class Automaton(nn.Module):
         if not 0 <= seed < 2**32:
             raise BadRequest(f"seed must be in 0..4294967295, got {seed}")
         seeds = sample_seeds(seed, state.shape[0], first=first_sample, device=state.device)
-        return engines.rollout(
+        return hooks.rollout(
             self,
             state,
             steps,
@@ -198,7 +199,8 @@ def _module_departs(found: nn.Module | None, wanted: nn.Module) -> str:
         }:
             return "has tensors of other shapes than its Spec describes"
     for name, tensor in wanted._buffers.items():
-        if tensor is not None and not torch.equal(found._buffers[name].cpu().float(), tensor):
+        mine = found._buffers[name]
+        if tensor is not None and mine is not None and not torch.equal(mine.cpu().float(), tensor):
             return "has other filters than its Spec describes"
     if any(vars(found).get(name) != vars(wanted).get(name) for name in DESCRIBES):
         return "is not the one that its Spec describes"

@@ -30,7 +30,8 @@ class Perception(nn.ModuleList):
         Returns:
             `[batch, features, height, width]`.
         """
-        banks, others = [], []
+        banks: list[Tensor] = []
+        others: list[Tensor] = []
         for sense in self:
             (banks if isinstance(sense, Bank) else others).append(sense(state))
         if len(banks) > 1:

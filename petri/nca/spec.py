@@ -38,7 +38,7 @@ class Spec:
 
     channels: int = 16  # that evolve: RGB, alpha, then hidden ones; at least 4
     fixed: int = 0  # planes behind them that are perceived and never change: a condition, an image, a mask
-    senses: tuple[Sense, ...] | str = "dilated"  # side by side; a name is read by `petri.nca.senses.words`
+    senses: tuple[Sense, ...] = words.parse("dilated", width=0)  # side by side; a name is read, too
     rule: Mlp = dataclasses.field(default_factory=Mlp)
     space: Grid = dataclasses.field(default_factory=Grid)
     start: Start = dataclasses.field(default_factory=Cell)
@@ -56,7 +56,7 @@ class Spec:
                 raise BadRequest(
                     f"{name} must be one of petri's kinds ({', '.join(known)}), got {getattr(self, name)!r}"
                 )
-        senses = self.senses
+        senses: Any = self.senses
         if isinstance(senses, str):
             senses = words.parse(senses, width=self.rule.hidden)
         if not isinstance(senses, (tuple, list)) or not senses:

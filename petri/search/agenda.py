@@ -47,8 +47,9 @@ class Agenda:
                 return trial.job
         configurations = self.begun(tried)
         if len(configurations) < self.wanted:
-            new = self.first is not None and self.first not in configurations
-            return Job(self.first if new else propose(tried), self.seed)
+            if self.first is not None and self.first not in configurations:
+                return Job(self.first, self.seed)
+            return Job(propose(tried), self.seed)
         if any(trial.state == RUNNING and trial.job.seed == self.seed for trial in tried):
             return Next.WAIT  # it may be one of the best
         for seed in range(self.seed + 1, self.seed + 1 + self.seeds):

@@ -50,7 +50,7 @@ class Crew:
         self._workers = [self._hire() for _ in range(self.order.workers)]
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *failure: object) -> None:
         for process, _ in self._workers:
             if process.is_alive():
                 process.terminate()  # it puts its trial back

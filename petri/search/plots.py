@@ -54,7 +54,7 @@ def save_history(path: Path, title: str, tried: list[Tried], *, seed: int) -> No
             axes.plot(failed, [0.02] * len(failed), "|", color=RED, transform=axes.get_xaxis_transform(),
                       label="failed")  # fmt: skip
         axes.set(xlabel="trial", ylabel=LOSS, yscale="log")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.locator_params("x", integer=True)
 
     _save(path, title, draw)
 

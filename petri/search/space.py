@@ -92,9 +92,10 @@ class Space:
 
     def all(self) -> list[Configuration] | None:
         """Every configuration there is; None if they cannot be counted."""
-        if any(isinstance(values, Range) for values in self.choices.values()):
+        countable = [values for values in self.choices.values() if not isinstance(values, Range)]
+        if len(countable) < len(self.choices):
             return None
-        chosen = itertools.product(*self.choices.values())
+        chosen = itertools.product(*countable)
         return [Configuration(**dict(zip(self.choices, values, strict=True))) for values in chosen]
 
     def holds(self, configuration: Configuration) -> bool:
@@ -136,7 +137,7 @@ class Space:
         spec = recipe.spec
         kind = {"layers": spec.rule.layers, "residual": spec.rule.residual, "gated": spec.rule.gated}
         rule = next(name for name, fields in SHAPES.items() if fields == kind)
-        more = {
+        more: dict[str, Any] = {
             "channels": spec.channels,
             "fire_rate": spec.fire_rate,
             "steps": 1.0,

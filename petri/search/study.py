@@ -165,7 +165,7 @@ class Study:
         state = FAILED if reason else STATES[trial.state.name]
         looks = trial.intermediate_values
         epoch = max(looks, default=0)
-        loss = trial.value if state == DONE else looks.get(epoch, math.nan)
+        loss: Any = trial.value if state == DONE else looks.get(epoch, math.nan)
         where = f"of trial {trial.number}"
         configuration = Configuration(**trial.params)
         if not self.space.holds(configuration):

@@ -46,7 +46,7 @@ def name(spec: Spec) -> str:
 
 def fire_threshold(spec: Spec) -> int:
     """A cell fires where its word is below this: `floor(fire_rate · 2³²)`."""
-    return int(spec.fire_rate * 4294967296.0)
+    return int((spec.fire_rate or 0.0) * 4294967296.0)
 
 
 def values(spec: Spec, *, shadertoy: bool = False) -> dict[str, Any]:
@@ -65,13 +65,13 @@ def values(spec: Spec, *, shadertoy: bool = False) -> dict[str, Any]:
         "targets": min(places.groups, TARGETS),
         "several": places.groups > TARGETS,
         "wrap": spec.space.padding == "wrap",
-        "trained": spec.senses[0].trained,
+        "trained": getattr(spec.senses[0], "trained", False),
         "dilated": len(spec.senses) > 1,
-        "slopes": len(spec.senses) > 1 or not spec.senses[0].trained,
+        "slopes": len(spec.senses) > 1 or not getattr(spec.senses[0], "trained", False),
         "three": spec.rule.layers == 3,
         "residual": spec.rule.residual,
         "gated": spec.rule.gated,
-        "sometimes": not spec.rule.gated and spec.fire_rate < 1,
+        "sometimes": spec.fire_rate is not None and spec.fire_rate < 1,
         "threshold": "" if spec.rule.gated else fire_threshold(spec),
         "clamped": spec.clamp is not None,
         "clamp": "" if spec.clamp is None else repr(spec.clamp),

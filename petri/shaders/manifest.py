@@ -13,7 +13,6 @@ from typing import Any
 from PIL import Image
 
 from petri import ground, modelfile
-from petri.film import grown
 from petri.images import picture
 from petri.modelfile import Model
 from petri.shaders.golden import golden
@@ -85,7 +84,7 @@ def healed(model: Model) -> float | None:
 
 def thumbnail(model: Model, on: str = ground.TRANSPARENT) -> str:
     """The grown pattern as a small WebP, in a data URI; a figure on a ground or transparent."""
-    image = Image.fromarray(picture(grown(model), model.automaton.spec, on))
+    image = Image.fromarray(picture(model.grown(), model.automaton.spec, on))
     shrinks = image.width > THUMBNAIL
     image = image.resize(
         (THUMBNAIL, THUMBNAIL), Image.Resampling.BOX if shrinks else Image.Resampling.NEAREST

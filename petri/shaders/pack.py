@@ -51,8 +51,8 @@ def layout(spec: Spec) -> Layout:
         second=features + 1,
         output=output,
         end=end,
-        width=max(end, TAPS * groups if spec.senses[0].trained else 0),
-        height=spec.rule.hidden + 1 + (FILTERS if spec.senses[0].trained else 0),
+        width=max(end, TAPS * groups if getattr(spec.senses[0], "trained", False) else 0),
+        height=spec.rule.hidden + 1 + (FILTERS if getattr(spec.senses[0], "trained", False) else 0),
     )
 
 
@@ -97,8 +97,10 @@ def pack(automaton: Automaton) -> np.ndarray:
     if spec.rule.gated:
         units[:, places.features, 2] = last[spec.channels].numpy()
         texels[spec.rule.hidden, places.groups, 0] = biases[spec.channels]
-    if spec.senses[0].trained:
-        bank = automaton.perception[0].bank.detach().cpu().reshape(spec.channels, FILTERS, TAPS)
+    if getattr(spec.senses[0], "trained", False):
+        bank = (
+            automaton.perception.get_parameter("0.bank").detach().cpu().reshape(spec.channels, FILTERS, TAPS)
+        )
         for number in range(FILTERS):
             row = by_group(bank[:, number].reshape(1, -1), spec, TAPS)[0]
             texels[spec.rule.hidden + 1 + number, : len(row)] = row

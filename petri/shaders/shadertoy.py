@@ -90,8 +90,8 @@ TAB = "// ======== "
 
 def _constants(texels: np.ndarray) -> list[str]:
     """Two texels in each: eight numbers of 16 bits."""
-    words = texels.astype("<f2").reshape(-1)
-    words = np.pad(words, (0, -len(words) % 8)).view("<u4").reshape(-1, 4)
+    halves = texels.astype("<f2").reshape(-1)
+    words = np.pad(halves, (0, -len(halves) % 8)).view("<u4").reshape(-1, 4)
     return ["uvec4(" + ", ".join(f"0x{word:08x}u" for word in four) + ")" for four in words.tolist()]
 
 

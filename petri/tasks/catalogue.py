@@ -39,7 +39,8 @@ def reports_loss(target: str, res: int) -> float | None:
 
 
 # The best that petri's search found for spiral, circle and voronoi, or not to be told apart from it
-# (docs/search.md); in full runs checkerboard, cross and braid came far with it too (docs/results.md).
+# (docs/notes/2026-11-22-search.md); in full runs checkerboard, cross and braid came far with it too
+# (docs/notes/2026-11-23-models.md).
 FOUND: dict[str, Any] = {"perception": "learned+dilated", "hidden": 128, "layers": 2}
 FOUND_FOR = ("braid", "checkerboard", "circle", "cross", "spiral", "voronoi")
 

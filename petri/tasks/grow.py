@@ -67,7 +67,7 @@ class Growing(Task):
         steps: most steps to grow of each phase, after which the model is measured.
     """
 
-    terms: ClassVar[type | None] = LossTerms
+    terms: ClassVar[type] = LossTerms
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Growing(Task):
             if blank:
                 pictures.append(torch.zeros(seen, *phase.grid))
             else:
-                drawn = targets.load(recipe.target, phase.res).pixels[:seen]
+                drawn = targets.load(recipe.target, targets.check_res(phase.res)).pixels[:seen]
                 pictures.append(torch.from_numpy(drawn.copy()))
         steps = [phase.steps[1] for phase in recipe.phases]
         task = cls(recipe.spec, pictures, recipe.loss, hold=recipe.hold, steps=steps)

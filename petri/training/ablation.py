@@ -93,7 +93,7 @@ def variants(recipe: Recipe, parts: Sequence[str]) -> dict[str, Recipe]:
         path, on, off = PARTS[part]
         fields = copy.deepcopy(recipe.to_fields())
         *names, name = path.split(".")
-        place = fields
+        place: Any = fields
         for table in names:
             place = place[table]
         if part == "curriculum":

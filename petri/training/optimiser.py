@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -37,7 +37,7 @@ def normalise_gradients(parameters: Iterable[Tensor]) -> None:
             parameter.grad /= parameter.grad.norm() + 1e-8
 
 
-def make(parameters: dict[str, Tensor], how: Optimisation) -> torch.optim.Adam:
+def make(parameters: Mapping[str, Tensor], how: Optimisation) -> torch.optim.Adam:
     """Adam, whose state exists from the start, so that it can be saved and loaded at any epoch."""
     optimiser = torch.optim.Adam(parameters.values(), betas=(0.9, how.beta2))
     for parameter in parameters.values():
@@ -50,7 +50,9 @@ def make(parameters: dict[str, Tensor], how: Optimisation) -> torch.optim.Adam:
 
 
 @torch.no_grad()
-def update_average(average: dict[str, Tensor], weights: dict[str, Tensor], decay: float, epoch: int) -> None:
+def update_average(
+    average: dict[str, Tensor], weights: Mapping[str, Tensor], decay: float, epoch: int
+) -> None:
     """Move an average of weights a little towards them; more in the first epochs: it forgets its start.
 
     Args:

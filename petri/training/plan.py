@@ -11,6 +11,7 @@ import torch
 
 from petri import tasks
 from petri.devices import synchronise
+from petri.tasks import Rows
 from petri.training import memory
 from petri.training.pace import cell_steps
 from petri.training.recipe import Phase, Recipe
@@ -104,11 +105,11 @@ def _nudge(trainer: Trainer) -> None:
     chance = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for weight in trainer.weights.values():
-            weight += 0.01 * torch.randn(weight.shape, generator=chance).to(weight.device)
+            weight.add_(0.01 * torch.randn(weight.shape, generator=chance).to(weight.device))
         rows = trainer.pool.rows
         rows["state"][:, : trainer.recipe.spec.channels] += 0.5
-    trainer.task.begin = (
-        lambda count, *_: {  # type: ignore[method-assign]
-            name: values[:1].repeat_interleave(count, dim=0) for name, values in rows.items()
-        }
-    )
+
+    def begin(count: int, *_: object) -> Rows:
+        return {name: values[:1].repeat_interleave(count, dim=0) for name, values in rows.items()}
+
+    trainer.task.begin = begin  # type: ignore[assignment, method-assign]

@@ -44,7 +44,7 @@ def save_loss(
         dots = "from the seed, with fresh chance"
         axes.plot(*zip(*from_seed, strict=True), "o", color="#c44536", markersize=4, label=dots)
         axes.legend(frameon=False)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params("x", integer=True)
     begun = 0
     for phase in phases if len(phases) > 1 else ():
         if begun < len(losses):

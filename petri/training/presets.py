@@ -47,8 +47,8 @@ DISTILL_SPEC = {
 def steps_for(res: int) -> tuple[int, int]:
     """Steps that a pattern of this size is given to grow: 48–96, and more on larger grids.
 
-    A pattern comes in from the edges by about 0.9 cells a step (docs/results.md): half a side's steps are the
-    least that bring it to the centre.
+    A pattern comes in from the edges by about 0.9 cells a step (docs/notes/2026-11-23-models.md): half a
+    side's steps are the least that bring it to the centre.
     """
     return max(48, res // 2), max(96, res * 3 // 4)
 
@@ -57,7 +57,7 @@ def sizes_for(res: int) -> list[int]:
     """Cells along a side of each phase of the quick preset, from a quarter of the full size on.
 
     What is learned at one size is nearly right at one an eighth larger, so that the pattern is stretched and
-    not learned again, as it would be at twice the size (docs/training.md).
+    not learned again, as it would be at twice the size (docs/notes/2026-11-22-training.md).
     """
     first = min(res, max(SMALLEST_PHASE, res // 4))
     count = math.ceil(math.log(res / first, LARGER))
@@ -70,7 +70,7 @@ def phase(res: int, epochs: int) -> dict[str, Any]:
     A batch is one state, from the seed and from the pool in turn: a gradient that is divided by its norm
     gains little from more of them, and several times as many epochs fit into the time. It goes back from each
     comparison through a quarter of the side, but not past the comparison before: fewer steps do not see how
-    the pattern comes in from the edges (docs/training.md).
+    the pattern comes in from the edges (docs/notes/2026-11-22-training.md).
     """
     steps, truncate = list(steps_for(res)), max(LEAST_TRUNCATE, res // 4)
     return {"res": res, "epochs": epochs, "batch": 1, "steps": steps, "truncate": truncate}
@@ -97,7 +97,7 @@ def figure_phase(target: Target, epochs: int) -> dict[str, Any]:
     A batch is one state, of which the gradient goes back through all steps. From the seed it takes as many
     steps as the grid has cells along a side, or half as many again, and more where the way through the figure
     is long, as it is around a ring; from the pool, where all that is asked is to last and to become finer,
-    far fewer, so that more epochs fit into the time (docs/notes/figures.md).
+    far fewer, so that more epochs fit into the time (docs/notes/2026-11-26-figures.md).
     """
     res = target.pixels.shape[-1]
     row, column = int(target.seed[1] * res), int(target.seed[0] * res)

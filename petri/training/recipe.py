@@ -147,7 +147,7 @@ class Optimisation:
 class GuardUse:
     """What is done when training goes wrong, or when what it grows dies.
 
-    Source: petri's own (docs/notes/figures.md).
+    Source: petri's own (docs/notes/2026-11-26-figures.md).
     """
 
     exploded: float = 1e4  # a state value beyond this will not come back

@@ -77,6 +77,7 @@ class Trainer:
         for phase in recipe.phases:
             self.ranks.share(phase.batch)  # refused now, not in the middle of the run
         self.epoch = 0
+        self.pool: Pool
         self.chance = torch.Generator().manual_seed(recipe.seed)  # steps, damage and fire seeds
         self.draws = torch.Generator(device).manual_seed(recipe.seed)  # of the pool
         self.automaton = Automaton(recipe.spec, generator=self.chance).to(device)

@@ -8,6 +8,7 @@ import os
 import sys
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from petri.errors import BadRequest
@@ -51,7 +52,7 @@ class Server(ThreadingHTTPServer):
                 ) from None
             raise BadRequest(f"cannot listen on port {port}: {error.strerror}") from None
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:
         """Let a browser go away in the middle of an answer; anything else is shown."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)

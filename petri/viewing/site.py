@@ -54,18 +54,21 @@ def build(specimens: list[Specimen]) -> Site:
         entry = manifest.entry(specimen.model, name=specimen.name, file=quote(address))
         if specimen.run is None:
             content = modelfile.to_bytes(specimen.model)
-            site[address] = File(lambda content=content: content)
+            site[address] = _fixed(content)
         else:
             state = specimen.name + ".run.json"
             site |= {address: _weights(specimen.run), state: _state(specimen.run)}
             entry |= {"follow": quote(state), "golden": None}  # its weights change
         # A file, for a site's Content-Security-Policy may forbid data: URIs.
         picture = base64.b64decode(entry["thumbnail"].partition(",")[2])
-        site[specimen.name + THUMBNAIL] = File(lambda picture=picture: picture)
+        site[specimen.name + THUMBNAIL] = _fixed(picture)
         entries.append(entry | {"thumbnail": quote(specimen.name + THUMBNAIL)})
-    text = manifest.to_json(entries).encode()
-    site[MANIFEST] = File(lambda: text)
+    site[MANIFEST] = _fixed(manifest.to_json(entries).encode())
     return site
+
+
+def _fixed(content: bytes) -> File:
+    return File(lambda: content)
 
 
 def _weights(run: Follower) -> File:

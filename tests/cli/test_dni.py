@@ -18,8 +18,8 @@ from dni_cli import watch
 from petri import datasets, tensorfile
 from petri.datasets import mini
 from petri.dni import experiment, modelfile, pipeline, plots
-from petri.dni.recipe import Recipe
-from petri.dni.runs import Run
+from petri.dni.recipe import DniRecipe
+from petri.dni.runs import DniRun
 from petri.dni.stage import Measured
 from petri.errors import BadRequest
 
@@ -50,8 +50,8 @@ def trained(tmp_path_factory):
         def epoch(self, what, epoch):
             pass
 
-    recipe = Recipe(data="mini", widths=(16, 8), batch=500, epochs=2, conditioned=True)
-    run = Run.create(tmp_path_factory.mktemp("trained"), "it", recipe)
+    recipe = DniRecipe(data="mini", widths=(16, 8), batch=500, epochs=2, conditioned=True)
+    run = DniRun.create(tmp_path_factory.mktemp("trained"), "it", recipe)
     experiment.train(run, datasets.load("mini"), Silent())
     run.close()
     return run.folder

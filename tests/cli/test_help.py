@@ -12,6 +12,7 @@ from petri.__main__ import app
 
 ROOT = Path(__file__).parents[2]
 COMMAND = typer.main.get_command(app)
+FRAGMENTS = {"As", "At", "Of", "Such", "That", "To", "With"}  # what no sentence or noun begins with here
 
 
 def verbs(command=COMMAND, path=()):
@@ -47,6 +48,25 @@ def test_every_command_has_examples_in_its_help(petri):
         assert "Examples:" in said
         for line in EXAMPLES[path]:
             assert f"\n    {line}\n" in said and line.startswith(f"petri {path}".strip())
+
+
+def test_what_a_command_does_is_one_line_among_the_others(petri):
+    for path, command in verbs():
+        if hasattr(command, "commands"):
+            assert "..." not in petri(*path.split(), "--help").partition("Commands:")[2], path
+
+
+def test_the_help_of_each_option_names_a_thing():
+    """A fragment such as "Of the hidden layers." must be put together with the option's name."""
+    for path, command in verbs():
+        for parameter in command.params:
+            said = getattr(parameter, "help", None)
+            if "--help" in parameter.opts or "completion" in parameter.name:
+                continue  # Typer's own
+            first, *_ = (said or "").split(" ")
+            assert first and first[0].isupper(), f"petri {path} {parameter.name}: {said!r}"
+            assert first not in FRAGMENTS, f"petri {path} {parameter.name}: {said!r}"
+            assert said.rstrip().endswith((".", "…")), f"petri {path} {parameter.name}: {said!r}"
 
 
 def test_help_is_that_of_the_command(petri):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from petri.datasets.dataset import Dataset, Split
-from petri.dni.recipe import Recipe
+from petri.dni.recipe import DniRecipe
 
 
 @pytest.fixture
@@ -23,6 +23,6 @@ def recipe():
     """Make a recipe of a small network."""
 
     def make(**changes):
-        return Recipe(**{"data": "mini", "widths": (24, 16, 12), "epochs": 2, "batch": 32, **changes})
+        return DniRecipe(**{"data": "mini", "widths": (24, 16, 12), "epochs": 2, "batch": 32, **changes})
 
     return make

@@ -4,13 +4,16 @@ import re
 
 import pytest
 
-from petri.dni.ablation import Trial, ablate, find, open_record, variants
-from petri.dni.trainer import Epoch
+from petri.dni.ablation import AblationTrial, ablate, find, open_record, variants
+from petri.dni.trainer import NetworkEpoch
 from petri.errors import BadRequest
 
 
 def runs(*pairs, loss=0.1):
-    return [[Epoch(1, 0.0, 1.0, first, 1.0), Epoch(2, 0.8, loss, last, 1.0)] for first, last in pairs]
+    return [
+        [NetworkEpoch(1, 0.0, 1.0, first, 1.0), NetworkEpoch(2, 0.8, loss, last, 1.0)]
+        for first, last in pairs
+    ]
 
 
 WHOLE = runs((90, 97.0), (91, 97.2), (90, 97.1))
@@ -92,8 +95,8 @@ def test_an_ablation_goes_on_where_it_was_stopped(digits, recipe, tmp_path):
 def test_records_that_do_not_fit(recipe, tmp_path):
     path, small = tmp_path / "record.json", recipe()
     record = open_record(path, small)
-    epochs = [Epoch(1, 0.0, 2.0, 20.0, 1.0), Epoch(2, 0.0, math.nan, 10.0, 1.0)]
-    record.add(Trial("without bounds", 0, epochs))
+    epochs = [NetworkEpoch(1, 0.0, 2.0, 20.0, 1.0), NetworkEpoch(2, 0.0, math.nan, 10.0, 1.0)]
+    record.add(AblationTrial("without bounds", 0, epochs))
     assert "NaN" not in path.read_text()
     record.close()
     again = open_record(path, recipe(seed=5, seeds=9))  # other seeds are no other recipe
@@ -130,7 +133,7 @@ def test_records_that_do_not_fit(recipe, tmp_path):
 def test_a_record_with_values_that_no_epoch_has_is_one_line(recipe, tmp_path, change, said):
     small, path = recipe(), tmp_path / "record.json"
     record = open_record(path, small)
-    record.add(Trial("clean", 0, runs((90, 97.0))[0]))
+    record.add(AblationTrial("clean", 0, runs((90, 97.0))[0]))
     record.close()
     content = json.loads(path.read_text())
     content["trials"][0]["epochs"][1] |= change
@@ -142,7 +145,7 @@ def test_a_record_with_values_that_no_epoch_has_is_one_line(recipe, tmp_path, ch
 def test_an_epoch_whose_loss_was_not_finite_is_read_again(recipe, tmp_path):
     small, path = recipe(), tmp_path / "record.json"
     record = open_record(path, small)
-    record.add(Trial("clean", 0, runs((90, 10.0), loss=math.inf)[0]))
+    record.add(AblationTrial("clean", 0, runs((90, 10.0), loss=math.inf)[0]))
     record.close()
     [trial] = open_record(path, small).trials
     assert math.isnan(trial.epochs[1].loss)

@@ -2,13 +2,13 @@ import dataclasses
 
 import pytest
 
-from petri.dni.recipe import Recipe
+from petri.dni.recipe import DniRecipe
 from petri.errors import BadRequest
 
 
 def test_toml_gives_the_recipe_back():
-    recipe = Recipe(widths=(32, 16), beta_max=0.5, conditioned=True, grader="linear")
-    assert Recipe.from_toml(recipe.to_toml()) == recipe
+    recipe = DniRecipe(widths=(32, 16), beta_max=0.5, conditioned=True, grader="linear")
+    assert DniRecipe.from_toml(recipe.to_toml()) == recipe
 
 
 @pytest.mark.parametrize(
@@ -34,27 +34,27 @@ def test_toml_gives_the_recipe_back():
 )
 def test_what_makes_no_sense_is_refused_by_name(changes, said):
     with pytest.raises(BadRequest, match=said):
-        Recipe(**changes)
+        DniRecipe(**changes)
 
 
 def test_recipes_that_are_none():
-    text = Recipe().to_toml()
+    text = DniRecipe().to_toml()
     for broken, said in (
         ("= 3", "not TOML"),
         (text.replace("warm_up", "warmup"), "unknown field 'warmup', did you mean \"warm_up\""),
         (text.replace("warm_up = 5.0\n", ""), "lacks the field 'warm_up'"),
     ):
         with pytest.raises(BadRequest, match=said):
-            Recipe.from_toml(broken)
+            DniRecipe.from_toml(broken)
 
 
 def test_every_field_is_described_in_the_file():
-    text = Recipe().to_toml()
-    assert all(f"{field.name} = " in text for field in dataclasses.fields(Recipe))
+    text = DniRecipe().to_toml()
+    assert all(f"{field.name} = " in text for field in dataclasses.fields(DniRecipe))
 
 
 def test_the_share_that_is_reached_is_named():
-    assert Recipe(epochs=10, warm_up=5.0).describe().startswith("clean way, β 0.8, mlp")
-    assert Recipe(epochs=4, warm_up=5.0).describe().startswith("clean way, β 0.8, mlp")
-    assert Recipe(epochs=2, warm_up=5.0).describe().startswith("clean way, β 0.4 of 0.8, mlp")
-    assert Recipe(epochs=1, beta_max=0.0).describe().startswith("clean way, β 0, mlp")
+    assert DniRecipe(epochs=10, warm_up=5.0).describe().startswith("clean way, β 0.8, mlp")
+    assert DniRecipe(epochs=4, warm_up=5.0).describe().startswith("clean way, β 0.8, mlp")
+    assert DniRecipe(epochs=2, warm_up=5.0).describe().startswith("clean way, β 0.4 of 0.8, mlp")
+    assert DniRecipe(epochs=1, beta_max=0.0).describe().startswith("clean way, β 0, mlp")

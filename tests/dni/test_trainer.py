@@ -6,7 +6,7 @@ import torch
 from petri import devices
 from petri.dni import ways
 from petri.dni.grader import LARGEST_NORM, Graders
-from petri.dni.trainer import Trainer
+from petri.dni.trainer import NetworkTrainer
 
 
 def weights(trainer):
@@ -19,8 +19,8 @@ def equal(these, those):
 
 @pytest.mark.parametrize("way", ["clean", "chained"])
 def test_at_beta_0_graders_only_watch(digits, recipe, way):
-    shadow = Trainer(recipe(way=way, beta_max=0.0), digits, seed=5, graded=True)
-    baseline = Trainer(recipe(), digits, seed=5, graded=False)
+    shadow = NetworkTrainer(recipe(way=way, beta_max=0.0), digits, seed=5, graded=True)
+    baseline = NetworkTrainer(recipe(), digits, seed=5, graded=False)
     grader = [parameter.detach().clone() for parameter in shadow.graders.parameters()]
     for _ in range(2):
         with_graders, without = shadow.train_epoch(), baseline.train_epoch()
@@ -32,7 +32,7 @@ def test_at_beta_0_graders_only_watch(digits, recipe, way):
 def test_beta_changes_the_training_and_seeds_repeat_it(digits, recipe):
     runs = []
     for share, seed in ((0.8, 0), (0.8, 0), (0.4, 0), (0.8, 1)):
-        trainer = Trainer(recipe(beta_max=share, warm_up=1.0), digits, seed=seed, graded=True)
+        trainer = NetworkTrainer(recipe(beta_max=share, warm_up=1.0), digits, seed=seed, graded=True)
         for _ in range(2):
             trainer.train_epoch()
         runs.append(weights(trainer))
@@ -43,7 +43,7 @@ def test_beta_changes_the_training_and_seeds_repeat_it(digits, recipe):
 @pytest.mark.parametrize("conditioned", [False, True])
 @pytest.mark.parametrize("kind", ["mlp", "linear"])
 def test_decoupled_networks_learn(digits, recipe, kind, conditioned):
-    trainer = Trainer(
+    trainer = NetworkTrainer(
         recipe(
             way="decoupled", beta_max=1.0, warm_up=0.0, grader=kind, conditioned=conditioned,
             epochs=20, batch=16, widths=(64, 32), learning_rate=1e-2, grader_learning_rate=1e-2,
@@ -57,7 +57,7 @@ def test_decoupled_networks_learn(digits, recipe, kind, conditioned):
 
 
 def test_silent_graders_leave_decoupled_layers_as_they_are(digits, recipe):
-    trainer = Trainer(
+    trainer = NetworkTrainer(
         recipe(way="decoupled", beta_max=1.0, warm_up=0.0, grader="silent"), digits, seed=0, graded=True
     )
     before = weights(trainer)
@@ -67,7 +67,7 @@ def test_silent_graders_leave_decoupled_layers_as_they_are(digits, recipe):
 
 
 def test_graders_learn_every_so_many_batches(digits, recipe):
-    trainer = Trainer(recipe(grader_every=3), digits, seed=0, graded=True)
+    trainer = NetworkTrainer(recipe(grader_every=3), digits, seed=0, graded=True)
     changed = []
     for _ in range(7):
         before = [parameter.detach().clone() for parameter in trainer.graders.parameters()]
@@ -143,7 +143,7 @@ def test_graders_learn_the_gradients_that_they_are_shown(unit):
 
 def test_graders_do_not_begin_with_the_networks_random_numbers(digits, recipe):
     for seed in (0, 1, 77):
-        trainer = Trainer(recipe(), digits, seed=seed, graded=True)
+        trainer = NetworkTrainer(recipe(), digits, seed=seed, graded=True)
         first = trainer.network.layers[0], trainer.graders.each[0].layers[0]
         drawn = [layer.weight.detach().flatten()[:500] * layer.in_features**0.5 for layer in first]  # in ±1
         assert torch.isclose(*drawn, atol=1e-4).sum() < 5
@@ -151,7 +151,7 @@ def test_graders_do_not_begin_with_the_networks_random_numbers(digits, recipe):
 
 def test_what_a_look_tells(digits, recipe):
     for way in ("clean", "chained"):
-        trainer = Trainer(
+        trainer = NetworkTrainer(
             recipe(way=way, zero_init=False, warm_up=0.0, unit="mean"), digits, seed=0, graded=True
         )
         images, labels = digits.train.images[:32], digits.train.labels[:32]
@@ -170,7 +170,7 @@ def test_what_a_look_tells(digits, recipe):
 
 def test_looks_do_not_count_as_training_time(digits, recipe, monkeypatch):
     """The device is waited for before the look's clock is read, not within it."""
-    trainer = Trainer(recipe(), digits, seed=0, graded=True)
+    trainer = NetworkTrainer(recipe(), digits, seed=0, graded=True)
     events = []
     monkeypatch.setattr(trainer, "_look", lambda *batch: events.append("look"))
     monkeypatch.setattr(devices, "synchronise", lambda device: events.append("wait"))
@@ -181,7 +181,7 @@ def test_looks_do_not_count_as_training_time(digits, recipe, monkeypatch):
 
 
 def test_looks_are_taken_at_first_often_and_at_the_last_step(digits, recipe):
-    trainer = Trainer(recipe(), digits, seed=0, graded=True)
+    trainer = NetworkTrainer(recipe(), digits, seed=0, graded=True)
     for _ in range(2):
         trainer.train_epoch()
     assert [look.step for look in trainer.looks] == [1, 2, 4, 6]

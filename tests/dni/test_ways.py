@@ -4,7 +4,7 @@ import torch.nn.functional as F
 
 from petri.dni import ways
 from petri.dni.blending import beta, blend
-from petri.dni.trainer import Trainer
+from petri.dni.trainer import NetworkTrainer
 
 BETA = 0.7
 
@@ -14,7 +14,7 @@ def trained(digits, recipe):
     """A network whose graders predict something, and a batch."""
 
     def make(**changes):
-        trainer = Trainer(recipe(zero_init=False, **changes), digits, seed=3, graded=True)
+        trainer = NetworkTrainer(recipe(zero_init=False, **changes), digits, seed=3, graded=True)
         return trainer.network, trainer.graders, digits.train.images[:32], digits.train.labels[:32]
 
     return make

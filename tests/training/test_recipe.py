@@ -41,7 +41,7 @@ def made(target="circle", *, res=64, **options):
     ],
     ids=range(9),
 )
-@pytest.mark.parametrize("kind", [Recipe, dni.Recipe], ids=["growth", "dni"])
+@pytest.mark.parametrize("kind", [Recipe, dni.DniRecipe], ids=["growth", "dni"])
 def test_numbers_too_long_and_tables_too_deep_are_one_line(kind, text, said):
     with pytest.raises(BadRequest, match=said) as error:
         kind.from_toml(text)

@@ -105,5 +105,6 @@ class Attending(nn.Module):
         # One product a position keeps no more than the sums; the windows are views.
         agreement = torch.stack([(query * near).sum(2) for near in windows(key)], dim=2)
         weights = (agreement.float() + self.positions[:, :, None, None]).softmax(dim=2).to(value.dtype)
-        mixed = sum(weights[:, :, place, None] * near for place, near in enumerate(windows(value)))
+        parts = (weights[:, :, place, None] * near for place, near in enumerate(windows(value)))
+        mixed = sum(parts, start=value.new_zeros(()))
         return F.relu(F.conv2d(mixed.reshape(batch, kind.width, height, rows), self.out, self.out_bias))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,9 @@ WIDEST = 512  # features
 
 
 class Sense(Protocol):
-    """A kind of sense; see the package's text."""
+    """A kind of sense, a dataclass; see the package's text."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def size(self) -> int:
