@@ -58,10 +58,10 @@ def wanted(recipe: Recipe, device: torch.device, *, engine: str = "auto", ranks:
     Args:
         recipe, device, engine, ranks: as for `Trainer`; of several processes on this machine all are counted.
     """
-    from petri.engine import native_status
+    from petri.engine import takes
     from petri.growth.grow import seen_channels
 
-    native = device.type == "cpu" and engine in ("auto", "native") and native_status()[0]
+    native = device.type == "cpu" and engine in ("auto", "native") and takes(recipe.spec)
     size = ranks.size if ranks else 1
     # Every phase's from the start, and their copies while a checkpoint is written or read.
     targets = 2 * sum(seen_channels(recipe) * phase.res**2 * 4 for phase in recipe.phases)
@@ -74,17 +74,19 @@ def _wanted(recipe: Recipe, phase: Phase, native: bool, size: int) -> int:
     That is the states at the ends of segments and, within one segment, every state; PyTorch alone also
     keeps there what the rule computed.
     """
-    from petri.engine import KEPT_BYTES, SEGMENT
+    from petri.engine import segment_length
+    from petri.engine.native import state_bytes
 
-    spec = recipe.spec
-    entry = spec.channels * phase.res**2 * 4
+    spec, res = recipe.spec, phase.res
+    entry = spec.planes * res**2 * 4
     batch = max(1, phase.batch // size)
     rolls = [min(steps, phase.truncate or steps) for steps in (phase.steps[1], recipe.hold)]
-    segment = recipe.checkpoint or (max(SEGMENT, KEPT_BYTES // (batch * entry)) if native else SEGMENT)
+    segment = recipe.checkpoint or segment_length(spec, (batch, spec.planes, res, res), native)
     whole = sum(roll for roll in rolls if roll <= segment)  # kept as they are
     again = [roll for roll in rolls if roll > segment]  # of these only ends, and one segment at a time
     within = whole + (segment if again else 0)
-    kept = (within + sum(roll // segment for roll in again)) * batch * entry
+    state = state_bytes(spec, batch, res, res) if native else batch * entry
+    kept = within * state + sum(roll // segment for roll in again) * batch * entry
     if not native:
         numbers = spec.features + 2 * spec.rule.hidden * (spec.rule.layers - 1) + 4 * spec.channels
         kept += within * batch * phase.res**2 * numbers * 4
@@ -116,14 +118,17 @@ def check_growing(automaton: Automaton, res: int) -> None:
     Raises:
         BadRequest: growing on `res` × `res` cells wants more memory than there is.
     """
-    from petri.engine import native_status
+    from petri.engine import takes
+    from petri.engine.native import state_bytes
 
     there, spec, cells = installed(), automaton.spec, res**2
     if automaton.device.type != "cpu" or there is None:
         return
-    needed = BASE + 4 * spec.channels * cells * 4  # before, after and twice within
-    if not native_status()[0]:
-        needed += 2 * spec.features * cells * 4  # what is perceived, bank by bank and together
+    needed = BASE + 2 * spec.planes * cells * 4  # before and after
+    if takes(spec):
+        needed += 2 * state_bytes(spec, 1, res, res)
+    else:
+        needed += 2 * (spec.planes + spec.features) * cells * 4  # what is perceived, apart and together
     if needed > there:
         raise BadRequest(
             f"growing {res}×{res} cells wants about {needed / 1e9:.0f} GB of memory, this machine has "

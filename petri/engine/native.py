@@ -17,7 +17,9 @@ from petri.engine import build
 from petri.engine.build import Unavailable
 from petri.errors import RunFailed
 from petri.nca import kinds
+from petri.nca.rule import RULES, Mlp
 from petri.nca.senses import SENSES, Conv, Sense, Stencil
+from petri.nca.space import SPACES, Grid
 from petri.nca.spec import Spec
 
 if TYPE_CHECKING:
@@ -147,12 +149,22 @@ def fastest_products() -> int:
 
 def obstacle(spec: Spec) -> str:
     """Why a rollout of this Spec cannot be taken natively; empty if it can."""
+    for name, kind, known in (("rule", spec.rule, RULES), ("space", spec.space, SPACES)):
+        if type(kind) not in (Mlp, Grid):
+            return f"it has no {name} of the kind {kinds.name_of(kind, known)}"
     for sense in spec.senses:
         if type(sense) not in KINDS:
             return f"it has no sense of the kind {kinds.name_of(sense, SENSES)}"
         if sense.size > LARGEST:
             return f"it has senses of at most {LARGEST}×{LARGEST} cells, got {sense.size}×{sense.size}"
     return ""
+
+
+def state_bytes(spec: Spec, batch: int, height: int, width: int) -> int:
+    """Bytes of one state as it is kept: planes in sixteens, with a border as wide as the senses reach."""
+    border = max(1, *(sense.reach for sense in spec.senses))
+    planes = (spec.planes + 15) // 16 * 16
+    return batch * (height + 2 * border) * (width + 2 * border) * planes * 4
 
 
 def _in_order(spec: Spec) -> list[tuple[int, Sense]]:
