@@ -309,9 +309,10 @@ def test_the_page_refuses_a_wrong_field(lab, file, name, value, message):
 
 @pytest.mark.parametrize("name", TENSORS)
 def test_the_page_refuses_a_wrong_tensor(lab, file, name):
-    from safetensors.torch import load_file, save
+    from safetensors.torch import load, save
 
-    tensors, metadata = load_file(file), header(file.read_bytes())["__metadata__"]
+    # Not load_file, which reads on from a file that is about to be replaced.
+    tensors, metadata = load(file.read_bytes()), header(file.read_bytes())["__metadata__"]
     values = tensors.pop(name)
     for wrong in (None, values.half(), values[1:].contiguous(), values[None], values / 0):
         file.write_bytes(save(tensors if wrong is None else tensors | {name: wrong}, metadata))
@@ -797,7 +798,7 @@ def test_every_field_of_a_spec_is_checked_as_in_python(lab):
         {"perception": "Sobel"}, {"perception": None}, {"padding": "mirror"}, {"more": 1},
         {"residual": True, "layers": 2}, {"gated": True},
     ]  # fmt: skip
-    asked = [good | fields for fields in wrong] + [{k: v for k, v in good.items() if k != n} for n in good]
+    asked = [good | fields for fields in wrong]
     for fields in asked:
         with pytest.raises(BadRequest):
             Spec.from_fields(fields)

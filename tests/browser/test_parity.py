@@ -11,17 +11,14 @@ import torch
 
 from petri import modelfile
 from petri.modelfile import Model
-from petri.nca import Automaton, Spec
+from petri.nca import Automaton, Cell, Spec
 from petri.nca.fire import fire_words, sample_seeds
 from petri.nca.life import THRESHOLD
 from petri.nca.padding import PADDINGS, pad
 from petri.nca.senses.words import PERCEPTIONS
 
 HEIGHT, WIDTH = 17, 23
-CORNER = (
-    1.0,
-    0.0,
-)  # the seed's, as x and y: neither axis can be taken for the other, or for its mirror image
+CORNER = (1.0, 0.0)  # the seed's, as x and y: no axis can be taken for the other, or for its mirror image
 FREE = 100  # steps of a free run
 SINGLES = (0, 9, 60)  # steps that are taken alone, from the state that PyTorch had reached
 ENGINES = ("webgl", "wasm")
@@ -167,4 +164,4 @@ OTHERS = [
 
 @pytest.mark.parametrize("spec", OTHERS, ids=lambda spec: f"{spec.channels} channels, {spec.describe()}")
 def test_any_number_of_channels(lab, tmp_path, spec, random_automaton):
-    check(lab, tmp_path, [random_automaton(dataclasses.replace(spec, start=CORNER), change=0.15)])
+    check(lab, tmp_path, [random_automaton(dataclasses.replace(spec, start=Cell(x=1.0, y=0.0)), change=0.15)])
