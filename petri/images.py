@@ -33,8 +33,11 @@ def picture(state: Tensor, spec: Spec, ground: str) -> np.ndarray:
     Returns:
         uint8 `[height, width, 3]`, or `[height, width, 4]` of a figure that is transparent: RGB, and alpha.
     """
+    from petri.nca.shown import show
+
+    state = show(state, spec)
     if not spec.living:
-        seen = state[:3].clamp(0, 1)
+        seen = state.clamp(0, 1)
     elif ground == TRANSPARENT:
         seen = straight(state)
     else:

@@ -19,7 +19,7 @@ COMPUTED = {
 
 
 def obstacle(spec: Spec) -> str:
-    """What keeps a browser from computing an automaton, one sentence without its full stop; empty if nothing."""
+    """What keeps a browser from computing an automaton, a sentence without its full stop, or nothing."""
     parts = [("sense", sense, SENSES) for sense in spec.senses]
     parts += [("rule", spec.rule, RULES), ("space", spec.space, SPACES), ("start", spec.start, STARTS)]
     for what, part, known in parts:

@@ -150,7 +150,7 @@ def pack(automaton: Automaton) -> np.ndarray:
 
 
 def _sensed(weights: Tensor, spec: Spec) -> np.ndarray:
-    """The first layer's columns, (plane, filter) as (layer, filter, lane), then those of convolutions in fours."""
+    """The first layer's columns: (plane, filter) as (layer, filter, lane), those of convolutions in fours."""
     places, rows = layout(spec), len(weights)
     stencils = weights[:, : spec.planes * places.filters].unflatten(1, (spec.planes, places.filters))
     parts = [by_lane(stencils.transpose(1, 2), spec).swapaxes(1, 2).reshape(rows, -1, LANES)]

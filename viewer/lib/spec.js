@@ -131,6 +131,7 @@ function upgraded(fields) {
 function kind(what, table, known, byDefault, group = what) {
   if (!isTable(table)) throw new Error(`${what} must be a table, got ${JSON.stringify(table)}`);
   const { kind: name = byDefault, ...fields } = table;
+  if (name === "") throw new Error(`${what} names no kind`);
   if (typeof name !== "string") throw new Error(`${what} is of an unknown kind ${JSON.stringify(name)}`);
   if (!Object.hasOwn(known, name)) throw new Obstacle(unknownKind(group, name, Object.keys(known)));
   for (const field of Object.keys(fields)) {

@@ -27,7 +27,7 @@ layout(location = {{i}}) out vec4 next{{i}};
 
 const int GROUPS = {{groups}};
 const int LAYERS = {{layers}};  // that are sensed
-const int FEATURES = {{features}};  // vec4s that a cell senses: {{filters}} a layer, and those of convolutions
+const int FEATURES = {{features}};  // vec4s that a cell senses: {{filters}} a layer, and of convolutions
 const int HIDDEN = {{hidden}};
 const int TARGETS = {{targets}};  // groups that are written
 //#if !several
