@@ -69,18 +69,6 @@ class Model:
         """See `Automaton.rollout`."""
         return self.automaton.rollout(state, steps, **how)
 
-    def grow(self, steps: int | None = None, *, seed: int = 0, batch: int = 1) -> Tensor:
-        """What it grows, `[batch, channel, height, width]`, without a gradient.
-
-        Args:
-            steps: as many as it was trained to grow in if left out.
-            seed: decides which cells fire, and where a start by chance begins.
-            batch: rollouts, each with fire masks of its own.
-        """
-        with torch.no_grad():
-            state = self.seed_state(batch=batch, seed=seed)
-            return self.rollout(state, self.steps if steps is None else steps, seed=seed)
-
     def _repr_html_(self) -> str:
         """How a notebook shows it: alive, by `petri.viewing.notebook`, which `petri.hooks` leads to."""
         return hooks.alive(self)

@@ -207,7 +207,7 @@ def test_a_shader_is_the_same_picture_wherever_it_is_drawn_again(tmp_path):
     assert (recipe.target, recipe.name) == (f"{path}@0.5", "fade.glsl@0.5")
     drawn = load(f"{path}@0.5", 16).pixels[:3]
     assert abs(drawn[2].mean() - 0.25) < 1e-6
-    np.testing.assert_array_equal(tasks.make(recipe)[0].numpy(), drawn)
+    np.testing.assert_array_equal(tasks.make(recipe).target.numpy(), drawn)
     assert (
         target_of(modelfile.read(folder / "model.safetensors"), folder / "model.safetensors") == recipe.target
     )
