@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nca_cli.completion import complete_model, complete_target
+from nca_cli.running import resume_run, say_plan, start_run
 from petri.errors import BadRequest
-from petri.wording import quoted
 
 if TYPE_CHECKING:
-    import torch
-
-    from petri.modelfile import Model
     from petri.search.study import Study
-    from petri.training.loop import Result
-    from petri.training.ranks import Ranks
-    from petri.training.recipe import Recipe
-    from petri.training.runs import Run
-    from petri.training.trainer import Trainer
 
 
 def grow(
@@ -209,7 +199,7 @@ def grow(
         notes = (*notes, f"from the weights of {from_model}")
     grounds.check_figure(ground, made.name, made.spec)
     if dry_run:
-        _say_plan(made, notes, device, engine)
+        say_plan(made, notes, device, engine)
     else:
         start_run(made, notes, device, engine, out, name, tensorboard, model=model, ground=ground)
 
@@ -250,165 +240,6 @@ def _last_res(fields: dict[str, Any], preset: str) -> int:
     return last["res"] if isinstance(last, dict) and "res" in last else RES.get(preset, 64)
 
 
-def start_run(
-    recipe: Recipe,
-    notes: tuple[str, ...],
-    device: str,
-    engine: str,
-    out: Path,
-    name: str | None,
-    tensorboard: bool = False,
-    *,
-    model: Model | None = None,
-    ground: str = "auto",
-) -> None:
-    """Train by a recipe in a new run folder, and show it.
-
-    Raises:
-        typer.Exit: with 1 if a figure does not stand in the end, with 130 after Ctrl-C.
-    """
-    from petri.training import loop
-
-    chosen, ranks, more = _prepare(device, engine, tensorboard)
-    how = {"engine": engine, "ranks": ranks}
-    run = None
-    try:
-        with _together(ranks, chosen):
-            if ranks.leads:
-                run, trainer = loop.start(recipe, out, name, chosen, model=model, ground=ground, **how)
-            else:
-                trainer = loop.make_trainer(recipe, chosen, model=model, **how)
-    except BadRequest:
-        if run:
-            run.discard()
-        raise
-    if run:
-        _watch(run, trainer, 0.0, notes + more, tensorboard)
-    else:
-        _follow(trainer)
-
-
-@contextmanager
-def _together(ranks: Ranks, device: torch.device) -> Iterator[None]:
-    """Begin only if all processes can: one that cannot says why, if it leads, and the others end too."""
-    ready = False
-    try:
-        yield
-        ready = True
-    finally:
-        others_fail = ranks.any(not ready, device) and ready
-    if others_fail:
-        raise BadRequest("another process could not begin")
-
-
-def resume_run(
-    folder: Path,
-    device: str,
-    engine: str = "auto",
-    tensorboard: bool = False,
-    *,
-    more: int | None = None,
-    start: str | None = None,
-) -> None:
-    """Go on with a run, for some epochs more than its recipe has if so many are given, and show it.
-
-    A run that was killed before its first checkpoint starts from the model `start`, if its recipe says so.
-    """
-    from petri import checks, modelfile, models
-    from petri.training import loop
-
-    if more is not None:
-        checks.whole("epochs", more, 1, 10_000_000)
-    chosen, ranks, notes = _prepare(device, engine, tensorboard)
-    if more is not None and ranks.size > 1:
-        raise BadRequest("--epochs makes a run longer: do that in one process, without torchrun")
-    model = None if start is None else modelfile.read(models.find(start))
-    how: dict[str, Any] = {"lock": ranks.leads, "model": model, "engine": engine, "ranks": ranks}
-    with _together(ranks, chosen):
-        run, trainer, seconds = loop.resume(folder, chosen, more=more or 0, **how)
-    if ranks.leads:
-        _watch(run, trainer, seconds, (f"resumed at epoch {trainer.epoch}", *notes), tensorboard)
-    else:
-        _follow(trainer)
-
-
-def _follow(trainer: Trainer) -> None:
-    """Work for the process that leads, and say nothing."""
-    from petri.console import Stopping, interruptible
-    from petri.training import loop
-
-    stopping = Stopping()
-    with interruptible(stopping):
-        loop.follow(trainer, lambda: stopping.stopping)
-
-
-def _prepare(device: str, engine: str, tensorboard: bool) -> tuple[torch.device, Ranks, tuple[str, ...]]:
-    """Choose the device, meet the other processes if there are, and have the native step compiled.
-
-    The notes say why it cannot be, if it cannot.
-    """
-    from petri import checks, devices
-    from petri.console import out
-    from petri.engine import ENGINES, native_status
-    from petri.training.ranks import join
-
-    checks.choice("engine", engine, ENGINES)
-    if tensorboard:
-        from petri.training.tensorboard import check
-
-        check()
-    chosen, ranks = devices.choose(device), None
-    notes: tuple[str, ...] = ()
-    if chosen.type == "cpu" and engine in ("auto", "native"):
-        with out.status("compiling the native step for this machine, once"):
-            native, status = native_status()
-        if not native and engine == "native":
-            raise BadRequest(f"the native engine cannot be had: {status}")
-        notes = () if native else (f"by PyTorch alone, several times slower: {status}",)
-    ranks, chosen = join(chosen)
-    if ranks.size > 1:
-        notes = (f"{ranks.size} processes share every batch", *notes)
-    return chosen, ranks, notes
-
-
-def _say_plan(recipe: Recipe, notes: tuple[str, ...], device: str, engine: str) -> None:
-    from petri.console import duration, out, table
-    from petri.training.memory import check
-    from petri.training.plan import plan
-
-    chosen, _, more = _prepare(device, engine, tensorboard=False)
-    check(recipe, chosen, engine=engine)
-    with out.status("measuring a few short epochs"):
-        planned = plan(recipe, chosen, engine=engine)
-    _introduce(recipe, chosen.type, notes + more)
-    shown = table("phase", "cells", "epochs", "batch", "steps", "back", "pool", "time")
-    for number, part in enumerate(planned.phases, 1):
-        phase = part.phase
-        shown.add_row(
-            str(number), f"{phase.res}×{phase.res}", f"{phase.epochs:,}", str(phase.batch),
-            f"{phase.steps[0]}–{phase.steps[1]} + {recipe.hold}", str(phase.truncate or "all"),
-            str(recipe.pool_size(phase)), duration(part.seconds),
-        )  # fmt: skip
-    out.print(shown)
-    out.print(
-        f"about {duration(planned.seconds)} and {planned.memory / 1e9:.1f} GB of memory at the most; "
-        "nothing was written",
-        soft_wrap=True,
-    )
-
-
-def _introduce(recipe: Recipe, device: str, notes: tuple[str, ...]) -> None:
-    from petri.console import out
-
-    out.say(
-        (recipe.name, "bold"),
-        f" · {recipe.res}×{recipe.res} cells · {recipe.spec.describe()} · "
-        f"{recipe.spec.parameters:,} parameters · {device}",
-    )
-    for note in notes:
-        out.say((note, "dim"))
-
-
 def allow_only(context: typer.Context, allowed: tuple[str, ...], reason: str) -> None:
     """Refuse options that would be passed over in silence."""
     given = [name for name in context.params if _is_given(context, name) and name not in allowed]
@@ -421,86 +252,3 @@ def allow_only(context: typer.Context, allowed: tuple[str, ...], reason: str) ->
 def _is_given(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
-
-
-def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], tensorboard: bool) -> None:
-    from petri.console import GrowDisplay, interruptible, out
-    from petri.training import loop
-
-    recipe = run.recipe
-    _introduce(recipe, trainer.device.type, notes)
-    display = GrowDisplay(f"growing {recipe.name}", trainer.task.goal())
-    try:
-        with ExitStack() as stack:
-            record: Callable[[tuple[float, ...]], None] = loop.unrecorded
-            if tensorboard:
-                from petri.training.tensorboard import recorder
-
-                record = stack.enter_context(recorder(run.path("tensorboard"), run.columns, trainer.epoch))
-            stack.enter_context(interruptible(display))
-            stack.enter_context(display)
-            result = loop.train(
-                run, trainer, display, seconds=seconds, stop=lambda: display.stopping, record=record
-            )
-    except KeyboardInterrupt:
-        out.say(f"stopped at once; go on from the last checkpoint:  petri grow --resume {quoted(run.folder)}")
-        raise
-    _conclude(recipe, result)
-    if not result.finished:
-        raise typer.Exit(130)
-    if not result.outcome.stands:
-        raise typer.Exit(1)
-
-
-def _conclude(recipe: Recipe, result: Result) -> None:
-    from petri.console import duration, grid, out
-    from petri.tasks.catalogue import reports_loss
-    from petri.tasks.grown import Grown
-
-    grown = result.outcome
-    assert isinstance(grown, Grown), "what this command trains for is a picture"
-    loss = grown.loss
-    said = f"{loss.loss:.4f}"
-    if (theirs := reports_loss(recipe.target, result.res)) is not None:
-        said += f" (the report, at 256²: {theirs:.3f})"
-    done = "grown" if grown.stands else "has not grown"
-    if not result.finished:
-        done = f"stopped at epoch {result.epochs:,} of {recipe.epochs:,}"
-        if result.res < recipe.res:
-            done += f", on {result.res}×{result.res} cells"
-    out.say("\n", (f"{recipe.name} {done}", "bold"), f" in {duration(result.seconds)}")
-    rows = [
-        ("loss from the seed", f"{said}, the less the better"),
-        (f"after {loss.steps} steps", f"{loss.pattern:.4f} mean squared error"),
-    ]
-    for step, look in grown.looks.items():
-        words = [look.describe()]
-        if step == loss.steps + loss.hold:
-            words.insert(0, f"{loss.stability:.4f}")
-        if recipe.spec.living:
-            words.append(f"{look.standing} of {look.seeds} stand")
-        rows.append((f"after {step:,} steps", " · ".join(words)))
-    out.print(grid(*rows))
-    if result.finished and not grown.stands:
-        fallen = max(look.seeds - look.standing for look in grown.looks.values())
-        more = max(1000, recipe.epochs // 2)
-        out.say(
-            (f"{fallen} of {look.seeds} rollouts did not grow or did not last:", "red"),
-            f" train it further by  petri grow --resume {quoted(result.folder)} --epochs {more}, "
-            "or anew with another --seed",
-        )
-    out.say("\n", (f"{result.folder}/", "bold"))
-    said_of = {
-        "model.safetensors": "the model",
-        "grown.png": "what it grows",
-        "growth.webp": "the same, from the seed on",
-        "target.png": "what it was to grow",
-        "loss.png": "the loss over the epochs",
-        "metrics.csv": "all losses",
-        "recipe.toml": "how it was trained",
-    }
-    out.print(grid(*[(f"  {file}", said_of[file]) for file in result.files]))
-    if result.finished:
-        out.say(f"\nWatch it grow:  petri play {quoted(result.folder)}")
-    else:
-        out.say(f"\nGo on:  petri grow --resume {quoted(result.folder)}")

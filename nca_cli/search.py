@@ -218,7 +218,7 @@ def _conclude(study: Study, folder: Path, markdown: bool) -> None:
 
 def _promote(study: Study, count: int, res: int, epochs: int | None, folder: Path, device: str) -> None:
     """Train the best at full size, or go on with that, and keep the best of them."""
-    from nca_cli import grow
+    from nca_cli import running
     from petri.console import duration, out, table
     from petri.search.promotion import keep_best, outcome, promotions
     from petri.search.results import candidates, findings
@@ -230,9 +230,9 @@ def _promote(study: Study, count: int, res: int, epochs: int | None, folder: Pat
             out.print()
             place = folder / promotion.name
             if place.exists():
-                grow.resume_run(place, device)
+                running.resume_run(place, device)
             else:
-                grow.start_run(promotion.recipe, (), device, "auto", folder, promotion.name)
+                running.start_run(promotion.recipe, (), device, "auto", folder, promotion.name)
             done = outcome(promotion, folder)
             if done is None:
                 raise RunFailed(f"{place} has not come to its end")
