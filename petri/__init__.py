@@ -1,7 +1,11 @@
-"""petri grows patterns from a single cell, with neural cellular automata."""
+"""petri trains neural cellular automata: every cell of a grid runs the same small network.
+
+What is named here is the library; docs/python.md has examples. Nothing is imported before it is used.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +16,69 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from petri.modelfile import Model
-    from petri.nca import Automaton
+    from petri.nca import (
+        Attention,
+        Automaton,
+        Cell,
+        Conv,
+        Deformable,
+        Given,
+        Grid,
+        Mlp,
+        Noise,
+        Residual,
+        Spec,
+        Stencil,
+        Uniform,
+        show,
+    )
+    from petri.nca.senses import SENSES
+    from petri.tasks import TASKS, Growing, Rows, Task
+    from petri.training.pool import Pool
+    from petri.training.train import train
 
-__all__ = ["__version__", "load"]
+HOMES = {
+    "petri.modelfile": ("Model",),
+    "petri.nca": (
+        "Attention", "Automaton", "Cell", "Conv", "Deformable", "Given", "Grid", "Mlp", "Noise", "Residual",
+        "Spec", "Stencil", "Uniform", "show",
+    ),
+    "petri.nca.senses": ("SENSES",),
+    "petri.tasks": ("TASKS", "Growing", "Rows", "Task"),
+    "petri.training.pool": ("Pool",),
+    "petri.training.train": ("train",),
+}  # fmt: skip
+
+__all__ = [
+    "SENSES",
+    "TASKS",
+    "Attention",
+    "Automaton",
+    "Cell",
+    "Conv",
+    "Deformable",
+    "Given",
+    "Grid",
+    "Growing",
+    "Mlp",
+    "Model",
+    "Noise",
+    "Pool",
+    "Residual",
+    "Rows",
+    "Spec",
+    "Stencil",
+    "Task",
+    "Uniform",
+    "__version__",
+    "load",
+    "show",
+    "train",
+]
 
 
-def load(path: str | Path) -> Automaton:
-    """Load a model's automaton; `petri.modelfile.read` gives its provenance too.
+def load(path: str | Path) -> Model:
+    """Load a model: its automaton, and the size and steps that it was trained on.
 
     Args:
         path: of a model file or of a run's folder, or the name of a shipped model, such as `spiral`.
@@ -29,7 +89,18 @@ def load(path: str | Path) -> Automaton:
     from petri.modelfile import read  # torch is imported only when it is needed
     from petri.models import find
 
-    return read(find(str(path))).automaton
+    return read(find(str(path)))
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
+    raise AttributeError(f"module 'petri' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def _rollout(automaton: Automaton, state: Tensor, steps: int, **how: Any) -> Tensor:

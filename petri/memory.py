@@ -54,14 +54,17 @@ def check_growing(automaton: Automaton, res: int) -> None:
     Raises:
         BadRequest: growing on `res` × `res` cells wants more memory than there is.
     """
-    from petri.engine import native_status
+    from petri.engine import takes
+    from petri.engine.native import state_bytes
 
     there, spec, cells = installed(), automaton.spec, res**2
     if automaton.device.type != "cpu" or there is None:
         return
-    needed = BASE + 4 * spec.channels * cells * 4  # before, after and twice within
-    if not native_status()[0]:
-        needed += 2 * spec.features * cells * 4  # what is perceived, bank by bank and together
+    needed = BASE + 2 * spec.planes * cells * 4  # before and after
+    if takes(spec):
+        needed += 2 * state_bytes(spec, 1, res, res)
+    else:
+        needed += 2 * (spec.planes + spec.features) * cells * 4  # what is perceived, apart and together
     if needed > there:
         raise BadRequest(
             f"growing {res}×{res} cells wants about {needed / 1e9:.0f} GB of memory, this machine has "

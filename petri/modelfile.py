@@ -48,6 +48,39 @@ class Model:
         most = steps[-1] if isinstance(steps, list) and steps else None
         return most if isinstance(most, int) and 1 <= most <= 50_000 else 100
 
+    @property
+    def spec(self) -> Spec:
+        """What its automaton does."""
+        return self.automaton.spec
+
+    def seed_state(self, height: int | None = None, width: int | None = None, **how: Any) -> Tensor:
+        """The state that it starts from, on the grid that it was trained on if no size is given.
+
+        Args:
+            height, width, how: as for `Automaton.seed_state`.
+        """
+        return self.automaton.seed_state(height or self.res, width, **how)
+
+    def step(self, state: Tensor, *, step: int, seeds: Tensor) -> Tensor:
+        """See `Automaton.step`."""
+        return self.automaton.step(state, step=step, seeds=seeds)
+
+    def rollout(self, state: Tensor, steps: int, **how: Any) -> Tensor:
+        """See `Automaton.rollout`."""
+        return self.automaton.rollout(state, steps, **how)
+
+    def grow(self, steps: int | None = None, *, seed: int = 0, batch: int = 1) -> Tensor:
+        """What it grows, `[batch, channel, height, width]`, without a gradient.
+
+        Args:
+            steps: as many as it was trained to grow in if left out.
+            seed: decides which cells fire, and where a start by chance begins.
+            batch: rollouts, each with fire masks of its own.
+        """
+        with torch.no_grad():
+            state = self.seed_state(batch=batch, seed=seed)
+            return self.rollout(state, self.steps if steps is None else steps, seed=seed)
+
     def _repr_html_(self) -> str:
         """How a notebook shows it: alive, by `petri.viewing.notebook`, which `petri.hooks` leads to."""
         return hooks.alive(self)

@@ -101,8 +101,9 @@ def quick(tmp_path):
 @compiler
 def test_a_library_that_computes_something_else(cache, tmp_path):
     """Compiled from a source in which the slopes are twice what they should be."""
-    wrong = tmp_path / "wrong.cpp"
-    wrong.write_text(build.SOURCE.read_text().replace("* 0.125f", "* 0.25f"))
+    shutil.copytree(build.SOURCE.parent, tmp_path / "step")
+    wrong, slopes = tmp_path / "step" / build.SOURCE.name, tmp_path / "step" / "slopes.h"
+    slopes.write_text(slopes.read_text().replace("* 0.125f", "* 0.25f"))
     swap = f'[ "$a" = "{build.SOURCE}" ] && a="{wrong}"'
     script = f'for a; do {swap}; set -- "$@" "$a"; shift; done; exec {build.find_compiler()} "$@" -O0'
     assert probe(cache, CXX=fake_compiler(tmp_path, script)) == (
@@ -176,6 +177,20 @@ def test_another_compiler_or_processor_is_another_library(monkeypatch, tmp_path)
     monkeypatch.setattr(build, "_processor", lambda: "another")
     assert build._key(first) != key
     assert stat.S_IMODE(os.stat(first).st_mode) == 0o755
+
+
+def test_every_file_of_the_source_decides_which_library_it_is(monkeypatch, tmp_path):
+    copy = tmp_path / "step"
+    shutil.copytree(build.SOURCE.parent, copy)
+    monkeypatch.setattr(build, "SOURCE", copy / build.SOURCE.name)
+    files = list(copy.iterdir())
+    included = re.findall(r'#include "(.*)"', "".join(path.read_text() for path in files))
+    assert {path.name for path in files} == {build.SOURCE.name, *included}
+    keys = {build._key("c++")}
+    for path in files:
+        path.write_text(path.read_text() + "//\n")
+        keys.add(build._key("c++"))
+    assert len(keys) == 1 + len(files)
 
 
 @pytest.fixture

@@ -35,7 +35,8 @@ def test_the_wheel_holds_all_that_a_command_needs_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     for name in (
         "petri/datasets/mini.npz",
-        "petri/engine/step.cpp",
+        "petri/engine/step/step.cpp",
+        "petri/engine/step/rollout.h",
         "petri/models/circle.safetensors",
         "petri/targets/emoji/emoji_u1f98e.png",
         "petri/targets/logo.png",

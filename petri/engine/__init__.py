@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,6 +17,7 @@ from petri.nca.automaton import departure
 
 if TYPE_CHECKING:
     from petri.nca.automaton import Automaton
+    from petri.nca.spec import Spec
 
 __all__ = ["ENGINES", "PRECISIONS", "multiplies_bfloat16", "native_status", "rollout"]
 
@@ -59,7 +60,9 @@ def rollout(
         )
 
     end = start + steps
-    length = (checkpoint or _segment(chosen, state)) if torch.is_grad_enabled() else steps
+    length = steps
+    if torch.is_grad_enabled():
+        length = checkpoint or segment_length(automaton.spec, state.shape, chosen is native)
     if length >= steps:
         return segment(state, start, end)
     for first in range(start, end, length):
@@ -69,14 +72,24 @@ def rollout(
     return state
 
 
-def _segment(chosen: ModuleType, state: Tensor) -> int:
+def segment_length(spec: Spec, shape: Sequence[int], natively: bool) -> int:
     """Steps after which the backward pass keeps a state and computes the others again.
 
     The native step keeps nothing but states, so it can afford more of them.
+
+    Args:
+        shape: of the state, `[batch, planes, height, width]`.
+        natively: whether the native step takes it.
     """
-    if chosen is plain:
+    if not natively:
         return SEGMENT
-    return max(SEGMENT, KEPT_BYTES // (state.numel() * 4))
+    batch, _, height, width = shape
+    return max(SEGMENT, KEPT_BYTES // native.state_bytes(spec, batch, height, width))
+
+
+def takes(spec: Spec) -> bool:
+    """Whether the native step is here and takes a Spec."""
+    return not native.obstacle(spec) and native_status()[0]
 
 
 def _obstacle(automaton: Automaton, state: Tensor) -> str:

@@ -24,7 +24,7 @@ from filelock import FileLock, Timeout
 
 from petri import folders
 
-SOURCE = Path(__file__).with_name("step.cpp")
+SOURCE = Path(__file__).parent / "step" / "step.cpp"  # and the headers beside it
 LIBRARY = ".dll" if os.name == "nt" else ".so"
 # -O3 takes twice as long to compile and is no faster: where it matters the source unrolls by itself.
 COMMON = ("-std=c++17", "-O2", "-ftree-vectorize", "-shared", "-fPIC", "-pthread")
@@ -339,7 +339,8 @@ def _digest(path: Path) -> str:
 
 def _key(compiler: str) -> str:
     """What decides a library's content. The compiler is looked at and not asked: it may not answer."""
-    parts = [SOURCE.read_bytes(), compiler.encode(), repr((FORMAT, COMMON, MACHINES)).encode()]
+    sources = [path.read_bytes() for path in sorted(SOURCE.parent.iterdir())]
+    parts = [*sources, compiler.encode(), repr((FORMAT, COMMON, MACHINES)).encode()]
     for word in _words(compiler):
         program = shutil.which(word)
         if program is not None:

@@ -42,11 +42,12 @@ def agrees(library: ctypes.CDLL) -> bool:
     for spec in (
         Spec.of(perception="learned+dilated", hidden=32, residual=True, living=True),
         Spec.of(perception="sobel", hidden=16, layers=2, padding="wrap", channels=7, clamp=None),
+        Spec.of(perception="learned5+laplacian+conv3d2", hidden=16, layers=2, channels=6, fixed=3),
     ):
         automaton = Automaton(spec, generator=random)
         with torch.no_grad():
             automaton.rule.weights[-1].uniform_(-0.1, 0.1, generator=random)
-        state = torch.rand(2, spec.channels, 9, 5, generator=random)
+        state = torch.rand(2, spec.planes, 9, 5, generator=random)
         flow = torch.rand(state.shape, generator=random)
 
         def reference(state: Tensor, automaton: Automaton = automaton) -> Tensor:

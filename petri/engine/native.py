@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import math
+from collections.abc import Sequence
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,23 +16,36 @@ from torch import Tensor
 from petri.engine import build
 from petri.engine.build import Unavailable
 from petri.errors import RunFailed
-from petri.nca.senses.words import PERCEPTIONS
+from petri.nca import kinds
+from petri.nca.rule import RULES, Mlp
+from petri.nca.senses import SENSES, Conv, Sense, Stencil
+from petri.nca.space import SPACES, Grid
 from petri.nca.spec import Spec
 
 if TYPE_CHECKING:
     from petri.nca.automaton import Automaton
 
-PRODUCTS = ("float32", "bfloat16 (AVX-512)", "bfloat16 (AMX tiles)")  # by their number in step.cpp
+PRODUCTS = ("float32", "bfloat16 (AVX-512)", "bfloat16 (AMX tiles)")  # by their number in interface.h
 SINGLE = 0
+LARGEST = 7  # cells along a side of what a sense reads
+KINDS = (Stencil, Conv)  # by their number in interface.h
+
+
+class Described(ctypes.Structure):
+    """A sense; the fields are those of `Sense` in interface.h."""
+
+    _fields_ = tuple((name, ctypes.c_int32) for name in ("kind", "size", "dilation", "width", "trained"))
 
 
 class Plan(ctypes.Structure):
-    """What step.cpp is asked to do; the fields are those of its `Plan`."""
+    """What the step is asked to do; the fields are those of `Plan` in interface.h."""
 
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("channels", "hidden", "layers", "residual", "gated", "living")),
-        *((name, ctypes.c_int32) for name in ("wrap", "far", "trained", "clamped")),
-        ("bound", ctypes.c_float),
+        *((name, ctypes.c_int32) for name in ("channels", "fixed", "hidden", "layers")),
+        *((name, ctypes.c_int32) for name in ("residual", "gated", "living", "wrap")),
+        *((name, ctypes.c_float) for name in ("clamp", "sensed_bound", "hidden_bound", "change_bound")),
+        ("senses", ctypes.c_int32),
+        ("sense", ctypes.POINTER(Described)),
         ("threshold", ctypes.c_uint64),
         *((name, ctypes.c_int32) for name in ("batch", "height", "width")),
         ("start", ctypes.c_int64),
@@ -43,9 +59,10 @@ class Parameters(ctypes.Structure):
     """Where the parameters lie, or their gradients are to lie."""
 
     _fields_ = (
-        ("bank", ctypes.c_void_p),
         ("weights", ctypes.c_void_p * 3),
         ("biases", ctypes.c_void_p * 3),
+        ("sense_weights", ctypes.POINTER(ctypes.c_void_p)),
+        ("sense_biases", ctypes.POINTER(ctypes.c_void_p)),
     )
 
 
@@ -82,8 +99,10 @@ def run(
 ) -> Tensor:
     """Take `steps` steps, at least 1, with a certain library and a certain kind of products."""
     spec = automaton.spec
-    bank = [automaton.perception.get_parameter("0.bank")] if getattr(spec.senses[0], "trained", False) else []
-    tensors = [state, *automaton.rule.weights, *automaton.rule.biases, *bank]
+    senses = [automaton.perception[number] for number, _ in _in_order(spec)]
+    weights = [sense.bank if isinstance(sense.kind, Stencil) else sense.weight for sense in senses]
+    biases = [sense.bias for sense in senses if isinstance(sense.kind, Conv)]
+    tensors = [state, *automaton.rule.weights, *automaton.rule.biases, *weights, *biases]
     keeps = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
     return _Rollout.apply((library, spec, steps, start, products), keeps, seeds, *tensors)
 
@@ -130,11 +149,27 @@ def fastest_products() -> int:
 
 def obstacle(spec: Spec) -> str:
     """Why a rollout of this Spec cannot be taken natively; empty if it can."""
-    if spec.perception not in PERCEPTIONS:
-        return f"it has no {spec.perception}"
-    if spec.fixed:
-        return "it has no fixed planes"
-    return "it has no bounds of the rule" if spec.rule.bounded else ""
+    for name, kind, known in (("rule", spec.rule, RULES), ("space", spec.space, SPACES)):
+        if type(kind) not in (Mlp, Grid):
+            return f"it has no {name} of the kind {kinds.name_of(kind, known)}"
+    for sense in spec.senses:
+        if type(sense) not in KINDS:
+            return f"it has no sense of the kind {kinds.name_of(sense, SENSES)}"
+        if sense.size > LARGEST:
+            return f"it has senses of at most {LARGEST}×{LARGEST} cells, got {sense.size}×{sense.size}"
+    return ""
+
+
+def state_bytes(spec: Spec, batch: int, height: int, width: int) -> int:
+    """Bytes of one state as it is kept: planes in sixteens, with a border as wide as the senses reach."""
+    border = max(1, *(sense.reach for sense in spec.senses))
+    planes = (spec.planes + 15) // 16 * 16
+    return batch * (height + 2 * border) * (width + 2 * border) * planes * 4
+
+
+def _in_order(spec: Spec) -> list[tuple[int, Sense]]:
+    """The senses and their numbers, stencils first: the order of their features."""
+    return sorted(enumerate(spec.senses), key=lambda numbered: KINDS.index(type(numbered[1])))
 
 
 def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
@@ -164,18 +199,22 @@ def make_plan(spec: Spec, shape: torch.Size, *, steps: int, start: int, products
         shape: of the state, `[batch, channel, height, width]`.
     """
     batch, _, height, width = shape
+    rule, senses = spec.rule, [_described(sense) for _, sense in _in_order(spec)]
     return Plan(
         channels=spec.channels,
-        hidden=spec.rule.hidden,
-        layers=spec.rule.layers,
-        residual=spec.rule.residual,
-        gated=spec.rule.gated,
+        fixed=spec.fixed,
+        hidden=rule.hidden,
+        layers=rule.layers,
+        residual=rule.residual,
+        gated=rule.gated,
         living=spec.living,
         wrap=spec.space.padding == "wrap",
-        far=len(spec.senses) > 1,
-        trained=getattr(spec.senses[0], "trained", False),
-        clamped=spec.clamp is not None,
-        bound=spec.clamp or 0.0,
+        clamp=_bound(spec.clamp),
+        sensed_bound=_bound(rule.sensed_bound),
+        hidden_bound=_bound(rule.hidden_bound),
+        change_bound=_bound(rule.change_bound),
+        senses=len(senses),
+        sense=(Described * len(senses))(*senses),
         threshold=0 if spec.fire_rate is None else int(spec.fire_rate * 4294967296.0),
         batch=batch,
         height=height,
@@ -187,23 +226,43 @@ def make_plan(spec: Spec, shape: torch.Size, *, steps: int, start: int, products
     )
 
 
+def _described(sense: Sense) -> Described:
+    is_stencil = isinstance(sense, Stencil)
+    return Described(
+        kind=KINDS.index(type(sense)),
+        size=sense.size,
+        dilation=sense.dilation,
+        width=len(sense.filters) if is_stencil else sense.width,
+        trained=sense.trained if is_stencil else True,
+    )
+
+
+def _bound(bound: float | None) -> float:
+    return math.inf if bound is None else bound
+
+
 def view(state: Tensor) -> View:
     """Where a state `[batch, channel, height, width]` lies."""
     return View(state.data_ptr(), (ctypes.c_int64 * 4)(*state.stride()))
 
 
-def parameters(tensors: list[Tensor] | tuple[Tensor, ...], layers: int) -> Parameters:
-    """Where the weights, the biases and, if it is trained, the bank lie; all must be contiguous."""
-    addresses = [tensor.data_ptr() for tensor in tensors]
+def parameters(tensors: Sequence[Tensor | None], spec: Spec) -> Parameters:
+    """Where the rule's weights and biases and the senses' lie, in this order; all must be contiguous."""
+    addresses = iter([None if tensor is None else tensor.data_ptr() for tensor in tensors])
+    layers, senses = spec.rule.layers, len(spec.senses)
+    weights, biases = (list(islice(addresses, layers)) for _ in range(2))
+    sense_weights, rest = list(islice(addresses, senses)), list(addresses)
+    sense_biases = [None] * (senses - len(rest)) + rest  # stencils, which stand first, have none
     return Parameters(
-        addresses[2 * layers] if len(addresses) > 2 * layers else None,
-        (ctypes.c_void_p * 3)(*addresses[:layers]),
-        (ctypes.c_void_p * 3)(*addresses[layers : 2 * layers]),
+        (ctypes.c_void_p * 3)(*weights),
+        (ctypes.c_void_p * 3)(*biases),
+        (ctypes.c_void_p * senses)(*sense_weights),
+        (ctypes.c_void_p * senses)(*sense_biases),
     )
 
 
 def check(code: int) -> None:
-    """Raise what a function of step.cpp reports."""
+    """Raise what a function of the step reports."""
     if code:
         raise RunFailed(
             {1: "not enough memory for the rollout"}.get(code, f"the native step failed ({code})")
@@ -235,7 +294,7 @@ class _Rollout(torch.autograd.Function):
             library.petri_forward(
                 plan,
                 seeds.data_ptr(),
-                parameters(tensors, spec.rule.layers),
+                parameters(tensors, spec),
                 view(state),
                 view(after),
                 states.data_ptr(),
@@ -254,17 +313,21 @@ class _Rollout(torch.autograd.Function):
         seeds, states, marks, *tensors = ctx.saved_tensors
         plan = make_plan(spec, ctx.shape, steps=steps, start=start, products=products)
         gradients = [torch.empty_like(tensor) for tensor in tensors]
+        first = 2 * spec.rule.layers  # of the senses' weights
+        for number, (_, sense) in enumerate(_in_order(spec), first):
+            if isinstance(sense, Stencil) and not sense.trained:
+                gradients[number] = None
         before = torch.empty(ctx.shape, dtype=torch.float32)
         check(
             library.petri_backward(
                 plan,
                 seeds.data_ptr(),
-                parameters(tensors, spec.rule.layers),
+                parameters(tensors, spec),
                 view(flow),
                 view(before),
                 states.data_ptr(),
                 marks.data_ptr(),
-                parameters(gradients, spec.rule.layers),
+                parameters(gradients, spec),
             )
         )
         return None, None, None, before, *gradients

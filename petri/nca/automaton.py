@@ -140,12 +140,7 @@ class Automaton(nn.Module):
                 f"a state must be [batch, {planes if spec.fixed else spec.planes}, height, width], "
                 f"got {list(state.shape)}"
             )
-        largest = max(sense.size for sense in spec.senses)
-        if largest > max(3, min(state.shape[-2:])):
-            raise BadRequest(
-                f"a sense of {largest}×{largest} cells is larger than the grid, "
-                f"{state.shape[-2]}×{state.shape[-1]}"
-            )
+        spec.check_grid(*state.shape[-2:])
         if steps < 0 or start < 0:
             raise BadRequest(f"steps and start must be at least 0, got {steps} and {start}")
         if not 0 <= seed < 2**32:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from petri.errors import BadRequest
 from petri.nca.fire import sample_seeds
 from petri.nca.spec import Spec
 from petri.nca.start import Cell
@@ -37,12 +38,21 @@ def seed_state(
 
     Returns:
         float32 `[batch, planes, height, width]`.
+
+    Raises:
+        BadRequest: fixed planes that are not those of the Spec and the grid, or a start that must be given.
     """
+    shape = (spec.fixed, height, width)
+    if fixed is not None and tuple(fixed.shape) not in (shape, (batch, *shape)):
+        raise BadRequest(
+            f"the fixed planes must be [{spec.fixed}, {height}, {width}], or [{batch}, …] for each sample, "
+            f"got {list(fixed.shape)}"
+        )
     seeds = sample_seeds(seed, batch, first=first_sample, device=device)
     state = spec.start.state(spec.channels, height, width, seeds)
     if not spec.fixed:
         return state
-    planes = torch.zeros(batch, spec.fixed, height, width, device=device)
+    planes = torch.zeros(batch, *shape, device=device)
     if fixed is not None:
         planes = planes + fixed.to(planes)
     return torch.cat([state, planes], dim=1)

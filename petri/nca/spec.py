@@ -118,6 +118,18 @@ class Spec:
         count += (rule.hidden * rule.hidden + rule.hidden) * (rule.layers - 2)
         return count + rule.hidden * self.outputs + self.outputs
 
+    def check_grid(self, height: int, width: int) -> None:
+        """Refuse a grid that is smaller than what a cell senses at once.
+
+        Raises:
+            BadRequest: a sense of more than 3×3 cells is larger.
+        """
+        largest = max(sense.size for sense in self.senses)
+        if largest > max(3, min(height, width)):
+            raise BadRequest(
+                f"a sense of {largest}×{largest} cells is larger than the grid, {height}×{width}"
+            )
+
     def describe(self) -> str:
         """The architecture in a few words, such as `dilated · 64 hidden · 3 layers residual`."""
         said = [self.perception, self.rule.describe()]

@@ -9,8 +9,11 @@ import numpy as np
 from petri import ground
 from petri.errors import BadRequest
 from petri.modelfile import Model
+from petri.nca import Cell, Given, Noise, Spec
 from petri.nca.seed import seed_cell
+from petri.nca.start import NOISE
 from petri.shaders.glsl import resolve, template, values
+from petri.shaders.obstacle import obstacle
 from petri.shaders.pack import layout, pack
 
 MOST = 4096  # entries of a constant array that every driver takes
@@ -33,9 +36,11 @@ def shadertoy(model: Model, *, name: str) -> str:
     or, with a living mask, a step and its mask. Weights are rounded to 16 bits.
 
     Raises:
-        BadRequest: the weights are too many for constants.
+        BadRequest: the weights are too many for constants, or a browser cannot compute such an automaton.
     """
     automaton, spec = model.automaton, model.automaton.spec
+    if reason := _obstacle(spec):
+        raise BadRequest(f"{name} is nothing for Shadertoy: {reason}")
     constants = _constants(pack(automaton))
     if len(constants) > MOST:
         raise BadRequest(
@@ -45,6 +50,7 @@ def shadertoy(model: Model, *, name: str) -> str:
     places, tiles, size = layout(spec), _tiles(model), side(model)
     row, column = seed_cell(spec, size, size)
     lanes = [float(channel < spec.channels) for channel in range(4 * places.groups)][-4:]
+    start = spec.start
     known |= {
         "name": " ".join(name.split()),
         "size": size,
@@ -52,6 +58,13 @@ def shadertoy(model: Model, *, name: str) -> str:
         "row": row,
         "column": column,
         "lanes": ", ".join(map(str, lanes)),
+        "cell": isinstance(start, Cell),
+        "noisy": isinstance(start, Noise),
+        "level": getattr(start, "level", ""),
+        "plain": getattr(start, "value", ""),
+        "chance": NOISE,
+        "offset": spec.colour_offset,
+        "scale": spec.colour_scale,
         "count": len(constants),
         "weights": ",\n".join(constants),
         "columns": places.width,
@@ -74,6 +87,16 @@ def shadertoy(model: Model, *, name: str) -> str:
     tabs.append(_tab("Image", "iChannel0 = Buffer D", resolve(IMAGE, known)))
     head = resolve(HEAD, known)
     return head + "\n" + "\n".join(tabs)
+
+
+def _obstacle(spec: Spec) -> str:
+    """Why Shadertoy cannot run an automaton; empty if it can."""
+    if reason := obstacle(spec):
+        return reason
+    if spec.fixed or isinstance(spec.start, Given):
+        what = "fixed planes" if spec.fixed else "start"
+        return f"nobody can give the {what} there that it needs"
+    return ""
 
 
 def _tiles(model: Model) -> int:
@@ -109,7 +132,8 @@ COMMON = """\
 const int SIZE = {{size}};  // cells along a side
 const int TILES = {{tiles}};  // along a side of a buffer; tile g holds channels 4g .. 4g+3
 const int GROUPS = {{groups}};
-const int FEATURES = {{features}};  // vec4s that a cell senses: {{filters}} a group
+const int LAYERS = GROUPS;
+const int FEATURES = {{features}};  // vec4s that a cell senses: {{filters}} a group, and of convolutions
 const int HIDDEN = {{hidden}};
 const int TARGETS = 1;  // groups that a pixel computes
 const uint seed = 0u;  // decides which cells fire
@@ -152,7 +176,7 @@ int firstGroup;  // the one that this pixel computes
 // Four channels of a cell.
 vec4 cell(ivec2 at, int group) {
 //#if wrap
-    at = (at + 2 * SIZE) % SIZE;  // a neighbour is at most two cells beyond the edge
+    at = (at + {{reach}} * SIZE) % SIZE;  // a neighbour is at most {{reach}} cells beyond the edge
 //#else
     if (any(lessThan(at, ivec2(0))) || any(greaterThanEqual(at, ivec2(SIZE)))) {
         return vec4(0.0);  // beyond the edge lie empty cells
@@ -170,10 +194,20 @@ void mainImage(out vec4 next, in vec2 pixel) {
     }
     ivec2 at = ivec2(pixel) - tile(firstGroup);
     if (iFrame == 0) {
-        if (at == ivec2({{column}}, {{row}})) {  // the seed: alpha and all hidden channels 1
-            next = firstGroup == GROUPS - 1 ? vec4({{lanes}}) : vec4(1.0);
-            if (firstGroup == 0) next.rgb = vec3(0.0);
+        next = firstGroup == GROUPS - 1 ? vec4({{lanes}}) : vec4(1.0);
+//#if cell
+        if (at != ivec2({{column}}, {{row}})) next = vec4(0.0);
+        if (firstGroup == 0) next.rgb = vec3(0.0);  // the seed: alpha and all hidden channels 1
+//#else
+//#if noisy
+        for (int lane = 0; lane < 4; lane++) {
+            stepNumber = {{chance}}u + uint(4 * firstGroup + lane);
+            next[lane] *= {{level}} * (float(fireWord(at) >> 8u) / 8388608.0 - 1.0);
         }
+//#else
+        next *= {{plain}};
+//#end
+//#end
         return;
     }
     stepNumber = uint({{frames}} * (iFrame - 1) + {{number}});
@@ -230,6 +264,7 @@ void mainImage(out vec4 colour, in vec2 pixel) {
     colour = vec4(0.05, 0.05, 0.05, 1.0);
     if (all(greaterThanEqual(at, ivec2(0))) && all(lessThan(at, ivec2(SIZE)))) {
         vec4 cell = texelFetch(iChannel0, at, 0);
+        cell.rgb = {{offset}} + {{scale}} * cell.rgb;
 //#if living
         cell.rgb += (1.0 - clamp(cell.a, 0.0, 1.0)) * vec3({{ground}});  // colours are premultiplied by alpha
 //#end

@@ -83,7 +83,8 @@ def make_trainer(recipe: Recipe, device: torch.device, *, model: Model | None = 
     """The trainer of a new run, if this machine can hold it.
 
     Raises:
-        BadRequest: the machine cannot, or the model is not the one that the recipe starts from.
+        BadRequest: the machine cannot, the engine asked for cannot take the recipe's Spec, or the model is
+            not the one that the recipe starts from.
     """
     check(recipe, device, **how)
     found = "" if model is None else modelfile.digest(model.automaton)
@@ -91,7 +92,9 @@ def make_trainer(recipe: Recipe, device: torch.device, *, model: Model | None = 
         given = f"the one given is {found}" if found else "give it by --from"
         raise BadRequest(f"the recipe starts from a model whose weights are {recipe.weights}: {given}")
     weights = None if model is None else model.automaton
-    return Trainer(recipe, tasks.make(recipe), device, weights=weights, **how)
+    trainer = Trainer(recipe, tasks.make(recipe), device, weights=weights, **how)
+    trainer.automaton.rollout(trainer.pool.states[:1], 0, engine=trainer.engine)  # refused before it begins
+    return trainer
 
 
 def starting_from(recipe: Recipe, model: Model) -> Recipe:

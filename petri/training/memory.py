@@ -21,9 +21,9 @@ def wanted(recipe: Recipe, device: torch.device, *, engine: str = "auto", ranks:
     Args:
         recipe, device, engine, ranks: as for `Trainer`; of several processes on this machine all are counted.
     """
-    from petri.engine import native_status
+    from petri.engine import takes
 
-    native = device.type == "cpu" and engine in ("auto", "native") and native_status()[0]
+    native = device.type == "cpu" and engine in ("auto", "native") and takes(recipe.spec)
     size = ranks.size if ranks else 1
     # Every phase's from the start, and their copies while a checkpoint is written or read.
     targets = 2 * sum(seen_channels(recipe.spec) * phase.cells * 4 for phase in recipe.phases)
@@ -36,17 +36,19 @@ def _wanted(recipe: Recipe, phase: Phase, native: bool, size: int) -> int:
     That is the states at the ends of segments and, within one segment, every state; PyTorch alone also
     keeps there what the rule computed.
     """
-    from petri.engine import KEPT_BYTES, SEGMENT
+    from petri.engine import segment_length
+    from petri.engine.native import state_bytes
 
-    spec = recipe.spec
+    spec, (height, width) = recipe.spec, phase.grid
     entry = spec.planes * phase.cells * 4
     batch = max(1, phase.batch // size)
     rolls = [min(steps, phase.truncate or steps) for steps in (phase.steps[1], recipe.hold)]
-    segment = recipe.checkpoint or (max(SEGMENT, KEPT_BYTES // (batch * entry)) if native else SEGMENT)
+    segment = recipe.checkpoint or segment_length(spec, (batch, spec.planes, height, width), native)
     whole = sum(roll for roll in rolls if roll <= segment)  # kept as they are
     again = [roll for roll in rolls if roll > segment]  # of these only ends, and one segment at a time
     within = whole + (segment if again else 0)
-    kept = (within + sum(roll // segment for roll in again)) * batch * entry
+    state = state_bytes(spec, batch, height, width) if native else batch * entry
+    kept = within * state + sum(roll // segment for roll in again) * batch * entry
     if not native:
         numbers = spec.features + 2 * spec.rule.hidden * (spec.rule.layers - 1) + 4 * spec.channels
         kept += within * batch * phase.cells * numbers * 4

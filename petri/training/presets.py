@@ -262,6 +262,8 @@ def _set(fields: dict[str, Any], setting: str) -> None:
         for table in place if isinstance(place, list) else [place]:
             if not isinstance(table, dict):
                 raise BadRequest(f"--set {path}: {last!r} is not in a table")
+            if last == "kind" and table.get(last) != value:
+                table.clear()  # its fields are another kind's
             table[last] = value
     if tables and tables[0] == "spec":
         fields["spec"] = full(fields["spec"])

@@ -15,6 +15,7 @@ from petri.toml import parse
 
 POOL_BYTES = 400_000_000  # a checkpoint holds the pool, so it is kept from growing with the grid
 SCHEDULES = ("one-cycle", "drop")
+OWN = "own"  # a task that a program gives to the trainer; no file can name it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +184,7 @@ class Recipe:
     name: str  # what it is called; of a file, its name without the folders
     spec: Spec
     phases: tuple[Phase, ...]
-    task: str = "grow"  # what is asked of the automaton; one of petri.tasks.TASKS
+    task: str = "grow"  # what is asked of the automaton; one of petri.tasks.TASKS, or the program's own
     loss: Any = None  # the task's terms; its defaults if left out
     pool: PoolUse = field(default_factory=PoolUse)
     optimiser: Optimisation = field(default_factory=Optimisation)
@@ -197,8 +198,8 @@ class Recipe:
     def __post_init__(self) -> None:
         checks.printable("target", self.target)
         checks.printable("name", self.name)
-        checks.choice("task", self.task, tuple(TASKS))
-        if self.loss is None:
+        checks.choice("task", self.task, (*TASKS, OWN))
+        if self.loss is None and self.task != OWN:
             object.__setattr__(self, "loss", TASKS[self.task].terms())
         object.__setattr__(self, "phases", tuple(self.phases))
         if not self.phases:
@@ -207,6 +208,7 @@ class Recipe:
             if after.cells < before.cells:
                 raise BadRequest(f"phases must not shrink: res {after.res} follows {before.res}")
         for number, phase in enumerate(self.phases, 1):
+            self.spec.check_grid(phase.res, phase.res)
             if phase.batch > self.pool.size:
                 raise BadRequest(
                     f"phase {number} draws {phase.batch} states from a pool of {self.pool.size}: "
@@ -314,8 +316,8 @@ def _grid(value: Any) -> int | tuple[int, int]:
         return checks.whole("res", value, SMALLEST, LARGEST)
     if len(value) != 2:
         raise BadRequest(f"res must be a number of cells, or rows and columns, got {value!r}")
-    rows, columns = (checks.whole("each of res", side, SMALLEST, LARGEST) for side in value)
-    return rows if rows == columns else (rows, columns)
+    rows, columns = (checks.whole("each of res", side, 1, LARGEST) for side in value)
+    return rows if rows == columns >= SMALLEST else (rows, columns)
 
 
 def _range(name: str, value: Any) -> tuple[int, int]:

@@ -99,6 +99,18 @@ SPECS = [
     Spec.of(hidden=16, residual=True, seed=(0.2, 0.7)),
     Spec.of(perception="learned+dilated", hidden=16, layers=2, gated=True, padding="wrap"),
     Spec.of(channels=6, perception="sobel", hidden=16, layers=2, living=True, seed=(0.9, 0.1)),
+    Spec.of(
+        channels=6,
+        perception="conv5d2w10+laplacian",
+        hidden=16,
+        layers=2,
+        rule={"change_bound": 0.5},
+        padding="wrap",
+        start={"kind": "noise", "level": 0.3},
+        colour_offset=0.5,
+        colour_scale=0.8,
+    ),
+    Spec.of(channels=5, perception="learned5", hidden=16, start={"kind": "uniform", "value": 0.4}),
 ]
 
 
@@ -124,7 +136,11 @@ def test_shadertoy_grows_what_pytorch_grows(lab, spec, random_automaton):
         assert np.abs(found - expected[channel]).max() < 1e-4, f"channel {channel}"
     assert np.abs(expected[:3]).max() > 0.05
     ground = np.array([0.2, 0.4, 0.6])[:, None, None]
-    rgb = expected[:3] + ((1 - expected[3:4].clip(0, 1)) * ground if spec.living else 0)
+    rgb = (
+        spec.colour_offset
+        + spec.colour_scale * expected[:3]
+        + ((1 - expected[3:4].clip(0, 1)) * ground if spec.living else 0)
+    )
     seen = np.frombuffer(base64.b64decode(image), np.uint8).reshape(height, width, 4)[::-1]
     seen = seen[::2, RES // 2 : -RES // 2 : 2, :3]  # a cell is two pixels; row 0 is on top
     assert np.abs(seen - 255 * rgb.clip(0, 1).transpose(1, 2, 0)).max() <= 1

@@ -230,7 +230,7 @@ def test_a_recipe_without_an_end_is_refused(petri, tmp_path):
         (["grow", "circle", "--res", "8"], "res must be a whole number in 16..4096, got 8"),
         (["grow", "circle", "--layers", "2", "--residual"], "residual needs layers = 3, got layers = 2"),
         (["grow", "circle", "--hidden", "40"], "hidden must be a multiple of 16, got 40"),
-        (["grow", "circle", "--perception", "sobbel"], "perception must be one of sobel"),
+        (["grow", "circle", "--perception", "sobbel"], "an unknown sense 'sobbel' in 'sobbel'"),
         (["grow", "circle", "--set", "phases.steps=[9, 3]"], "phases.1: the most of steps"),
         (["grow", "circle", "--set", "phases.steps=a"], "phases.1: steps must be two whole numbers"),
         (["grow", "circle", "--set", "loss"], "--set must be FIELD=VALUE"),

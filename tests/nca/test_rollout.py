@@ -8,6 +8,7 @@ import torch
 from petri.errors import BadRequest
 from petri.nca import Automaton, Spec
 from petri.nca.fire import fire_words, sample_seeds
+from petri.nca.rule import SHAPES
 from petri.nca.senses.words import PERCEPTIONS
 
 
@@ -97,29 +98,46 @@ def test_gradient_is_that_of_a_plain_loop_of_steps(rule, living, random_automato
     torch.testing.assert_close(found, expected)
 
 
-@pytest.mark.parametrize("perception", PERCEPTIONS)
-@pytest.mark.parametrize("fields", [{"layers": 2}, {"layers": 3}, {"layers": 3, "residual": True}])
+DIFFERENTIATED = [
+    *((name, {**shape}) for name in PERCEPTIONS for shape in SHAPES.values() if not shape["gated"]),
+    ("sobel+laplacian+learned5", {"layers": 2, "fixed": 2}),
+    ("conv3+conv5d2", {"layers": 2, "fixed": 2}),
+    ("attention3", {"layers": 2, "fixed": 2}),
+    ("attention3d2+dilated", {"layers": 3, "residual": True}),
+    ("deformable3", {"layers": 2, "fixed": 2}),
+    ("residual3", {"layers": 2, "fixed": 2}),
+    ("residual3w5", {"layers": 3}),
+    (
+        "conv3+sobel",
+        {"layers": 2, "rule": {"sensed_bound": 0.3, "hidden_bound": 0.5, "change_bound": 0.4}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("perception", "fields"), DIFFERENTIATED, ids=str)
 @pytest.mark.parametrize("padding", ["zero", "wrap"])
 def test_gradient_is_the_slope_found_by_finite_differences(perception, fields, padding, random_automaton):
     spec = small(perception=perception, padding=padding, living=True, clamp=None, **fields)
     automaton = random_automaton(spec).double()
-    state = noise(1, 5, 4, 6, dtype=torch.float64).requires_grad_()
-    variables = [state, *automaton.parameters()]
-    weight = noise(1, 5, 4, 6, seed=1, dtype=torch.float64)
+    state = noise(1, spec.planes, 5, 6, dtype=torch.float64).requires_grad_()
+    variables = {"state": state, **dict(automaton.named_parameters())}
+    weight = noise(1, spec.planes, 5, 6, seed=1, dtype=torch.float64)
 
     def loss():
         return (automaton.rollout(state, 3, engine="torch") * weight).sum()
 
-    gradients = torch.autograd.grad(loss(), variables)
-    for number, (variable, gradient) in enumerate(zip(variables, gradients, strict=True)):
-        way, step = noise(*variable.shape, seed=number + 2, dtype=torch.float64), 1e-6
+    gradients = torch.autograd.grad(loss(), variables.values())
+    for number, (name, gradient) in enumerate(zip(variables, gradients, strict=True)):
+        variable, step = variables[name], 1e-6
+        way = noise(*variable.shape, seed=number + 2, dtype=torch.float64)
         with torch.no_grad():
             sides = []
             for move in (step, -2 * step, step):
                 variable += move * way
                 sides.append(loss())
         slope = (sides[0] - sides[1]) / (2 * step)
-        torch.testing.assert_close((gradient * way).sum(), slope, rtol=1e-6, atol=1e-7)
+        assert gradient.abs().sum() > 0, name
+        torch.testing.assert_close((gradient * way).sum(), slope, rtol=1e-6, atol=1e-7, msg=name)
 
 
 def test_gradient_of_a_gate_is_that_of_its_probability():

@@ -4,94 +4,46 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 
 import numpy as np
 import pytest
 import torch
+from nca import loops
 
-from petri.nca import Automaton, Spec
+from petri.nca import (
+    Attention,
+    Automaton,
+    Cell,
+    Conv,
+    Deformable,
+    Grid,
+    Mlp,
+    Noise,
+    Residual,
+    Spec,
+    Stencil,
+    seed_state,
+)  # fmt: skip
 from petri.nca.padding import PADDINGS
 from petri.nca.senses.words import PERCEPTIONS
 
 HEIGHT, WIDTH, CHANNELS = 17, 23, 7
-CELLS = list(itertools.product(range(HEIGHT), range(WIDTH)))
 SEED, STEP = 0xC0FFEE, 5
 CLOSE = 1e-5  # to a threshold: float32 and float64 may then decide differently
-
-IDENTITY = [[0, 0, 0], [0, 8, 0], [0, 0, 0]]
-SOBEL_X = [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]
-SOBEL_Y = [[-1, -2, -1], [0, 0, 0], [1, 2, 1]]
-FIXED = np.stack([np.array([IDENTITY, SOBEL_X, SOBEL_Y]) / 8] * CHANNELS)  # channel, filter, row, column
-
-
-def pcg(value: int) -> int:
-    a = (value * 747796405 + 2891336453) % 2**32
-    w = ((a >> ((a >> 28) + 4)) ^ a) * 277803737 % 2**32
-    return (w >> 22) ^ w
-
-
-def draw(sample: int, y: int, x: int) -> float:
-    seed = SEED ^ (sample * 0x9E3779B9 % 2**32)
-    return pcg((x + pcg((y + pcg((seed + pcg(STEP)) % 2**32)) % 2**32)) % 2**32) / 2**32
-
-
-def around(grid, y, x, padding, distance=1):
-    """The nine values of a neighbourhood, row by row; beyond the edge they are 0 unless it wraps."""
-    for dy, dx in itertools.product((-distance, 0, distance), repeat=2):
-        if padding == "wrap":
-            yield grid[(y + dy) % HEIGHT][(x + dx) % WIDTH]
-        elif 0 <= y + dy < HEIGHT and 0 <= x + dx < WIDTH:
-            yield grid[y + dy][x + dx]
-        else:
-            yield 0 * grid[y][x]
-
-
-def propose(automaton, state):
-    """The rule's outputs for each cell of a state `[channel, height, width]`."""
-    spec, near = automaton.spec, FIXED
-    if "learned" in spec.perception:
-        near = automaton.perception[0].bank.detach().double().numpy().reshape(FIXED.shape)
-    banks = [(near, 1)] + [(FIXED, 2)] * ("dilated" in spec.perception)
-    weights = [w.detach().double().numpy() for w in automaton.rule.weights]
-    biases = [b.detach().double().numpy() for b in automaton.rule.biases]
-    columns = np.moveaxis(state, 0, -1)
-    proposed = np.empty((HEIGHT, WIDTH, spec.outputs))
-    for y, x in CELLS:
-        seen = []
-        for bank, distance in banks:
-            cells = np.reshape(list(around(columns, y, x, spec.space.padding, distance)), (3, 3, CHANNELS))
-            seen.append(np.einsum("cfyx,yxc->cf", bank, cells))
-        hidden = np.maximum(weights[0] @ np.concatenate(seen, axis=1).ravel() + biases[0], 0)
-        if spec.rule.layers == 3:
-            second = np.maximum(weights[1] @ hidden + biases[1], 0)
-            hidden = second + hidden if spec.rule.residual else second
-        proposed[y, x] = weights[-1] @ hidden + biases[-1]
-    return proposed
-
-
-def most_around(grid, padding):
-    return np.array([[max(around(grid, y, x, padding)) for x in range(WIDTH)] for y in range(HEIGHT)])
 
 
 def take(spec, state, sample, proposed):
     """The next state, where it is too close to tell, and the cells that each of the masks empties alone."""
-    after, doubt = state.copy(), np.zeros((HEIGHT, WIDTH), dtype=bool)
-    for y, x in CELLS:
-        outputs, chance, drawn = proposed[y, x], spec.fire_rate, draw(sample, y, x)
-        if spec.rule.gated:
-            chance = 1 / (1 + math.exp(-outputs[CHANNELS]))
-            doubt[y, x] = abs(chance - drawn) < CLOSE
-        if drawn < chance:
-            after[:, y, x] += outputs[:CHANNELS]
-    if spec.clamp is not None:
-        after = np.minimum(np.maximum(after, -spec.clamp), spec.clamp)
+    draws = loops.drawn(SEED, sample, STEP, HEIGHT, WIDTH)
+    after, doubt = loops.fire(spec, state, proposed, draws), np.zeros((HEIGHT, WIDTH), dtype=bool)
+    if spec.rule.gated:
+        doubt = abs(1 / (1 + np.exp(-proposed[..., CHANNELS])) - draws) < CLOSE
     if not spec.living:
         return after, doubt, []
-    most = [most_around(grid[3].tolist(), spec.space.padding) for grid in (state, after)]
+    most = [loops.most_around(grid[3], spec.space.padding) for grid in (state, after)]
     # A cell whose firing is in doubt may bring its neighbours to life.
     close = [abs(m - 0.1) < CLOSE for m in most]
-    doubt = (most_around(doubt.tolist(), spec.space.padding) > 0) | close[0] | close[1]
+    doubt = (loops.most_around(doubt, spec.space.padding) > 0) | close[0] | close[1]
     before, now = (m > 0.1 for m in most)
     return after * (before & now), doubt, [now & ~before, before & ~now]
 
@@ -116,7 +68,7 @@ def test_step_is_that_of_plain_loops(perception, rule, padding, random_automaton
         spec = dataclasses.replace(spec, fire_rate=0.6)
     trained, state = random_automaton(spec), start()
     samples = state.double().numpy()
-    proposed = [propose(trained, sample) for sample in samples]
+    proposed = [loops.propose(trained, sample) for sample in samples]
     # Alpha is to grow in half of the cells and to shrink in the others: some are born then, and some die.
     middle = np.median(proposed[1][..., 3])
     trained.rule.biases[-1].data[3] -= middle
@@ -134,3 +86,63 @@ def test_step_is_that_of_plain_loops(perception, rule, padding, random_automaton
         # Else the random state, which comes last, would prove less than it seems to.
         assert (abs(expected) == 1).any() == (clamp is not None)
         assert all(mask.any() for mask in emptied)
+
+
+LIVING = {"living": True, "clamp": None}
+GATED = Mlp(hidden=16, layers=2, gated=True)
+BOUNDED = Mlp(hidden=16, layers=3, residual=True, sensed_bound=0.5, hidden_bound=0.75, change_bound=0.25)
+ALL = tuple(loops.FILTERS)
+TRAINED = Stencil(filters=("laplacian", "sobel_y"), size=5, dilation=3, trained=True)
+# What is sensed, and a Spec around it.
+SENSED = {
+    "all filters": ((Stencil(filters=ALL),), {}),
+    "all filters 5×5": ((Stencil(filters=ALL, size=5),), LIVING),
+    "all filters 7×7": ((Stencil(filters=ALL, size=7, dilation=2),), {"fixed": 1}),
+    "a far stencil": ((Stencil(filters=("sobel_y",), dilation=9),), {}),
+    "a trained stencil": ((TRAINED,), {"fixed": 3, **LIVING}),
+    "three stencils": ((Stencil(filters=("laplacian",)), TRAINED, Stencil(dilation=2)), {"rule": GATED}),
+    "conv1": ((Conv(size=1, width=5),), {}),
+    "conv3": ((Conv(width=6),), {"fixed": 2, **LIVING}),
+    "conv5d2": ((Conv(size=5, dilation=2, width=3),), {"rule": BOUNDED}),
+    "conv7d3": ((Conv(size=7, dilation=3, width=2),), {"rule": GATED, **LIVING}),
+    "conv3+conv5d2": ((Conv(width=6), Conv(size=5, dilation=2, width=4)), {"fixed": 2}),
+    "conv before a stencil": ((Conv(width=3), Stencil(dilation=2)), {"fixed": 1, "rule": BOUNDED}),
+    "attention3": ((Attention(width=8),), LIVING),
+    "attention5d3": ((Attention(size=5, dilation=3, heads=2, width=6),), {"fixed": 2, "rule": GATED}),
+    "deformable3": ((Deformable(width=5),), {"fixed": 2, **LIVING}),
+    "deformable5": ((Deformable(size=5, width=3),), {"rule": BOUNDED}),
+    "residual3": ((Residual(width=6),), {"fixed": 2, **LIVING}),
+    "residual5 as wide as the state": ((Residual(size=5, width=CHANNELS),), {"rule": GATED}),
+    "one of each": (
+        (Attention(width=4), Stencil(), Deformable(width=3), Conv(width=2), Residual(width=2)),
+        {"fixed": 1, "rule": BOUNDED, **LIVING},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize(("senses", "fields"), SENSED.values(), ids=SENSED)
+def test_three_steps_are_those_of_plain_loops(senses, fields, padding, random_automaton):
+    fields = {"rule": Mlp(hidden=16, layers=2), "channels": CHANNELS, "clamp": 1.0, **fields}
+    spec = Spec(senses=senses, space=Grid(padding=padding), start=Cell(x=1.0, y=0.0), **fields)
+    automaton = random_automaton(spec, change=0.5).double()
+    chance = torch.Generator().manual_seed(2)
+    for name, values in automaton.named_parameters():
+        if name.endswith("guide_bias"):  # some taps are to come to where they are stopped
+            values.data.uniform_(-9, 9, generator=chance)
+    # A start in the corner at the top right, and noise everywhere: around a cell alone little is to be seen.
+    fixed = torch.rand(spec.fixed, HEIGHT, WIDTH, generator=chance)
+    state = torch.cat(
+        [
+            seed_state(dataclasses.replace(spec, start=start), HEIGHT, WIDTH, fixed=fixed)
+            for start in (spec.start, Noise(level=0.9))
+        ]
+    ).double()
+    with torch.no_grad():
+        got = automaton.rollout(state, 3, seed=SEED, start=STEP, engine="torch")
+    assert got.dtype == torch.float64
+    expected = loops.rollout(automaton, state.numpy(), 3, seed=SEED, first=STEP)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-11)
+    corner = abs(expected[0] - state[0].numpy()).sum(axis=0)
+    assert corner[0, WIDTH - 1] > 0
+    assert torch.equal(got[:, CHANNELS:], state[:, CHANNELS:])

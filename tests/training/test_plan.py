@@ -4,7 +4,6 @@ import pytest
 import torch
 from PIL import Image
 
-from petri import memory
 from petri.targets import load
 from petri.training.pace import Pace, cell_steps
 from petri.training.plan import plan
@@ -90,7 +89,7 @@ def test_a_plan_says_what_is_noted_of_the_target(petri, tmp_path, monkeypatch):
 
 def test_a_plan_is_refused_where_the_run_would_be(petri, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(memory, "installed", lambda *_: 1)
+    monkeypatch.setattr("petri.training.memory.installed", lambda *_: 1)
     said = petri("grow", "circle", "--dry-run", code=2)
     assert "memory" in said and len(said.strip().splitlines()) == 1
 

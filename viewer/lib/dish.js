@@ -2,6 +2,7 @@
 
 import { probeGpu } from "./context.js";
 import { Gpu } from "./gpu.js";
+import { toLayers } from "./pack.js";
 import { seedState } from "./spec.js";
 import { Wasm } from "./wasm.js";
 
@@ -67,6 +68,8 @@ export class Dish {
   #kept; // { state, stepNumber }: what is restored after a loss
   #lost = false;
   #begun = 0; // how often the state was set: a step that was asked for before counts no more
+  #given = null; // what a start that is given begins with, while the grid stays
+  #fixed = null; // the fixed planes, likewise
 
   /** Use `openDish`. */
   constructor(canvas, model, seed, engine) {
@@ -168,11 +171,47 @@ export class Dish {
     this.#context.drawImage(image, 0, image.height - height, width, height, 0, 0, canvas.width, canvas.height);
   }
 
-  /** Begin again from the seed. */
+  /** Begin again from where the model starts. */
   reset({ seed = this.seed } = {}) {
     checkSeed(seed);
     this.seed = seed;
-    this.#begin(seedState(this.spec, this.height, this.width), 0);
+    const [given, fixed] = [this.#given, this.#fixed];
+    this.#begin(seedState(this.spec, this.height, this.width, { seed, given, fixed }), 0);
+  }
+
+  /**
+   * Give the state that a model whose start is given begins with, and begin; until then it is empty.
+   * @param {Float32Array} state `[channel, height, width]`; kept until the grid or the number of channels changes
+   */
+  setStart(state) {
+    if (this.spec.start.kind !== "given") throw new Error(`this model starts from ${this.spec.start.kind}`);
+    this.#check("a start", state, this.spec.channels);
+    this.#given = Float32Array.from(state);
+    this.reset();
+  }
+
+  /**
+   * Set the fixed planes, which the cells perceive and never change; zero until then. The state lives on.
+   * @param {Float32Array} planes `[plane, height, width]`; kept until the grid or the number of planes changes
+   */
+  setFixed(planes) {
+    const { spec } = this;
+    this.#check("the fixed planes", planes, spec.fixed);
+    if (!spec.fixed) return;
+    this.#fixed = Float32Array.from(planes);
+    const begin = spec.channels * this.height * this.width;
+    this.#kept.state.set(this.#fixed, begin);
+    if (this.#gone()) return;
+    if (this.gl) this.#engine.dropCopy(); // it has the planes of before
+    const state = new Float32Array(begin + planes.length);
+    state.set(this.#fixed, begin);
+    const layers = toLayers(spec, state, this.width, this.height);
+    this.#engine.writeFixed(layers.subarray(4 * spec.groups * this.height * this.width));
+  }
+
+  #check(what, values, planes) {
+    const length = planes * this.height * this.width;
+    if (values.length !== length) throw new Error(`${what} must have ${length} values, got ${values.length}`);
   }
 
   /** Begin again from the seed on a grid of another size; if there is no room for it, all stays as it was. */
@@ -180,16 +219,20 @@ export class Dish {
     checkSize(width, height);
     if (!this.#gone()) await this.#engine.resize(width, height);
     else Object.assign(this.#engine, { width, height });
+    this.#given = this.#fixed = null;
     this.reset();
   }
 
-  /** Take another model: the state goes on living if the channels agree, else growth begins again. */
+  /** Take another model: the state goes on living if channels and fixed planes agree, else growth begins again. */
   async load(model) {
     const before = this.model;
-    const agree = model.spec.channels === this.spec.channels;
+    const agree = ["channels", "fixed"].every((name) => model.spec[name] === this.spec[name]);
     const loaded = this.#gone() ? null : this.#engine.load(model);
     this.model = model;
-    if (!agree) this.reset();
+    if (!agree) {
+      this.#given = this.#fixed = null;
+      this.reset();
+    }
     try {
       await loaded;
     } catch (error) {
@@ -212,27 +255,28 @@ export class Dish {
 
   /** Colour the cells around a point, opaque; what is hidden in them stays. */
   paint(x, y, radius, [red, green, blue]) {
-    this.#disc(x, y, radius, [[red, green, blue, 1]]);
+    const { colour_offset: offset, colour_scale: scale } = this.spec;
+    const values = [red, green, blue].map((colour) => (colour - offset) / scale);
+    this.#disc(x, y, radius, [[...values, 1]]);
   }
 
   #disc(x, y, radius, values) {
     if (!this.#gone()) this.#engine.disc(x, y, radius, values);
   }
 
-  /** The state, float32 `[channel, height, width]`. */
+  /** The state, float32 `[plane, height, width]`: the channels, then the fixed planes. */
   async read() {
     return this.#gone() ? this.#kept.state.slice() : this.#engine.read();
   }
 
   /**
    * Set the state.
-   * @param {Float32Array} state `[channel, height, width]`
+   * @param {Float32Array} state `[plane, height, width]`: the channels, then the fixed planes
    * @param {object} options
    * @param {number} options.stepNumber which step comes next
    */
   write(state, { stepNumber = this.stepNumber } = {}) {
-    const length = this.spec.channels * this.height * this.width;
-    if (state.length !== length) throw new Error(`a state must have ${length} values, got ${state.length}`);
+    this.#check("a state", state, this.spec.planes);
     this.#begin(Float32Array.from(state), stepNumber);
   }
 

@@ -1,5 +1,6 @@
 // The step on the GPU: state in one float texture array of ceil(channels / 4) RGBA layers, double-buffered; one fused
-// pass a step (more than 16 channels take one for every four layers), and a second one only for the living mask.
+// pass a step (more than 16 channels take one for every four layers), and a second one only for the living mask. Fixed
+// planes lie in layers behind those, the same in every buffer, and are never drawn to.
 
 import { Context } from "./context.js";
 import { TARGETS, lifeShader, stepShader } from "./shader.js";
@@ -24,16 +25,17 @@ uniform sampler2DArray state;
 uniform vec4 ground;         // under colours that are premultiplied by alpha; premultiplied too
 uniform int channel;         // shown in greys; -1 for the colours
 uniform bool premultiplied;
+uniform vec2 tone;           // offset and scale of the colours
 out vec4 colour;
 void main() {
     ivec2 size = textureSize(state, 0).xy;
     ivec2 at = ivec2(int(gl_FragCoord.x), size.y - 1 - int(gl_FragCoord.y));   // row 0 is the top
     vec4 cell = texelFetch(state, ivec3(at, max(channel, 0) / 4), 0);
-    vec4 shown = vec4(cell.rgb, 1.0);
+    vec4 shown = vec4(tone.x + tone.y * cell.rgb, 1.0);
     if (channel >= 0) shown.rgb = vec3(0.5 + 0.5 * cell[channel % 4]);
     else if (premultiplied) {
         float alpha = clamp(cell.a, 0.0, 1.0);
-        shown = vec4(cell.rgb, alpha) + (1.0 - alpha) * ground;
+        shown = vec4(shown.rgb, alpha) + (1.0 - alpha) * ground;
     }
     colour = vec4(clamp(shown.rgb, 0.0, shown.a), shown.a);
 }
@@ -79,13 +81,14 @@ export class Gpu {
     this.#build(model, width, height);
   }
 
-  /** Take another model; the state stays if it has as many channels. */
+  /** Take another model; the state stays if it has as many channels and fixed planes. */
   load(model) {
     const before = this.model;
-    const { groups, living } = this.spec;
+    const { groups, layers, living } = this.spec;
     this.#setModel(model);
-    if (groups === this.spec.groups && living === this.spec.living) return;
-    const kept = groups === this.spec.groups ? this.#readLayers() : null;
+    const same = groups === this.spec.groups && layers === this.spec.layers;
+    if (same && living === this.spec.living) return;
+    const kept = same ? this.#readLayers() : null;
     try {
       this.#setSize(this.width, this.height);
     } catch (error) {
@@ -122,7 +125,7 @@ export class Gpu {
   #setSize(width, height) {
     const { gl } = this;
     this.#fits("grid", width, height, gl.MAX_TEXTURE_SIZE);
-    this.#fits("state", this.spec.groups, 1, gl.MAX_ARRAY_TEXTURE_LAYERS);
+    this.#fits("state", this.spec.layers, 1, gl.MAX_ARRAY_TEXTURE_LAYERS);
     // The living mask reads the state before the step and the one after it, so it writes to a third one.
     const buffers = Array.from({ length: this.spec.living ? 3 : 2 }, () => this.#buffer(width, height));
     // A missing memory shows only here.
@@ -157,7 +160,7 @@ export class Gpu {
     const { gl } = this;
     const texture = gl.createTexture();
     gl.bindTexture(gl.TEXTURE_2D_ARRAY, texture);
-    gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, this.context.format, width, height, this.spec.groups);
+    gl.texStorage3D(gl.TEXTURE_2D_ARRAY, 1, this.context.format, width, height, this.spec.layers);
     for (const name of [gl.TEXTURE_MIN_FILTER, gl.TEXTURE_MAG_FILTER]) {
       gl.texParameteri(gl.TEXTURE_2D_ARRAY, name, gl.NEAREST);
     }
@@ -246,6 +249,7 @@ export class Gpu {
     gl.uniform1i(at("state"), 0);
     gl.uniform1i(at("channel"), channel ?? -1);
     gl.uniform1i(at("premultiplied"), this.spec.living ? 1 : 0);
+    gl.uniform2f(at("tone"), this.spec.colour_offset, this.spec.colour_scale);
     gl.uniform4f(at("ground"), ...(ground ? [...ground, 1] : [0, 0, 0, 0]));
     gl.drawArrays(gl.TRIANGLES, 0, 3);
     return this;
@@ -267,9 +271,9 @@ export class Gpu {
   #readLayers() {
     const { gl } = this;
     const size = 4 * this.width * this.height;
-    const layers = new Float32Array(this.spec.groups * size);
+    const layers = new Float32Array(this.spec.layers * size);
     gl.bindFramebuffer(gl.FRAMEBUFFER, this.single);
-    for (let group = 0; group < this.spec.groups; group++) {
+    for (let group = 0; group < this.spec.layers; group++) {
       this.#attach(group);
       gl.readPixels(0, 0, this.width, this.height, gl.RGBA, gl.FLOAT, layers, group * size);
     }
@@ -277,10 +281,22 @@ export class Gpu {
   }
 
   #writeLayers(layers) {
+    const { groups } = this.spec;
+    this.#upload(this.buffers[0], 0, groups, layers);
+    this.writeFixed(layers.subarray(groups * 4 * this.width * this.height));
+  }
+
+  /** Set the fixed planes, as the layers that hold them. */
+  writeFixed(layers) {
+    const { groups, layers: all } = this.spec;
+    if (all > groups) this.buffers.forEach((buffer) => this.#upload(buffer, groups, all - groups, layers));
+  }
+
+  #upload({ texture }, first, count, layers) {
     const { gl } = this;
-    gl.bindTexture(gl.TEXTURE_2D_ARRAY, this.buffers[0].texture);
+    gl.bindTexture(gl.TEXTURE_2D_ARRAY, texture);
     gl.texSubImage3D(
-      gl.TEXTURE_2D_ARRAY, 0, 0, 0, 0, this.width, this.height, this.spec.groups, gl.RGBA, gl.FLOAT, layers,
+      gl.TEXTURE_2D_ARRAY, 0, 0, 0, first, this.width, this.height, count, gl.RGBA, gl.FLOAT, layers,
     );
   }
 
@@ -291,9 +307,9 @@ export class Gpu {
     const size = 16 * this.width * this.height;
     const buffer = gl.createBuffer();
     gl.bindBuffer(gl.PIXEL_PACK_BUFFER, buffer);
-    gl.bufferData(gl.PIXEL_PACK_BUFFER, this.spec.groups * size, gl.STREAM_READ);
+    gl.bufferData(gl.PIXEL_PACK_BUFFER, this.spec.layers * size, gl.STREAM_READ);
     gl.bindFramebuffer(gl.FRAMEBUFFER, this.single);
-    for (let group = 0; group < this.spec.groups; group++) {
+    for (let group = 0; group < this.spec.layers; group++) {
       this.#attach(group);
       gl.readPixels(0, 0, this.width, this.height, gl.RGBA, gl.FLOAT, group * size);
     }
@@ -305,7 +321,7 @@ export class Gpu {
   endCopy() {
     const { gl, pending } = this;
     if (!pending || gl.getSyncParameter(pending.sync, gl.SYNC_STATUS) !== gl.SIGNALED) return null;
-    const layers = new Float32Array(this.spec.groups * 4 * this.width * this.height);
+    const layers = new Float32Array(this.spec.layers * 4 * this.width * this.height);
     gl.bindBuffer(gl.PIXEL_PACK_BUFFER, pending.buffer);
     gl.getBufferSubData(gl.PIXEL_PACK_BUFFER, 0, layers);
     gl.bindBuffer(gl.PIXEL_PACK_BUFFER, null);

@@ -1,8 +1,9 @@
 // Model files: safetensors with the Spec in their metadata. As petri/modelfile.py; reading one executes nothing.
 
+import { checkRoom } from "./pack.js";
 import { checkSpec, tensorShapes } from "./spec.js";
 
-const SCHEMA = "1";
+const SCHEMA = "2";
 
 /**
  * Read a model file.
@@ -10,15 +11,18 @@ const SCHEMA = "1";
  * @returns {{name: string, spec: object, weights: Object<string, Float32Array>, res: number, steps: number,
  *   training: object, metadata: Object<string, string>}} name: what it grows; weights: by their names in the file;
  *   res: cells along a side that it was trained on; steps: most that it was trained to grow in
- * @throws {Error} one line: not a model file, of another schema, or its Spec and weights do not fit each other
+ * @throws {Error} one line: not a model file, of another schema, or its Spec and weights do not fit each other; an
+ *   `Obstacle` if it is a model that a browser does not compute
  */
 export function parseModel(buffer) {
-  const { metadata, tensors } = readSafetensors(buffer);
+  const file = readSafetensors(buffer);
+  const { metadata } = file;
   if (metadata.format !== "petri") throw new Error("not a petri model: its metadata lacks format = petri");
   for (const name of ["schema", "version", "spec", "target", "training"]) {
     if (!Object.hasOwn(metadata, name)) throw new Error(`the metadata lacks ${name}`);
   }
-  if (metadata.schema !== SCHEMA) {
+  const tensors = metadata.schema === "1" ? upgraded(file.tensors) : file.tensors;
+  if (metadata.schema !== SCHEMA && metadata.schema !== "1") {
     throw new Error(
       `schema must be ${SCHEMA}, got ${JSON.stringify(metadata.schema)}: ` +
         `written by petri ${JSON.stringify(metadata.version)}`,
@@ -26,6 +30,7 @@ export function parseModel(buffer) {
   }
   checkPrintable("target", metadata.target);
   const spec = checkSpec(parseJson("the Spec", metadata.spec));
+  checkRoom(spec);
   const shapes = tensorShapes(spec);
   for (const name of [...new Set([...Object.keys(shapes), ...tensors.keys()])].sort()) {
     if (!tensors.has(name)) throw new Error(`the Spec needs the tensor ${name}`);
@@ -58,6 +63,11 @@ export function parseModel(buffer) {
     training,
     metadata,
   };
+}
+
+/** The tensors of a file of version 0.1 (schema 1), whose trained bank was the only one, by their names of now. */
+function upgraded(tensors) {
+  return new Map([...tensors].map(([name, tensor]) => [name.replace(/^perception\.bank$/, "perception.0.bank"), tensor]));
 }
 
 const SIZES = { BOOL: 1, U8: 1, I8: 1, I16: 2, U16: 2, F16: 2, BF16: 2, I32: 4, U32: 4, F32: 4, I64: 8, U64: 8, F64: 8 };

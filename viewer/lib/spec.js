@@ -1,72 +1,195 @@
-// The Spec: everything that decides what one step of an automaton does, except its weights. As petri/nca/spec.py.
+// The Spec: everything that decides what one step of an automaton does, except its weights. As petri/nca/spec.py, of
+// the kinds that a browser computes.
 
-export const PERCEPTIONS = ["sobel", "learned", "dilated", "learned+dilated"];
-export const PADDINGS = ["zero", "wrap"];
+import { fireWord } from "./fire.js";
 
-const FIELDS = [
-  "channels", "perception", "hidden", "layers", "residual", "gated", "fire_rate", "living", "padding", "clamp", "seed",
-];
+const FILTERS = ["identity", "sobel_x", "sobel_y", "laplacian"];
+const SLOPES = ["identity", "sobel_x", "sobel_y"];
+const PADDINGS = ["zero", "wrap"];
+const NOISE = 0x80000000; // added to a channel's number where the hash has a step's
+const ALPHA = 3; // the channel
+
+/** What keeps a browser from computing a model that is as it should be; its message is the sentence that says so. */
+export class Obstacle extends Error {}
+
+// Of each kind its fields: what they are where they are missing, and what checks and gives back their value.
+const SENSES = {
+  stencil: {
+    filters: [SLOPES, checkFilters],
+    size: [3, (value) => odd("the size of a stencil", value, 3)],
+    dilation: [1, (value) => whole("the dilation of a stencil", value, 1, 16)],
+    trained: [false, (value) => truth("trained", value)],
+  },
+  conv: {
+    size: [3, (value) => odd("the size of a convolution", value, 1)],
+    dilation: [1, (value) => whole("the dilation of a convolution", value, 1, 16)],
+    width: [64, (value) => whole("the width of a convolution", value, 1, 512)],
+  },
+};
+const bound = (name) => [null, (value) => (value === null ? null : number(name, value, 0, 1e6, { open: true }))];
+const RULES = {
+  mlp: {
+    hidden: [64, checkHidden],
+    layers: [3, (value) => whole("layers", value, 2, 3)],
+    residual: [false, (value) => truth("residual", value)],
+    gated: [false, (value) => truth("gated", value)],
+    sensed_bound: bound("sensed_bound"),
+    hidden_bound: bound("hidden_bound"),
+    change_bound: bound("change_bound"),
+  },
+};
+const SPACES = { grid: { padding: ["zero", (value) => choice("padding", value, PADDINGS)] } };
+const STARTS = {
+  cell: {
+    x: [0.5, (value) => number("seed x", value, 0, 1)],
+    y: [0.5, (value) => number("seed y", value, 0, 1)],
+  },
+  noise: { level: [0.1, (value) => number("the level of noise", value, 0, 1e6, { open: true })] },
+  uniform: { value: [0, (value) => number("the value of a start", value, -1e6, 1e6)] },
+  given: {},
+};
+// The words of a Spec as version 0.1 wrote it, which was flat.
+const RULE_WORDS = ["hidden", "layers", "residual", "gated"];
+const SHORT = [...RULE_WORDS, "perception", "padding", "seed"];
+const NEAR = { kind: "stencil" };
+const FAR = { kind: "stencil", dilation: 2 };
+const TRAINED = { kind: "stencil", trained: true };
+const PERCEPTIONS = { sobel: [NEAR], learned: [TRAINED], dilated: [NEAR, FAR], "learned+dilated": [TRAINED, FAR] };
 
 /**
  * Check the fields of a Spec.
- * @param {object} fields all of them by name, as in a model file
- * @returns {object} a frozen Spec: the fields, and what follows from them (trainsBank, dilated, features, outputs,
- *   groups: RGBA textures that hold the channels)
- * @throws {Error} one line that names the field, the constraint and the value
+ * @param {object} fields by name, as in a model file of any version; one that is missing takes its default
+ * @returns {object} a frozen Spec: the fields, and what follows from them (planes: the channels and the fixed ones;
+ *   features; outputs; groups: RGBA layers that hold the channels; layers: with those of the fixed planes behind them)
+ * @throws {Error} one line that names the field, the constraint and the value; an `Obstacle` if it is of a kind that
+ *   a browser does not compute
  */
 export function checkSpec(fields) {
-  if (fields === null || typeof fields !== "object" || Array.isArray(fields)) {
-    throw new Error("the Spec must be a JSON object");
+  if (!isTable(fields)) throw new Error("the Spec must be a JSON object");
+  const {
+    channels = 16, fixed = 0, senses = PERCEPTIONS.dilated, rule = {}, space = {}, start = {}, fire_rate = null,
+    living = false, clamp = 1, colour_offset = 0, colour_scale = 1, ...others
+  } = upgraded(fields);
+  for (const name of Object.keys(others)) throw new Error(`the Spec has an unknown field ${JSON.stringify(name)}`);
+  const spec = {
+    channels: whole("channels", channels, 4, 64),
+    fixed: whole("fixed", fixed, 0, 64),
+    rule: kind("rule", rule, RULES, "mlp"),
+    space: kind("space", space, SPACES, "grid"),
+    start: kind("start", start, STARTS, "cell"),
+    living: truth("living", living),
+    clamp: clamp === null ? null : number("clamp", clamp, 1, 1e6),
+    colour_offset: number("colour_offset", colour_offset, -1e3, 1e3),
+    colour_scale: number("colour_scale", colour_scale, 0, 1e3, { open: true }),
+  };
+  if (!Array.isArray(senses) || !senses.length) {
+    throw new Error(`senses must be a list of at least one table, got ${JSON.stringify(senses)}`);
   }
-  for (const name of Object.keys(fields)) {
-    if (!FIELDS.includes(name)) throw new Error(`the Spec has an unknown field ${JSON.stringify(name)}`);
+  spec.senses = Object.freeze(senses.map((sense, i) => kind(`sense ${i + 1}`, sense, SENSES, "", "sense")));
+  if (spec.rule.residual && spec.rule.layers !== 3) {
+    throw new Error(`residual needs layers = 3, got layers = ${spec.rule.layers}`);
   }
-  for (const name of FIELDS) {
-    if (!Object.hasOwn(fields, name)) throw new Error(`the Spec lacks the field ${JSON.stringify(name)}`);
+  if (spec.rule.gated && fire_rate !== null) {
+    throw new Error(`a gated rule decides for itself which cells fire: leave fire_rate out, got ${fire_rate}`);
   }
-  const { channels, perception, hidden, layers, residual, gated, fire_rate, living, padding, clamp, seed } = fields;
-  whole("channels", channels, 4, 64);
-  choice("perception", perception, PERCEPTIONS);
-  whole("hidden", hidden, 16, 512);
-  if (hidden % 16) throw new Error(`hidden must be a multiple of 16, got ${hidden}`);
-  whole("layers", layers, 2, 3);
-  for (const [name, value] of Object.entries({ residual, gated, living })) {
-    if (typeof value !== "boolean") throw new Error(`${name} must be true or false, got ${JSON.stringify(value)}`);
+  spec.fire_rate = spec.rule.gated ? null : number("fire_rate", fire_rate ?? 0.5, 0, 1, { open: true });
+  spec.planes = channels + fixed;
+  spec.groups = Math.ceil(channels / 4);
+  spec.layers = spec.groups + Math.ceil(fixed / 4);
+  spec.features = spec.senses.reduce(
+    (sum, { filters, width }) => sum + (filters ? filters.length * spec.planes : width), 0,
+  );
+  spec.outputs = channels + (spec.rule.gated ? 1 : 0);
+  return Object.freeze(spec);
+}
+
+/** Fields in which the words of version 0.1's flat Spec are where they belong now; as `full` in petri/nca/spec.py. */
+function upgraded(fields) {
+  const made = Object.fromEntries(Object.entries(fields).filter(([name]) => !SHORT.includes(name)));
+  const put = (table, values) => {
+    if (!isTable(made[table] ?? {})) throw new Error(`${table} must be a table, got ${JSON.stringify(made[table])}`);
+    made[table] = { ...made[table], ...values };
+  };
+  for (const word of RULE_WORDS) {
+    if (Object.hasOwn(fields, word)) put("rule", { [word]: fields[word] });
   }
-  if (residual && layers !== 3) throw new Error(`residual needs layers = 3, got layers = ${layers}`);
-  if (gated) {
-    if (fire_rate !== null) {
-      throw new Error(`a gated rule decides for itself which cells fire: leave fire_rate out, got ${fire_rate}`);
+  if (Object.hasOwn(fields, "padding")) put("space", { padding: fields.padding });
+  if (Object.hasOwn(fields, "perception")) {
+    made.senses = PERCEPTIONS[choice("perception", fields.perception, Object.keys(PERCEPTIONS))];
+  }
+  if (Object.hasOwn(fields, "seed")) {
+    const { seed } = fields;
+    if (!Array.isArray(seed) || seed.length !== 2) {
+      throw new Error(`seed must be two fractions (x, y), got ${JSON.stringify(seed)}`);
     }
-  } else if (!(typeof fire_rate === "number" && fire_rate > 0 && fire_rate <= 1)) {
-    throw new Error(`fire_rate must be in (0, 1], got ${JSON.stringify(fire_rate)}`);
+    put("start", { kind: "cell", x: seed[0], y: seed[1] });
   }
-  choice("padding", padding, PADDINGS);
-  if (clamp !== null) number("clamp", clamp, 1, 1e6);
-  if (!Array.isArray(seed) || seed.length !== 2) {
-    throw new Error(`seed must be two fractions (x, y), got ${JSON.stringify(seed)}`);
+  return made;
+}
+
+/** A kind from its table, frozen, its `kind` first; as petri/nca/kinds.py. */
+function kind(what, table, known, byDefault, group = what) {
+  if (!isTable(table)) throw new Error(`${what} must be a table, got ${JSON.stringify(table)}`);
+  const { kind: name = byDefault, ...fields } = table;
+  if (name === "") throw new Error(`${what} names no kind`);
+  if (typeof name !== "string") throw new Error(`${what} is of an unknown kind ${JSON.stringify(name)}`);
+  if (!Object.hasOwn(known, name)) throw new Obstacle(unknownKind(group, name, Object.keys(known)));
+  for (const field of Object.keys(fields)) {
+    if (!Object.hasOwn(known[name], field)) {
+      throw new Error(`${what} (${name}) has an unknown field ${JSON.stringify(field)}`);
+    }
   }
-  number("seed x", seed[0], 0, 1);
-  number("seed y", seed[1], 0, 1);
-  const dilated = perception.endsWith("dilated");
-  return Object.freeze({
-    channels, perception, hidden, layers, residual, gated, fire_rate, living, padding, clamp,
-    seed: Object.freeze([...seed]),
-    trainsBank: perception.startsWith("learned"),
-    dilated,
-    features: 3 * channels * (dilated ? 2 : 1),
-    outputs: channels + (gated ? 1 : 0),
-    groups: Math.ceil(channels / 4),
-  });
+  const made = { kind: name };
+  for (const [field, [missing, check]] of Object.entries(known[name])) {
+    made[field] = check(Object.hasOwn(fields, field) ? fields[field] : missing);
+  }
+  return Object.freeze(made);
+}
+
+/** The sentence about a kind that a browser does not compute; as petri/shaders/obstacle.py. */
+function unknownKind(group, name, known) {
+  return `a browser computes ${group}s of the kind ${known.join(" or ")}, not ${name}`;
 }
 
 /** The architecture in a few words, such as `dilated · 64 hidden · 3 layers residual`. */
 export function describeSpec(spec) {
-  const kind = (spec.residual ? " residual" : "") + (spec.gated ? " gated" : "");
-  const words = [spec.perception, `${spec.hidden} hidden`, `${spec.layers} layers${kind}`];
+  const { rule, fixed } = spec;
+  const bounded = [rule.sensed_bound, rule.hidden_bound, rule.change_bound].some((value) => value !== null);
+  const shape = (rule.residual ? " residual" : "") + (rule.gated ? " gated" : "") + (bounded ? " bounded" : "");
+  const words = [nameSenses(spec.senses, rule.hidden), `${rule.hidden} hidden`, `${rule.layers} layers${shape}`];
+  if (fixed) words.push(`${fixed} fixed plane${fixed > 1 ? "s" : ""}`);
   if (spec.living) words.push("living mask");
-  if (spec.padding === "wrap") words.push("wrapped edges");
+  if (spec.space.padding === "wrap") words.push("wrapped edges");
+  if (spec.start.kind !== "cell") words.push(`starts from ${spec.start.kind}`);
   return words.join(" · ");
+}
+
+/** The senses by name, such as `learned+dilated`; as petri/nca/senses/words.py. */
+function nameSenses(senses, hidden) {
+  const words = senses.map((sense) => (sense.kind === "conv" ? nameConv(sense, hidden) : nameStencil(sense)));
+  const at = words.indexOf("dilated");
+  // "dilated" alone brings sobel along, where no other bank is near and nothing stands twice.
+  const others = words.filter((_, i) => i !== at && i !== at - 1);
+  const plain = others.every((word) => word.startsWith("conv")) && new Set(others).size === others.length;
+  if (at > 0 && words[at - 1] === "sobel" && plain) words.splice(at - 1, 1);
+  return words.join("+");
+}
+
+function nameConv({ size, dilation, width }, hidden) {
+  return `conv${size}${dilation > 1 ? `d${dilation}` : ""}${width === hidden ? "" : `w${width}`}`;
+}
+
+function nameStencil({ filters, size, dilation, trained }) {
+  const list = filters.join();
+  const slopes = list === SLOPES.join();
+  if (!trained && slopes && size === 3 && dilation === 2) return "dilated";
+  if (trained && slopes && dilation === 1) return size === 3 ? "learned" : `learned${size}`;
+  const banks = {
+    [SLOPES.join()]: "sobel", identity: "identity", "identity,laplacian": "laplacian",
+    [FILTERS.join()]: "sobel+laplacian",
+  };
+  if (!trained && size === 3 && dilation === 1 && Object.hasOwn(banks, list)) return banks[list];
+  return `${trained ? "learned" : "stencil"}${size}d${dilation}(${list})`;
 }
 
 /** A cell fires where its word is below this: `floor(fire_rate · 2³²)`, or 2³² for always. */
@@ -74,46 +197,113 @@ export function fireThreshold(spec) {
   return Math.floor(spec.fire_rate * 4294967296);
 }
 
-/** Row and column of the seed on a grid of this size. */
-export function seedCell(spec, height, width) {
-  const [x, y] = spec.seed;
+/** Row and column where growth begins on a grid of this size; the centre if not from a single cell. */
+export function seedCell({ start }, height, width) {
+  const { x, y } = start.kind === "cell" ? start : { x: 0.5, y: 0.5 };
   return [Math.min(Math.floor(y * height), height - 1), Math.min(Math.floor(x * width), width - 1)];
 }
 
-/** The state that growth starts from: an empty grid and one cell with alpha and all hidden channels 1. */
-export function seedState(spec, height, width) {
-  const state = new Float32Array(spec.channels * height * width);
-  const [row, column] = seedCell(spec, height, width);
-  for (let channel = 3; channel < spec.channels; channel++) state[(channel * height + row) * width + column] = 1;
+/**
+ * The state that a rollout starts from, `[plane, height, width]`; as petri/nca/start.py.
+ * @param {object} spec
+ * @param {number} height of the grid, in cells
+ * @param {number} width of the grid, in cells
+ * @param {object} options
+ * @param {number} options.seed of a start that is drawn by chance
+ * @param {?Float32Array} options.given the channels of a start that is given, `[channel, height, width]`; else zero
+ * @param {?Float32Array} options.fixed the fixed planes, `[plane, height, width]`; else zero
+ */
+export function seedState(spec, height, width, { seed = 0, given = null, fixed = null } = {}) {
+  const { channels, start } = spec;
+  const area = height * width;
+  const state = new Float32Array(spec.planes * area);
+  if (start.kind === "cell") {
+    const [row, column] = seedCell(spec, height, width);
+    for (let channel = ALPHA; channel < channels; channel++) state[channel * area + row * width + column] = 1;
+  } else if (start.kind === "uniform") {
+    state.fill(start.value, 0, channels * area);
+  } else if (start.kind === "noise") {
+    const level = Math.fround(start.level);
+    for (let i = 0; i < channels * area; i++) {
+      const [x, y, channel] = [i % width, Math.floor(i / width) % height, Math.floor(i / area)];
+      state[i] = ((fireWord(x, y, seed, NOISE + channel) >>> 8) * 2 ** -23 - 1) * level;
+    }
+  } else if (given) {
+    state.set(given);
+  }
+  if (fixed) state.set(fixed, channels * area);
   return state;
 }
 
 /** Names and shapes of the tensors that a model of this Spec has in its file. */
 export function tensorShapes(spec) {
-  const sizes = [spec.features, ...Array(spec.layers - 1).fill(spec.hidden), spec.outputs];
+  const { hidden, layers } = spec.rule;
+  const sizes = [spec.features, ...Array(layers - 1).fill(hidden), spec.outputs];
   const shapes = {};
-  if (spec.trainsBank) shapes["perception.bank"] = [3 * spec.channels, 1, 3, 3];
-  for (let layer = 0; layer < spec.layers; layer++) {
+  spec.senses.forEach(({ kind, filters, size, trained, width }, i) => {
+    if (kind === "conv") {
+      shapes[`perception.${i}.weight`] = [width, spec.planes, size, size];
+      shapes[`perception.${i}.bias`] = [width];
+    } else if (trained) {
+      shapes[`perception.${i}.bank`] = [filters.length * spec.planes, 1, size, size];
+    }
+  });
+  for (let layer = 0; layer < layers; layer++) {
     shapes[`rule.weights.${layer}`] = [sizes[layer + 1], sizes[layer]];
     shapes[`rule.biases.${layer}`] = [sizes[layer + 1]];
   }
   return shapes;
 }
 
+function isTable(value) {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
+}
+
+function checkFilters(value) {
+  if (!Array.isArray(value) || !value.length) {
+    throw new Error(`the filters of a stencil must be a list of names, got ${JSON.stringify(value)}`);
+  }
+  for (const name of value) choice("each filter of a stencil", name, FILTERS);
+  if (new Set(value).size < value.length) {
+    throw new Error(`each filter of a stencil may stand once, got ${value.join(", ")}`);
+  }
+  return Object.freeze([...value]);
+}
+
+function checkHidden(value) {
+  whole("hidden", value, 16, 512);
+  if (value % 16) throw new Error(`hidden must be a multiple of 16, got ${value}`);
+  return value;
+}
+
+function odd(name, value, least) {
+  whole(name, value, least, 31);
+  if (value % 2 === 0) throw new Error(`${name} must be odd, so that it has a centre, got ${value}`);
+  return value;
+}
+
 function whole(name, value, low, high) {
   if (!Number.isInteger(value) || value < low || value > high) {
     throw new Error(`${name} must be a whole number in ${low}..${high}, got ${JSON.stringify(value)}`);
   }
+  return value;
 }
 
-function number(name, value, low, high) {
-  if (!(typeof value === "number" && value >= low && value <= high)) {
-    throw new Error(`${name} must be in [${low}, ${high}], got ${JSON.stringify(value)}`);
+function number(name, value, low, high, { open = false } = {}) {
+  if (!(typeof value === "number" && value >= low && value <= high && !(open && value === low))) {
+    throw new Error(`${name} must be in ${open ? "(" : "["}${low}, ${high}], got ${JSON.stringify(value)}`);
   }
+  return value;
+}
+
+function truth(name, value) {
+  if (typeof value !== "boolean") throw new Error(`${name} must be true or false, got ${JSON.stringify(value)}`);
+  return value;
 }
 
 function choice(name, value, choices) {
   if (!choices.includes(value)) {
     throw new Error(`${name} must be one of ${choices.join(", ")}, got ${JSON.stringify(value)}`);
   }
+  return value;
 }

@@ -3,20 +3,35 @@
 #include <stdint.h>
 #include <wasm_simd128.h>
 
-enum { BLOCK = 16, VECTORS = BLOCK / 4, MOST_CHANNELS = 64, MOST_SENSED = 6 * MOST_CHANNELS, MOST_HIDDEN = 512 };
+enum { BLOCK = 16, VECTORS = BLOCK / 4, MOST_CHANNELS = 64, MOST_HIDDEN = 512 };
+enum { MOST_PLANES = 128, MOST_FEATURES = 4 * 2048, MOST_SENSES = 32, LARGEST = 31 };  // as obstacle.py and pack.js have them
+enum { IDENTITY, SOBEL_X, SOBEL_Y, LAPLACIAN, FILTERS };
+
+// A sense; a convolution has no filters.
+struct sense {
+    int32_t size, dilation, trained, count;
+    int32_t filters[FILTERS];
+    int32_t first;  // its first filter or, of a convolution, its first vec4 of features
+    int32_t quads;  // vec4s of a convolution's features
+    int32_t at;     // where what it has of its own begins, in texels of the weights
+};
 
 // What a step needs to know of the Spec; wasm.js fills it in, in this order.
 static struct {
-    int32_t width, height, groups, filters, trained, hidden, layers, residual, gated, living, wrap;
+    int32_t width, height, groups, depth;  // depth: layers of the state, the groups and those of fixed planes
+    int32_t filters, hidden, layers, residual, gated, living, wrap;
     int32_t features, second, output, columns;  // places in the weights, in texels; columns: texels a row
     int32_t always;                             // every cell fires
     uint32_t threshold;                         // else those whose word is below it
-    float clamp;                                // infinite for no bound
+    float clamp, sensedBound, hiddenBound, changeBound;  // infinite for no bound
+    int32_t count;
+    struct sense senses[MOST_SENSES];
 } spec;
 
 void *settings(void) { return &spec; }
 
-static float sensed[MOST_SENSED][BLOCK];  // a row a feature, ordered (group, filter, lane); a column a cell
+static float sensed[MOST_FEATURES][BLOCK];  // a row a feature, ordered as in the weights; a column a cell
+static float around[MOST_PLANES][BLOCK];  // one tap of each cell: a row a plane, a column a cell
 static float units[2][MOST_HIDDEN][BLOCK];
 static float change[MOST_CHANNELS + 1][BLOCK];  // the last used row is the gate
 
@@ -32,11 +47,10 @@ uint32_t fireWord(uint32_t x, uint32_t y, uint32_t seed, uint32_t step) {
 
 // Where a cell lies, or -1 beyond the edge.
 static int place(int y, int x) {
-    if (spec.wrap) {
-        y = (y + 2 * spec.height) % spec.height;
-        x = (x + 2 * spec.width) % spec.width;
-    } else if (y < 0 || y >= spec.height || x < 0 || x >= spec.width) {
-        return -1;
+    if (y < 0 || y >= spec.height || x < 0 || x >= spec.width) {
+        if (!spec.wrap) return -1;
+        y = ((y % spec.height) + spec.height) % spec.height;
+        x = ((x % spec.width) + spec.width) % spec.width;
     }
     return y * spec.width + x;
 }
@@ -45,23 +59,27 @@ static v128_t four(const float *layer, int at) {
     return at < 0 ? wasm_f32x4_const_splat(0) : wasm_v128_load(layer + 4 * at);
 }
 
-static void put(int feature, int column, v128_t values) {
-    sensed[feature][column] = wasm_f32x4_extract_lane(values, 0);
-    sensed[feature + 1][column] = wasm_f32x4_extract_lane(values, 1);
-    sensed[feature + 2][column] = wasm_f32x4_extract_lane(values, 2);
-    sensed[feature + 3][column] = wasm_f32x4_extract_lane(values, 3);
+// Four values of a cell, in a column of four rows.
+static void put(float (*rows)[BLOCK], int column, v128_t values) {
+    rows[0][column] = wasm_f32x4_extract_lane(values, 0);
+    rows[1][column] = wasm_f32x4_extract_lane(values, 1);
+    rows[2][column] = wasm_f32x4_extract_lane(values, 2);
+    rows[3][column] = wasm_f32x4_extract_lane(values, 3);
 }
 
-// The nine cells around one, `reach` away, from the top left on.
-static void neighbours(int at, int reach, int places[9]) {
-    int y = at / spec.width, x = at % spec.width;
-    for (int tap = 0; tap < 9; tap++) {
-        places[tap] = place(y + reach * (tap / 3 - 1), x + reach * (tap % 3 - 1));
+// The cells around one that taps read, from the top left on.
+static void neighbours(int at, int size, int dilation, int *places) {
+    const int far = size / 2 * dilation;
+    int top = at / spec.width - far, left = at % spec.width - far;
+    for (int row = 0; row < size; row++) {
+        for (int column = 0; column < size; column++) {
+            *places++ = place(top + dilation * row, left + dilation * column);
+        }
     }
 }
 
 // Sobel / 8: slopes in x, to the right, and in y, downwards.
-static void slopes(const float *layer, const int at[9], int feature, int column) {
+static void slopes(const float *layer, const int at[9], v128_t *inX, v128_t *inY) {
     v128_t nw = four(layer, at[0]), n = four(layer, at[1]), ne = four(layer, at[2]);
     v128_t w = four(layer, at[3]), e = four(layer, at[5]);
     v128_t sw = four(layer, at[6]), s = four(layer, at[7]), se = four(layer, at[8]);
@@ -70,46 +88,69 @@ static void slopes(const float *layer, const int at[9], int feature, int column)
     v128_t y = wasm_f32x4_add(wasm_f32x4_sub(sw, nw), wasm_f32x4_sub(se, ne));
     x = wasm_f32x4_add(x, wasm_f32x4_mul(two, wasm_f32x4_sub(e, w)));
     y = wasm_f32x4_add(y, wasm_f32x4_mul(two, wasm_f32x4_sub(s, n)));
-    put(feature, column, wasm_f32x4_mul(x, eighth));
-    put(feature + 4, column, wasm_f32x4_mul(y, eighth));
+    *inX = wasm_f32x4_mul(x, eighth);
+    *inY = wasm_f32x4_mul(y, eighth);
 }
 
-static void perceive(const float *state, const float *weights, int at, int column) {
-    int near[9], far[9];
-    neighbours(at, 1, near);
-    neighbours(at, 2, far);
+// The Laplacian of nine cells / 8: 1 at the corners, 2 at the sides, -12 in the middle.
+static v128_t laplacian(const float *layer, const int at[9]) {
+    static const float taps[9] = {0.125f, 0.25f, 0.125f, 0.25f, -1.5f, 0.25f, 0.125f, 0.25f, 0.125f};
+    v128_t sum = wasm_f32x4_const_splat(0);
+    for (int tap = 0; tap < 9; tap++) {
+        sum = wasm_f32x4_add(sum, wasm_f32x4_mul(wasm_f32x4_splat(taps[tap]), four(layer, at[tap])));
+    }
+    return sum;
+}
+
+// Fixed filters of a cell.
+static void filter(const struct sense *sense, const float *state, int at, int column) {
     const int area = spec.width * spec.height;
-    for (int group = 0; group < spec.groups; group++) {
+    int near[9];
+    neighbours(at, 3, sense->dilation, near);
+    for (int group = 0; group < spec.depth; group++) {
         const float *layer = state + 4 * area * group;
-        const int feature = 4 * spec.filters * group;
-        if (spec.trained) {
-            for (int filter = 0; filter < 3; filter++) {
-                const float *taps = weights + 4 * ((spec.hidden + 1 + filter) * spec.columns + 9 * group);
-                v128_t sum = wasm_f32x4_const_splat(0);
-                for (int tap = 0; tap < 9; tap++) {
-                    sum = wasm_f32x4_add(
-                        sum, wasm_f32x4_mul(wasm_v128_load(taps + 4 * tap), four(layer, near[tap])));
-                }
-                put(feature + 4 * filter, column, sum);
+        float(*rows)[BLOCK] = sensed + 4 * (spec.filters * group + sense->first);
+        v128_t inX = wasm_f32x4_const_splat(0), inY = inX;
+        for (int f = 0, sloped = 0; f < sense->count; f++) {
+            const int kind = sense->filters[f];
+            if ((kind == SOBEL_X || kind == SOBEL_Y) && !sloped) {
+                slopes(layer, near, &inX, &inY);
+                sloped = 1;
             }
-        } else {
-            put(feature, column, four(layer, at));
-            slopes(layer, near, feature + 4, column);
+            put(rows + 4 * f, column,
+                kind == IDENTITY    ? four(layer, at)
+                : kind == LAPLACIAN ? laplacian(layer, near)
+                : kind == SOBEL_X   ? inX
+                                    : inY);
         }
-        if (spec.filters == 6) {
-            put(feature + 12, column, four(layer, at));
-            slopes(layer, far, feature + 16, column);
+    }
+}
+
+static int taken[LARGEST * LARGEST];  // where the taps of a cell lie
+
+// Trained filters of a cell.
+static void bank(const struct sense *sense, const float *state, const float *weights, int at, int column) {
+    const int area = spec.width * spec.height, taps = sense->size * sense->size;
+    neighbours(at, sense->size, sense->dilation, taken);
+    for (int group = 0; group < spec.depth; group++) {
+        const float *layer = state + 4 * area * group;
+        v128_t sums[FILTERS];
+        for (int f = 0; f < sense->count; f++) sums[f] = wasm_f32x4_const_splat(0);
+        for (int tap = 0; tap < taps; tap++) {
+            v128_t there = four(layer, taken[tap]);
+            for (int f = 0; f < sense->count; f++) {
+                const float *own = weights + 4 * (sense->at + (f * spec.depth + group) * taps + tap);
+                sums[f] = wasm_f32x4_add(sums[f], wasm_f32x4_mul(wasm_v128_load(own), there));
+            }
         }
+        float(*rows)[BLOCK] = sensed + 4 * (spec.filters * group + sense->first);
+        for (int f = 0; f < sense->count; f++) put(rows + 4 * f, column, sums[f]);
     }
 }
 
 // Two weighted sums over `count` rows of a block at once: each row is loaded for both.
-static inline void pair(const float *a, const float *b, int stride, float biasA, float biasB,
-                        float (*in)[BLOCK], int count, v128_t sums[2][VECTORS]) {
-    for (int v = 0; v < VECTORS; v++) {
-        sums[0][v] = wasm_f32x4_splat(biasA);
-        sums[1][v] = wasm_f32x4_splat(biasB);
-    }
+static inline void add(const float *a, const float *b, int stride, float (*in)[BLOCK], int count,
+                       v128_t sums[2][VECTORS]) {
     for (int i = 0; i < count; i++) {
         v128_t forA = wasm_v128_load32_splat(a + i * stride), forB = wasm_v128_load32_splat(b + i * stride);
         for (int v = 0; v < VECTORS; v++) {
@@ -120,10 +161,85 @@ static inline void pair(const float *a, const float *b, int stride, float biasA,
     }
 }
 
+// The same, from two biases on.
+static inline void pair(const float *a, const float *b, int stride, float biasA, float biasB,
+                        float (*in)[BLOCK], int count, v128_t sums[2][VECTORS]) {
+    for (int v = 0; v < VECTORS; v++) {
+        sums[0][v] = wasm_f32x4_splat(biasA);
+        sums[1][v] = wasm_f32x4_splat(biasB);
+    }
+    add(a, b, stride, in, count, sums);
+}
+
+// A convolution over a block of cells, tap after tap.
+static void convolve(const struct sense *sense, const float *state, const float *weights, const int *cells, int count) {
+    const int area = spec.width * spec.height, size = sense->size, far = size / 2;
+    const int units = 4 * sense->quads, lanes = 4 * spec.depth;
+    const float *own = weights + 4 * sense->at;
+    float(*rows)[BLOCK] = sensed + 4 * sense->first;
+    for (int unit = 0; unit < units; unit++) {
+        for (int v = 0; v < VECTORS; v++) wasm_v128_store(rows[unit] + 4 * v, wasm_f32x4_splat(own[unit]));
+    }
+    own += units;
+    for (int tap = 0; tap < size * size; tap++, own += units * lanes) {
+        for (int column = 0; column < count; column++) {
+            const int y = cells[column] / spec.width + sense->dilation * (tap / size - far);
+            const int x = cells[column] % spec.width + sense->dilation * (tap % size - far);
+            const int there = place(y, x);
+            for (int group = 0; group < spec.depth; group++) {
+                put(around + 4 * group, column, four(state + 4 * area * group, there));
+            }
+        }
+        for (int unit = 0; unit < units; unit += 2) {
+            v128_t sums[2][VECTORS];
+            for (int k = 0; k < 2; k++) {
+                for (int v = 0; v < VECTORS; v++) sums[k][v] = wasm_v128_load(rows[unit + k] + 4 * v);
+            }
+            add(own + unit * lanes, own + (unit + 1) * lanes, 1, around, lanes, sums);
+            for (int k = 0; k < 2; k++) {
+                for (int v = 0; v < VECTORS; v++) wasm_v128_store(rows[unit + k] + 4 * v, sums[k][v]);
+            }
+        }
+    }
+    for (int unit = 0; unit < units; unit++) {
+        for (int v = 0; v < VECTORS; v++) {
+            v128_t value = wasm_v128_load(rows[unit] + 4 * v);
+            wasm_v128_store(rows[unit] + 4 * v, wasm_f32x4_max(value, wasm_f32x4_const_splat(0)));
+        }
+    }
+}
+
+static v128_t within(v128_t values, float bound) {
+    v128_t most = wasm_f32x4_splat(bound);
+    return wasm_f32x4_max(wasm_f32x4_min(values, most), wasm_f32x4_neg(most));
+}
+
+// What a block of cells senses.
+static void perceive(const float *state, const float *weights, const int *cells, int count) {
+    for (int i = 0; i < spec.count; i++) {
+        const struct sense *sense = spec.senses + i;
+        if (!sense->count) {
+            convolve(sense, state, weights, cells, count);
+            continue;
+        }
+        for (int column = 0; column < count; column++) {
+            if (sense->trained) bank(sense, state, weights, cells[column], column);
+            else filter(sense, state, cells[column], column);
+        }
+    }
+    if (spec.sensedBound == __builtin_inff()) return;
+    for (int feature = 0; feature < 4 * spec.features; feature++) {
+        for (int v = 0; v < VECTORS; v++) {
+            float *values = sensed[feature] + 4 * v;
+            wasm_v128_store(values, within(wasm_v128_load(values), spec.sensedBound));
+        }
+    }
+}
+
 // A hidden layer; `column` is where its weights begin, `lane` which of the three numbers at `features` its bias is.
 static void layer(const float *weights, int column, int lane, float (*in)[BLOCK], int count, float (*out)[BLOCK],
                   float (*added)[BLOCK]) {
-    const v128_t zero = wasm_f32x4_const_splat(0);
+    const v128_t zero = wasm_f32x4_const_splat(0), most = wasm_f32x4_splat(spec.hiddenBound);
     for (int j = 0; j < spec.hidden; j += 2) {
         const float *a = weights + 4 * j * spec.columns, *b = a + 4 * spec.columns;
         v128_t sums[2][VECTORS];
@@ -131,7 +247,7 @@ static void layer(const float *weights, int column, int lane, float (*in)[BLOCK]
              sums);
         for (int k = 0; k < 2; k++) {
             for (int v = 0; v < VECTORS; v++) {
-                v128_t unit = wasm_f32x4_max(sums[k][v], zero);
+                v128_t unit = wasm_f32x4_min(wasm_f32x4_max(sums[k][v], zero), most);
                 if (added) unit = wasm_f32x4_add(unit, wasm_v128_load(added[j + k] + 4 * v));
                 wasm_v128_store(out[j + k] + 4 * v, unit);
             }
@@ -181,15 +297,10 @@ static int gateOpens(float logit, uint32_t word) {
     return word < (uint64_t)((double)chance * 4294967296.0);
 }
 
-static v128_t bounded(v128_t values) {
-    v128_t most = wasm_f32x4_splat(spec.clamp);
-    return wasm_f32x4_max(wasm_f32x4_min(values, most), wasm_f32x4_neg(most));
-}
-
 static void advance(const float *from, float *to, const float *weights, const int *cells, const uint32_t *words,
                     int count) {
     const int area = spec.width * spec.height;
-    for (int column = 0; column < count; column++) perceive(from, weights, cells[column], column);
+    perceive(from, weights, cells, count);
     rule(weights);
     for (int column = 0; column < count; column++) {
         if (spec.gated && !gateOpens(change[4 * spec.groups][column], words[column])) continue;
@@ -197,7 +308,8 @@ static void advance(const float *from, float *to, const float *weights, const in
             int at = 4 * (area * group + cells[column]);
             float(*rows)[BLOCK] = change + 4 * group;
             v128_t more = wasm_f32x4_make(rows[0][column], rows[1][column], rows[2][column], rows[3][column]);
-            wasm_v128_store(to + at, bounded(wasm_f32x4_add(wasm_v128_load(from + at), more)));
+            more = within(more, spec.changeBound);
+            wasm_v128_store(to + at, within(wasm_f32x4_add(wasm_v128_load(from + at), more), spec.clamp));
         }
     }
 }
@@ -205,18 +317,18 @@ static void advance(const float *from, float *to, const float *weights, const in
 // Alpha above 0.1 in the 3x3 neighbourhood; layer 0 holds RGB and alpha.
 static int alive(const float *state, int at) {
     int near[9];
-    neighbours(at, 1, near);
+    neighbours(at, 3, 1, near);
     for (int tap = 0; tap < 9; tap++) {
         if (near[tap] >= 0 && state[4 * near[tap] + 3] > 0.1f) return 1;
     }
     return 0;
 }
 
-// Take one step. `lives` has room for a byte a cell.
+// Take one step. `lives` has room for a byte a cell. Layers of fixed planes are not written: both states hold them.
 void step(const float *from, float *to, const float *weights, uint8_t *lives, uint32_t seed, uint32_t number) {
     const int area = spec.width * spec.height;
     for (int at = 0; at < 4 * area * spec.groups; at += 4) {
-        wasm_v128_store(to + at, bounded(wasm_v128_load(from + at)));
+        wasm_v128_store(to + at, within(wasm_v128_load(from + at), spec.clamp));
     }
     int cells[BLOCK], count = 0;
     uint32_t words[BLOCK];

@@ -1,10 +1,13 @@
 // The step in GLSL: a template that shader.js here, and petri/shaders/glsl.py in Python, fill in from a Spec.
-// Lines `//#if name`, `//#if !name`, `//#else`, `//#end` choose; `//#each count` repeats what it holds with
-// {{i}} = 0, 1, …; {{name}} is replaced by its value.
+// Lines `//#if name`, `//#if !name`, `//#else`, `//#end` choose; `//#each name` repeats what it holds, for a number with
+// {{i}} = 0, 1, …, for a list with the values of each of its entries; {{name}} is replaced by its value.
 export default `#version 300 es
 // petri: one step of an automaton, every cell at once.
 //   {{description}}
 //   {{channels}} channels, four to a texture: {{groups}} layers. Texel (x, y) is the cell in column x of row y; row 0 is the top.
+//#if fixed
+//   Behind them lie planes that are sensed and never change, {{fixed}} of them: {{layers}} layers in all.
+//#end
 precision highp float;
 precision highp int;
 precision highp sampler2D;
@@ -23,7 +26,8 @@ layout(location = {{i}}) out vec4 next{{i}};
 //#end
 
 const int GROUPS = {{groups}};
-const int FEATURES = {{features}};  // vec4s that a cell senses: {{filters}} a group
+const int LAYERS = {{layers}};  // that are sensed
+const int FEATURES = {{features}};  // vec4s that a cell senses: {{filters}} a layer, and of convolutions
 const int HIDDEN = {{hidden}};
 const int TARGETS = {{targets}};  // groups that are written
 //#if !several
@@ -53,7 +57,7 @@ vec4 weight(int column, int row) {
 vec4 cell(ivec2 at, int group) {
     ivec2 size = textureSize(state, 0).xy;
 //#if wrap
-    at = (at + 2 * size) % size;    // a neighbour is at most two cells beyond the edge
+    at = (at + {{reach}} * size) % size;    // a neighbour is at most {{reach}} cells beyond the edge
 //#else
     if (any(lessThan(at, ivec2(0))) || any(greaterThanEqual(at, size))) {
         return vec4(0.0);           // beyond the edge lie empty cells
@@ -63,12 +67,12 @@ vec4 cell(ivec2 at, int group) {
 }
 
 //#end
-// ---- Perception: itself and its slopes in x (to the right) and y (downwards), in vec4s ordered (group, filter).
+// ---- Perception, in vec4s: of every layer all filters, then the features of convolutions.
 
 vec4 sensed[FEATURES];
 
 //#if slopes
-// Sobel / 8, from neighbours that are \`reach\` cells away.
+// Sobel / 8: slopes in x (to the right) and y (downwards), from neighbours that are \`reach\` cells away.
 void slopes(ivec2 at, int group, int reach, out vec4 inX, out vec4 inY) {
     vec4 northWest = cell(at + reach * ivec2(-1, -1), group);
     vec4 north     = cell(at + reach * ivec2( 0, -1), group);
@@ -83,35 +87,90 @@ void slopes(ivec2 at, int group, int reach, out vec4 inX, out vec4 inY) {
 }
 
 //#end
-void perceive(ivec2 at) {
-    for (int group = 0; group < GROUPS; group++) {
-        int i = {{filters}} * group;
-//#if trained
-        // The trained bank: a row a filter below the rule's, nine taps a group from the top left on.
-        vec4 around[9];
-        for (int tap = 0; tap < 9; tap++) {
-            around[tap] = cell(at + ivec2(tap % 3 - 1, tap / 3 - 1), group);
-        }
-        for (int f = 0; f < 3; f++) {
-            vec4 sum = vec4(0.0);
-            for (int tap = 0; tap < 9; tap++) {
-                sum += weight(9 * group + tap, HIDDEN + 1 + f) * around[tap];
-            }
-            sensed[i + f] = sum;
-        }
-//#else
-        sensed[i] = cell(at, group);
-        slopes(at, group, 1, sensed[i + 1], sensed[i + 2]);
+//#if curved
+// The Laplacian of nine cells / 8: 1 at the corners, 2 at the sides, -12 in the middle.
+vec4 laplacian(ivec2 at, int group, int reach) {
+    vec4 corners = vec4(0.0);
+    vec4 sides = vec4(0.0);
+    for (int sign = -1; sign <= 1; sign += 2) {
+        corners += cell(at + reach * ivec2(sign, -1), group) + cell(at + reach * ivec2(sign, 1), group);
+        sides += cell(at + reach * ivec2(sign, 0), group) + cell(at + reach * ivec2(0, sign), group);
+    }
+    return (corners + 2.0 * sides - 12.0 * cell(at, group)) / 8.0;
+}
+
 //#end
-//#if dilated
-        sensed[i + 3] = cell(at, group);
-        slopes(at, group, 2, sensed[i + 4], sensed[i + 5]);
+//#if owning
+// What the senses have of their own: texel after texel in the rows below those of the rule.
+vec4 own(int texel) {
+    return weight(texel % {{columns}}, {{below}} + texel / {{columns}});
+}
+
+//#end
+void perceive(ivec2 at) {
+//#if filters
+    for (int group = 0; group < LAYERS; group++) {
+        int i = {{filters}} * group;
+//#each banks
+//#if trained
+        // A trained bank: filter after filter, layer after layer, its taps from the top left on.
+//#each sums
+        vec4 sum{{slot}} = vec4(0.0);
+//#end
+        for (int tap = 0; tap < {{taps}}; tap++) {
+            vec4 there = cell(at + {{dilation}} * ivec2(tap % {{size}} - {{far}}, tap / {{size}} - {{far}}), group);
+//#each sums
+            sum{{slot}} += own({{at}} + {{taps}} * group + tap) * there;
+//#end
+        }
+//#each sums
+        sensed[i + {{slot}}] = sum{{slot}};
+//#end
+//#else
+//#if sloped
+        vec4 inX{{first}}, inY{{first}};
+        slopes(at, group, {{dilation}}, inX{{first}}, inY{{first}});
+//#end
+//#each sums
+        sensed[i + {{slot}}] = {{value}};
+//#end
+//#end
 //#end
     }
+//#end
+//#each convolutions
+    // A convolution: its biases, then of each tap, unit and layer the weights.
+    for (int q = 0; q < {{quads}}; q++) {
+        sensed[{{first}} + q] = own({{at}} + q);
+    }
+    for (int tap = 0; tap < {{taps}}; tap++) {
+        ivec2 there = at + {{dilation}} * ivec2(tap % {{size}} - {{far}}, tap / {{size}} - {{far}});
+        for (int group = 0; group < LAYERS; group++) {
+            vec4 seen = cell(there, group);
+            if (seen == vec4(0.0)) {
+                continue;  // it adds nothing
+            }
+            int texel = {{weights}} + {{units}} * LAYERS * tap + group;
+            for (int q = 0; q < {{quads}}; q++) {
+                sensed[{{first}} + q] += vec4(dot(own(texel), seen), dot(own(texel + LAYERS), seen),
+                                              dot(own(texel + 2 * LAYERS), seen), dot(own(texel + 3 * LAYERS), seen));
+                texel += 4 * LAYERS;
+            }
+        }
+    }
+    for (int q = 0; q < {{quads}}; q++) {
+        sensed[{{first}} + q] = max(sensed[{{first}} + q], 0.0);
+    }
+//#end
+//#if sensed_bounded
+    for (int i = 0; i < FEATURES; i++) {
+        sensed[i] = clamp(sensed[i], -{{sensed_bound}}, {{sensed_bound}});
+    }
+//#end
 }
 
 // ---- The rule. Row j of the weights belongs to hidden unit j of every layer, in vec4s:
-//   [0, {{features}})    from what is sensed to unit j, a lane a channel
+//   [0, {{features}})    from what is sensed to unit j
 //   [{{features}}]       biases of unit j: of hidden layer 1, of hidden layer 2; from unit j to the gate
 //#if three
 //   [{{second}}, {{output}})   from hidden layer 1 to unit j of hidden layer 2, a lane a unit
@@ -129,7 +188,7 @@ vec4 firstLayer(int q) {
         sum += vec4(dot(weight(i, j), s), dot(weight(i, j + 1), s),
                     dot(weight(i, j + 2), s), dot(weight(i, j + 3), s));
     }
-    return max(sum, 0.0);
+    return {{active}};
 }
 
 //#if three
@@ -147,9 +206,9 @@ vec4 secondLayer(int q) {
                     dot(weight(column, j + 2), h), dot(weight(column, j + 3), h));
     }
 //#if residual
-    return max(sum, 0.0) + hidden[q];
+    return {{active}} + hidden[q];
 //#else
-    return max(sum, 0.0);
+    return {{active}};
 //#end
 }
 
@@ -213,7 +272,7 @@ bool proposes(ivec2 at, out vec4 change[TARGETS]) {
 
 // The cell after the step{{masked}}.
 vec4 settled(vec4 before, vec4 change, bool fired) {
-    vec4 after = fired ? before + change : before;
+    vec4 after = fired ? before + {{change}} : before;
 //#if clamped
     return clamp(after, -{{clamp}}, {{clamp}});
 //#else

@@ -26,10 +26,10 @@ class Cells {
   }
 
   /** Make room for a model on a grid, as `plan` describes them; a state of the same size stays, else all is empty. */
-  set({ width, height, groups, living, weights, settings, clamp }) {
+  set({ width, height, groups, layers, living, tone, weights, settings }) {
     const page = 65536; // bytes
     const most = 2 ** 32 - page; // bytes that the step can address
-    const state = 16 * groups * width * height;
+    const state = 16 * layers * width * height;
     const begins = [];
     let end = this.code.__heap_base.value;
     for (const size of [weights.byteLength, state, state, width * height]) {
@@ -38,7 +38,7 @@ class Cells {
       end += size;
     }
     const missing = Math.ceil((end - this.memory.buffer.byteLength) / page);
-    const stays = this.groups === groups && this.width === width && this.height === height;
+    const stays = this.groups === groups && this.layers === layers && this.width === width && this.height === height;
     const kept = stays ? this.state().slice() : null;
     try {
       if (end > most) throw new RangeError("beyond what 32 bits can address");
@@ -47,18 +47,28 @@ class Cells {
       throw new Error(`there is no memory for a grid of ${width} × ${height} cells`);
     }
     [this.weights, this.now, this.next, this.lives] = begins;
-    Object.assign(this, { width, height, groups, living });
+    Object.assign(this, { width, height, groups, layers, living, tone });
     new Float32Array(this.memory.buffer, this.weights, weights.length).set(weights);
-    const place = this.code.settings();
-    new Uint32Array(this.memory.buffer, place, settings.length).set(settings);
-    new Float32Array(this.memory.buffer, place + 4 * settings.length, 1)[0] = clamp;
-    if (kept) this.state().set(kept);
-    else this.state().fill(0);
+    new Uint32Array(this.memory.buffer, this.code.settings(), settings.length).set(settings);
+    this.fill(kept ?? new Float32Array(state / 4));
   }
 
-  /** The state as it lies in memory: `[group, height, width, lane]`. */
-  state() {
-    return new Float32Array(this.memory.buffer, this.now, 4 * this.groups * this.width * this.height);
+  /** The state as it lies in memory: `[layer, height, width, lane]`. */
+  state(begin = this.now) {
+    return new Float32Array(this.memory.buffer, begin, 4 * this.layers * this.width * this.height);
+  }
+
+  fill(layers) {
+    this.state().set(layers);
+    this.writeFixed(layers.subarray(4 * this.groups * this.width * this.height));
+  }
+
+  /** Set the layers that hold fixed planes: a step leaves them alone, so both states have them. */
+  writeFixed(layers) {
+    for (const begin of [this.now, this.next]) {
+      const state = this.state(begin);
+      state.set(layers, state.length - layers.length);
+    }
   }
 
   /** Take steps, none begun after `budget` milliseconds; `{ taken, stepNumber }`. */
@@ -93,11 +103,12 @@ class Cells {
     const area = width * height;
     const pixels = new Uint8ClampedArray(4 * area); // clamps and rounds what it is given
     const state = this.state();
+    const [offset, scale] = this.tone;
     if (channel === null) {
       for (let i = 0; i < 4 * area; i += 4) {
         const alpha = this.living ? Math.min(Math.max(state[i + 3], 0), 1) : 1;
         for (let lane = 0; lane < 3; lane++) {
-          const value = state[i + lane];
+          const value = offset + scale * state[i + lane];
           pixels[i + lane] = 255 * (ground ? value + (1 - alpha) * ground[lane] : value / Math.max(alpha, 1e-3));
         }
         pixels[i + 3] = ground ? 255 : 255 * alpha;
@@ -118,7 +129,7 @@ class Cells {
 
   write(layers, stepNumber) {
     if (layers.length !== this.state().length) return; // of a grid for which there was no memory
-    this.state().set(layers);
+    this.fill(layers);
     this.stepNumber = stepNumber;
   }
 }
@@ -204,18 +215,36 @@ class Here {
   }
 }
 
+const FILTERS = ["identity", "sobel_x", "sobel_y", "laplacian"]; // by their numbers in step.c
+
 /** What the cells need to know of a model on a grid. */
 function plan(model, width, height) {
   const { spec } = model;
+  const { rule, groups, layers, living } = spec;
   const places = layout(spec);
-  const always = !spec.gated && spec.fire_rate === 1;
-  const settings = [
-    width, height, spec.groups, spec.dilated ? 6 : 3, spec.trainsBank, spec.hidden, spec.layers, spec.residual,
-    spec.gated, spec.living, spec.padding === "wrap", places.features, places.second, places.output, places.width,
-    always, spec.gated || always ? 0 : fireThreshold(spec),
-  ].map(Number); // the order of the struct in step.c
-  const { groups, living, clamp } = spec;
-  return { width, height, groups, living, weights: packWeights(model).data, settings, clamp: clamp ?? Infinity };
+  const always = !rule.gated && spec.fire_rate === 1;
+  const whole = [
+    width, height, groups, layers, places.filters, rule.hidden, rule.layers, rule.residual, rule.gated, living,
+    spec.space.padding === "wrap", places.features, places.second, places.output, places.width, always,
+    rule.gated || always ? 0 : fireThreshold(spec),
+  ];
+  const bounds = [spec.clamp, rule.sensed_bound, rule.hidden_bound, rule.change_bound].map((most) => most ?? Infinity);
+  const senses = spec.senses.flatMap((sense, i) => {
+    const { first, at } = places.senses[i];
+    const { size, dilation, trained = false, filters = [], width: units = 0 } = sense;
+    const numbers = [0, 1, 2, 3].map((f) => (f < filters.length ? FILTERS.indexOf(filters[f]) : 0));
+    return [
+      size, dilation, trained, filters.length, ...numbers, first, Math.ceil(units / 4),
+      places.below * places.width + at,
+    ];
+  });
+  // The order of the struct in step.c.
+  const settings = Uint32Array.from([
+    ...whole.map(Number), ...new Uint32Array(Float32Array.from(bounds).buffer), spec.senses.length,
+    ...senses.map(Number),
+  ]);
+  const tone = [spec.colour_offset, spec.colour_scale];
+  return { width, height, groups, layers, living, tone, weights: packWeights(model).data, settings };
 }
 
 export class Wasm {
@@ -249,7 +278,7 @@ export class Wasm {
     return "WebAssembly SIMD, on the processor";
   }
 
-  /** Take another model; the state stays if it has as many channels. */
+  /** Take another model; the state stays if it has as many channels and fixed planes. */
   load(model) {
     return this.#set(model, this.width, this.height);
   }
@@ -292,6 +321,11 @@ export class Wasm {
   async read() {
     const { spec } = this.model;
     return fromLayers(spec, await this.#cells.ask("read"), this.width, this.height);
+  }
+
+  /** Set the fixed planes, as the layers that hold them. */
+  writeFixed(layers) {
+    this.#cells.ask("writeFixed", layers);
   }
 
   write(state, stepNumber) {

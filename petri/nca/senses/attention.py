@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from petri import checks
 from petri.errors import BadRequest
 from petri.nca.padding import pad
-from petri.nca.senses.sense import WIDEST, check_dilation, check_size, drawn
+from petri.nca.senses.sense import WIDEST, check_dilation, check_size, drawn, exact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ class Attending(nn.Module):
 
         # One product a position keeps no more than the sums; the windows are views.
         agreement = torch.stack([(query * near).sum(2) for near in windows(key)], dim=2)
-        weights = (agreement.float() + self.positions[:, :, None, None]).softmax(dim=2).to(value.dtype)
+        weights = (exact(agreement) + self.positions[:, :, None, None]).softmax(dim=2).to(value.dtype)
         parts = (weights[:, :, place, None] * near for place, near in enumerate(windows(value)))
         mixed = sum(parts, start=value.new_zeros(()))
         return F.relu(F.conv2d(mixed.reshape(batch, kind.width, height, rows), self.out, self.out_bias))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from petri import checks
 from petri.nca.padding import pad
-from petri.nca.senses.sense import WIDEST, check_size, drawn
+from petri.nca.senses.sense import WIDEST, check_size, drawn, exact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class Moving(nn.Module):
         """Sense; from `[batch, channel, height, width]` to `[batch, width, height, width]`."""
         size, far = self.kind.size, self.kind.size // 2
         height, width = state.shape[-2:]
-        guide = F.conv2d(pad(state, far, self.padding), self.guide, self.guide_bias).float()
+        guide = exact(F.conv2d(pad(state, far, self.padding), self.guide, self.guide_bias))
         most = max(height, width) / 4
         down, right, logits = guide.unflatten(1, (3, size**2)).unbind(1)  # each [batch, tap, height, width]
         numbers = torch.arange(size, device=state.device) - far
@@ -94,6 +94,6 @@ class Moving(nn.Module):
         places = torch.stack(
             [(2 * columns + 1) / wide - 1, (2 * rows + 1) / tall - 1], dim=-1
         )  # in -1..1 from edge to edge
-        read = F.grid_sample(state.float(), places.flatten(1, 2), align_corners=False, padding_mode="zeros")
+        read = F.grid_sample(state, places.flatten(1, 2), align_corners=False, padding_mode="zeros")
         read = read.unflatten(2, (size**2, height)) * (2 * logits.sigmoid())[:, None]
         return F.relu(F.conv2d(read.flatten(1, 2), self.weight))

@@ -79,10 +79,11 @@ class Stencil:
             bank = {SLOPES: "sobel", ("identity",): "identity", ("identity", "laplacian"): "laplacian"}
             bank[(*SLOPES, "laplacian")] = "sobel+laplacian"
             base, own = bank.get(self.filters, ""), self.size == 3
-            if self.filters == SLOPES and self.dilation == 2:
+            if self.filters == SLOPES and own and self.dilation == 2:
                 return "dilated"
         if not own or self.dilation > 1 or not base:
-            return f"stencil{self.size}d{self.dilation}({','.join(self.filters)})"
+            kind = "learned" if self.trained else "stencil"
+            return f"{kind}{self.size}d{self.dilation}({','.join(self.filters)})"
         return base if self.size == 3 else f"{base}{self.size}"
 
     def taps(self) -> Tensor:

@@ -17,13 +17,15 @@ import re
 from collections.abc import Sequence
 
 from petri.errors import BadRequest, nearest
+from petri.nca import kinds
 from petri.nca.senses import SENSES
 from petri.nca.senses.sense import Sense
 from petri.nca.senses.stencil import SLOPES, Stencil
 
 FIXED = {"identity": ("identity",), "sobel": SLOPES, "laplacian": ("identity", "laplacian")}
 PERCEPTIONS = ("sobel", "learned", "dilated", "learned+dilated")  # those of the report
-PATTERN = re.compile(r"([a-z_]+)(\d+)?(?:d(\d+))?(?:w(\d+))?")
+PATTERN = re.compile(r"([a-z_]+)([0-9]{1,9})?(?:d([0-9]{1,9}))?(?:w([0-9]{1,9}))?")
+MARKS = {"size": "", "dilation": "d", "width": "w"}  # what a number stands behind, in their order
 
 
 def parse(text: str, *, width: int) -> tuple[Sense, ...]:
@@ -53,18 +55,27 @@ def parse(text: str, *, width: int) -> tuple[Sense, ...]:
 
 
 def name(senses: Sequence[Sense], *, width: int) -> str:
-    """The name of senses; `parse` reads it back where `is_name` says so."""
+    """The name of senses; `parse` reads it back where `is_name` says so, and never as other senses."""
     text = "+".join(sense.word(width) for sense in senses)
-    short = text.replace("sobel+dilated", "dilated")
-    return short if is_name(short, senses, width=width) else text
+    for short in (text.replace("sobel+dilated", "dilated"), text):
+        if is_name(short, senses, width=width):
+            return short
+    if _is_any(text, width=width):
+        return "+".join(f"{kinds.name_of(sense, SENSES)}({sense.word(width)})" for sense in senses)
+    return text
 
 
 def is_name(text: str, senses: Sequence[Sense], *, width: int) -> bool:
     """Whether `parse` makes exactly these senses of a name."""
+    return _is_any(text, width=width) and parse(text, width=width) == tuple(senses)
+
+
+def _is_any(text: str, *, width: int) -> bool:
     try:
-        return parse(text, width=width) == tuple(senses)
+        parse(text, width=width)
     except BadRequest:
         return False
+    return True
 
 
 def _add_fixed(senses: list[Sense], filters: tuple[str, ...]) -> None:
@@ -78,20 +89,23 @@ def _add_fixed(senses: list[Sense], filters: tuple[str, ...]) -> None:
 
 def _parse(word: str, width: int, text: str) -> Sense:
     found = PATTERN.fullmatch(word)
-    kinds = {name: [field.name for field in dataclasses.fields(kind)] for name, kind in SENSES.items()}
-    del kinds["stencil"]  # its names are those of its filters
-    if not found or found[1] not in ("learned", *kinds):
-        known = [*FIXED, "learned", "dilated", *(f"{name}3" for name in kinds), "conv5d2"]
+    known = {name: [field.name for field in dataclasses.fields(kind)] for name, kind in SENSES.items()}
+    del known["stencil"]  # its names are those of its filters
+    if not found or found[1] not in ("learned", *known):
+        there = [*FIXED, "learned", "dilated", *(f"{name}3" for name in known), "conv5d2"]
         raise BadRequest(
-            f"perception has an unknown sense {word!r} in {text!r}{nearest(word, known)}; there are "
-            f"{', '.join(known)}"
+            f"perception has an unknown sense {word!r} in {text!r}{nearest(word, there)}; there are "
+            f"{', '.join(there)}"
         )
-    kind, size, dilation, wide = found[1], *(int(part) if part else None for part in found.groups()[1:])
+    kind, *numbers = found.groups()
+    fields = {name: int(said) for name, said in zip(MARKS, numbers, strict=True) if said is not None}
     if kind == "learned":
-        if dilation is not None or wide is not None:
+        if fields.keys() - {"size"}:
             raise BadRequest(f"perception's {word!r} can have a size alone, such as learned5")
-        return Stencil(size=3 if size is None else size, trained=True)
-    if dilation is not None and "dilation" not in kinds[kind]:
-        raise BadRequest(f"perception's {word!r} has no place for a dilation (d{dilation})")
-    fields = {"size": size, "dilation": dilation, "width": width if wide is None else wide}
-    return SENSES[kind](**{name: value for name, value in fields.items() if value is not None})
+        return Stencil(trained=True, **fields)
+    for name, value in fields.items():
+        if name not in known[kind]:
+            raise BadRequest(f"perception's {word!r} has no place for a {name} ({MARKS[name]}{value})")
+    if "width" in known[kind]:
+        fields.setdefault("width", width)
+    return SENSES[kind](**fields)

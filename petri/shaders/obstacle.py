@@ -1,0 +1,35 @@
+"""Whether a browser can compute an automaton, and if not, why not; `viewer/lib/` says the same sentences."""
+
+from __future__ import annotations
+
+from petri.nca import Spec, kinds
+from petri.nca.rule import RULES
+from petri.nca.senses import SENSES
+from petri.nca.space import SPACES
+from petri.nca.start import STARTS
+from petri.shaders.pack import LARGEST, layout
+
+MOST_SENSES = 32  # that step.c has room for
+COMPUTED = {
+    "sense": ("stencil", "conv"),
+    "rule": ("mlp",),
+    "space": ("grid",),
+    "start": ("cell", "noise", "uniform", "given"),
+}
+
+
+def obstacle(spec: Spec) -> str:
+    """What keeps a browser from computing an automaton, a sentence without its full stop, or nothing."""
+    parts = [("sense", sense, SENSES) for sense in spec.senses]
+    parts += [("rule", spec.rule, RULES), ("space", spec.space, SPACES), ("start", spec.start, STARTS)]
+    for what, part, known in parts:
+        kind = kinds.name_of(part, known)
+        if kind not in COMPUTED[what]:
+            return f"a browser computes {what}s of the kind {' or '.join(COMPUTED[what])}, not {kind}"
+    if len(spec.senses) > MOST_SENSES:
+        return f"a browser has room for {MOST_SENSES} senses, not {len(spec.senses)}"
+    places = layout(spec)
+    if max(places.width, places.height) > LARGEST:
+        sides = f"{places.width} × {places.height} texels"
+        return f"a browser has room for weights of {LARGEST} × {LARGEST} texels, not of {sides}"
+    return ""

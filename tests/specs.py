@@ -1,0 +1,96 @@
+"""Specs of every kind there is, by name, and more by chance: what backends are compared over."""
+
+import random
+
+from petri.nca.padding import PADDINGS
+from petri.nca.rule import SHAPES, Mlp
+from petri.nca.senses import Attention, Conv, Deformable, Residual, Stencil
+from petri.nca.senses.stencil import FILTERS
+from petri.nca.space import Grid
+from petri.nca.spec import Spec
+from petri.nca.start import Given, Noise, Uniform
+
+SMALL = Mlp(hidden=32, layers=2)
+DEEP = Mlp(hidden=16, layers=3, residual=True)
+BOUNDS = {"sensed_bound": 0.5, "hidden_bound": 0.4, "change_bound": 0.1}
+WRAP = Grid(padding="wrap")
+
+SPECS: dict[str, Spec] = {
+    "sobel": Spec(senses="sobel", rule=SMALL),
+    "learned": Spec(senses="learned", rule=DEEP, living=True),
+    "dilated": Spec(senses="dilated", rule=SMALL, space=WRAP),
+    "learned+dilated": Spec(senses="learned+dilated", rule=Mlp(hidden=16, gated=True)),
+    "identity": Spec(senses="identity", rule=SMALL),
+    "laplacian": Spec(senses="laplacian", rule=SMALL, space=WRAP, start=Noise(), colour_offset=0.5),
+    "sobel+laplacian": Spec(senses="sobel+laplacian", channels=12, rule=SMALL, clamp=None, start=Uniform()),
+    "learned7": Spec(senses="learned7", channels=7, rule=DEEP, living=True),
+    "stencils side by side": Spec(
+        channels=7,
+        senses=(
+            Stencil(filters=("laplacian",), size=5, dilation=2),
+            Stencil(filters=("sobel_y", "identity"), trained=True, dilation=3),
+            Stencil(filters=("sobel_x", "sobel_y"), size=7),
+        ),
+        rule=SMALL,
+        space=WRAP,
+    ),
+    "conv1": Spec(senses="conv1", rule=Mlp(hidden=16), channels=5),
+    "conv3": Spec(senses="conv3", rule=SMALL, space=WRAP, fixed=5),
+    "conv3+conv5d2": Spec(senses="conv3+conv5d2", rule=SMALL, fixed=5),
+    "conv7d2": Spec(senses=(Conv(size=7, dilation=2, width=20),), channels=4, rule=DEEP, living=True),
+    "conv beside stencils": Spec(
+        channels=6,
+        fixed=1,
+        senses=(Conv(width=18), Stencil(trained=True, size=5), Conv(size=5, width=33), Stencil(dilation=2)),
+        rule=DEEP,
+        space=WRAP,
+        clamp=2.0,
+        start=Given(),
+    ),
+    "conv beside sobel, gated": Spec(senses="sobel+conv3", rule=Mlp(hidden=32, gated=True), living=True),
+    "fixed planes": Spec(senses="dilated", fixed=3, rule=DEEP, living=True),
+    "fixed planes, gated": Spec(
+        channels=9, senses="learned", fixed=30, rule=Mlp(hidden=16, gated=True), space=WRAP, living=True
+    ),
+    "bounds": Spec(senses="sobel+conv3", fixed=2, rule=Mlp(hidden=32, residual=True, **BOUNDS)),
+    "bounds of a report's perception": Spec(
+        senses="learned+dilated", rule=Mlp(hidden=16, gated=True, **BOUNDS), living=True
+    ),
+    "attention": Spec(senses=(Attention(),), rule=SMALL),
+    "deformable": Spec(senses=(Deformable(),), rule=SMALL),
+    "residual": Spec(senses=(Residual(width=16),), rule=SMALL, fixed=1),
+    "residual beside conv": Spec(senses=(Conv(width=16), Residual(width=16)), rule=SMALL, space=WRAP),
+    "conv9": Spec(senses=(Conv(size=9, width=16),), channels=4, rule=SMALL),
+    "learned9": Spec(senses="learned9", channels=4, rule=SMALL),
+}
+
+
+def random_spec(number: int) -> Spec:
+    """A small Spec of stencils and convolutions, drawn by chance from a number."""
+    chance = random.Random(number)
+    rule = dict(chance.choice(list(SHAPES.values())))
+    for bound in ("sensed_bound", "hidden_bound", "change_bound"):
+        if chance.random() < 0.25:
+            rule[bound] = chance.choice((0.2, 0.5, 1.0))
+    return Spec(
+        channels=chance.choice((4, 7, 12, 16, 17, 20)),
+        fixed=chance.choice((0, 0, 1, 5, 13)),
+        senses=tuple(random_sense(chance) for _ in range(chance.choice((1, 1, 2, 3)))),
+        rule=Mlp(hidden=chance.choice((16, 32, 48)), **rule),
+        space=Grid(padding=chance.choice(PADDINGS)),
+        fire_rate=None if rule["gated"] else chance.choice((0.25, 0.5, 1.0)),
+        living=chance.random() < 0.4,
+        clamp=chance.choice((None, 1.0, 1.5)),
+    )
+
+
+def random_sense(chance: random.Random) -> Stencil | Conv:
+    """A stencil or a convolution."""
+    dilation = chance.choice((1, 1, 2, 3))
+    if chance.random() < 0.5:
+        return Conv(
+            size=chance.choice((1, 3, 3, 5, 7)), dilation=dilation, width=chance.choice((3, 16, 25, 40))
+        )
+    filters = chance.sample(list(FILTERS), chance.randint(1, len(FILTERS)))
+    size, trained = chance.choice((3, 3, 5, 7)), chance.random() < 0.5
+    return Stencil(filters=tuple(filters), size=size, dilation=dilation, trained=trained)
