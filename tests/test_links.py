@@ -53,3 +53,10 @@ def test_a_page_that_names_the_report_says_which(page):
         linked = re.search(r"\[the report\]\(([^)]*)\)", text, re.IGNORECASE)
         assert linked and linked.start() <= says.start(), "its first mention is no link"
         assert (page.parent / linked[1]).resolve() == ROOT / "docs" / "report.md"
+
+
+def test_the_folders_of_the_readme_are_there():
+    rows = re.findall(r"^\| (`[^|]+`) \|", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    folders = re.findall(r"`([^`]+)`", " ".join(rows))
+    assert len(folders) > 10
+    assert [name for name in folders if not (ROOT / name).is_dir()] == []

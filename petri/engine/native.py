@@ -227,13 +227,13 @@ def make_plan(spec: Spec, shape: torch.Size, *, steps: int, start: int, products
 
 
 def _described(sense: Sense) -> Described:
-    is_stencil = isinstance(sense, Stencil)
+    assert isinstance(sense, (Stencil, Conv)), "another kind is an obstacle, named before"
     return Described(
         kind=KINDS.index(type(sense)),
         size=sense.size,
         dilation=sense.dilation,
-        width=len(sense.filters) if is_stencil else sense.width,
-        trained=sense.trained if is_stencil else True,
+        width=len(sense.filters) if isinstance(sense, Stencil) else sense.width,
+        trained=sense.trained if isinstance(sense, Stencil) else True,
     )
 
 
@@ -312,7 +312,7 @@ class _Rollout(torch.autograd.Function):
         library, spec, steps, start, products = ctx.request
         seeds, states, marks, *tensors = ctx.saved_tensors
         plan = make_plan(spec, ctx.shape, steps=steps, start=start, products=products)
-        gradients = [torch.empty_like(tensor) for tensor in tensors]
+        gradients: list[Tensor | None] = [torch.empty_like(tensor) for tensor in tensors]
         first = 2 * spec.rule.layers  # of the senses' weights
         for number, (_, sense) in enumerate(_in_order(spec), first):
             if isinstance(sense, Stencil) and not sense.trained:

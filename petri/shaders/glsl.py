@@ -12,7 +12,7 @@ from typing import Any
 
 from petri.nca import Cell, Spec
 from petri.nca.rule import BOUNDS, Mlp
-from petri.nca.senses import Conv
+from petri.nca.senses import Conv, Stencil
 from petri.shaders.pack import LANES, layout
 from petri.viewer import text
 
@@ -112,6 +112,7 @@ def _senses(spec: Spec) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     places = layout(spec)
     banks, convolutions = [], []
     for sense, place in zip(spec.senses, places.senses, strict=True):
+        assert isinstance(sense, (Stencil, Conv)), "another kind is an obstacle, named before"
         first, taps = place.first, sense.size**2
         common = {
             "first": first,

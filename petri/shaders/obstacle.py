@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from petri.nca import Spec, kinds
 from petri.nca.rule import RULES
 from petri.nca.senses import SENSES
@@ -20,7 +23,7 @@ COMPUTED = {
 
 def obstacle(spec: Spec) -> str:
     """What keeps a browser from computing an automaton, a sentence without its full stop, or nothing."""
-    parts = [("sense", sense, SENSES) for sense in spec.senses]
+    parts: list[tuple[str, Any, Mapping[str, type]]] = [("sense", sense, SENSES) for sense in spec.senses]
     parts += [("rule", spec.rule, RULES), ("space", spec.space, SPACES), ("start", spec.start, STARTS)]
     for what, part, known in parts:
         kind = kinds.name_of(part, known)

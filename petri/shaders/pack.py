@@ -62,7 +62,7 @@ def layout(spec: Spec) -> Layout:
             quads = -(-sense.width // LANES)
             features += quads
             extra += quads + LANES * quads * taps * layers
-        else:
+        elif isinstance(sense, Stencil):
             places.append(Place(first=before, at=extra))
             before += len(sense.filters)
             extra += len(sense.filters) * taps * layers if sense.trained else 0
@@ -140,9 +140,11 @@ def pack(automaton: Automaton) -> np.ndarray:
     own = texels[places.below :].reshape(-1, LANES)
     for sense, module, place in zip(spec.senses, automaton.perception, places.senses, strict=True):
         if isinstance(sense, Conv):
-            content = np.concatenate([in_fours(module.bias), _convolution(module.weight, spec)])
-        elif sense.trained:
-            content = _bank(module.bank, sense, spec)
+            content = np.concatenate(
+                [in_fours(module.get_parameter("bias")), _convolution(module.get_parameter("weight"), spec)]
+            )
+        elif isinstance(sense, Stencil) and sense.trained:
+            content = _bank(module.get_parameter("bank"), sense, spec)
         else:
             continue
         own[place.at : place.at + len(content)] = content

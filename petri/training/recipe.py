@@ -208,7 +208,7 @@ class Recipe:
             if after.cells < before.cells:
                 raise BadRequest(f"phases must not shrink: res {after.res} follows {before.res}")
         for number, phase in enumerate(self.phases, 1):
-            self.spec.check_grid(phase.res, phase.res)
+            self.spec.check_grid(*phase.grid)
             if phase.batch > self.pool.size:
                 raise BadRequest(
                     f"phase {number} draws {phase.batch} states from a pool of {self.pool.size}: "

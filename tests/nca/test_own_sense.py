@@ -48,7 +48,7 @@ def test_a_model_with_it_goes_into_a_file_and_comes_back(known, tmp_path):
     path = tmp_path / "own.safetensors"
     modelfile.write(path, Model(automaton=automaton, target="grey"))
     read = petri.load(path)
-    assert read.spec == automaton.spec and departure(read) == ""
+    assert read.spec == automaton.spec and departure(read.automaton) == ""
     state = automaton.seed_state(12)
     assert torch.equal(read.rollout(state, 5), automaton.rollout(state, 5))
 

@@ -273,6 +273,14 @@ def test_the_steps_grow_with_the_grid():
     assert [steps_for(res) for res in (16, 64, 128, 256)] == [(48, 96), (48, 96), (64, 96), (128, 192)]
 
 
+def test_a_sense_must_fit_into_grids_that_are_not_square():
+    spec = Spec.of(perception="conv17")
+    fits = Phase(res=(24, 17), epochs=1, batch=1, steps=(1, 2))
+    assert recipe(spec=spec, phases=(fits,)).phases[0].grid == (24, 17)
+    with pytest.raises(BadRequest, match="17×17 cells is larger than the grid, 24×16"):
+        recipe(spec=spec, phases=(dataclasses.replace(fits, res=(24, 16)),))
+
+
 def test_phases_are_found_by_the_epoch():
     told = recipe(phases=(PHASE, dataclasses.replace(PHASE, epochs=5)))
     assert [told.phase_after(epoch) for epoch in (0, 9, 10, 14, 15)] == [0, 0, 1, 1, 1]

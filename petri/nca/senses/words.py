@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from petri.errors import BadRequest, nearest
 from petri.nca import kinds
@@ -98,7 +99,9 @@ def _parse(word: str, width: int, text: str) -> Sense:
             f"{', '.join(there)}"
         )
     kind, *numbers = found.groups()
-    fields = {name: int(said) for name, said in zip(MARKS, numbers, strict=True) if said is not None}
+    fields: dict[str, Any] = {
+        name: int(said) for name, said in zip(MARKS, numbers, strict=True) if said is not None
+    }
     if kind == "learned":
         if fields.keys() - {"size"}:
             raise BadRequest(f"perception's {word!r} can have a size alone, such as learned5")
