@@ -20,9 +20,11 @@ from pathlib import Path
 import torch
 
 from petri.engine import multiplies_bfloat16, native_status
+from petri.nca import Spec
+from petri.nca.senses import Conv
 
 sys.path.insert(0, str(Path(__file__).parent / "steps"))
-from serve import CHANNELS, HIDDEN, SETTINGS
+from serve import CHANNELS, SETTINGS, Setting
 
 HERE = Path(__file__).parent / "steps"
 ROOM = Path(__file__).parents[1] / ".bench"
@@ -31,6 +33,7 @@ PLAIN = "plain PyTorch"
 FASTEST, SINGLE = "petri", "petri, float32 products"
 # At least so many times as fast as plain PyTorch: with products in bfloat16, and without.
 BARS = {FASTEST: {"rollout": 10, "training": 8}, SINGLE: {"rollout": 4, "training": 3}}
+CONV_BARS = {FASTEST: {"rollout": 6, "training": 6}, SINGLE: {"rollout": 3, "training": 3}}
 FIRE_RATE = 0.5
 # The peers: their packages, and how many repetitions are enough for a program that needs minutes.
 PEERS = {"ncalib": (["ncalib==0.1.2"], None), "cax": (["cax==0.3.3", "jax==0.10.2", "flax==0.12.8"], 1)}
@@ -77,7 +80,7 @@ def environment(name: str, packages: list[str]) -> str:
 
 
 def programs(setting: str, peers: list[str]) -> dict[str, Program]:
-    """Start what is to be measured in a setting; the peers have no dilated perception."""
+    """Start what is to be measured in a setting; the peers have the perception of the first alone."""
     started = {
         PLAIN: Program(sys.executable, "plain.py", setting),
         FASTEST: Program(sys.executable, "petri_step.py", setting, "auto"),
@@ -120,11 +123,12 @@ def spread(values: list[float], digits: int = 0) -> str:
 
 def table(setting: str, results: dict[str, dict]) -> list[str]:
     """Markdown: nanoseconds a cell and step, and how many times as fast as plain PyTorch."""
-    side, batch, steps, far, _ = SETTINGS[setting]
-    cells = side * side * batch * steps
-    features = CHANNELS * (6 if far else 3)
+    what = SETTINGS[setting]
+    cells = what.side**2 * what.batch * what.steps
+    features = spec_of(what).features
     lines = [
-        f"**{setting}**: {features}→{HIDDEN}→{CHANNELS}, {side}², batch {batch}, {steps} steps",
+        f"**{setting}**: {features}→{what.hidden}→{CHANNELS}, {what.side}², batch {what.batch}, "
+        f"{what.steps} steps" + f", {what.fixed} fixed planes" * (what.fixed > 0),
         "",
         "| | rollout, ns | × plain | training, ns | × plain | memory, MB |",
         "|---|---|---|---|---|---|",
@@ -138,7 +142,10 @@ def table(setting: str, results: dict[str, dict]) -> list[str]:
         lines.append(f"| {' | '.join(row)} |")
     best = [2 * 2048**3 / seconds for seconds in results[FASTEST]["product"]]
     # Of the cells that fire: once in a rollout; in training forward twice and for two gradients.
-    arithmetic = 2 * (features * HIDDEN + HIDDEN * CHANNELS) * cells * FIRE_RATE
+    sensed = sum(
+        sense.parameters(CHANNELS + what.fixed) for sense in spec_of(what).senses if isinstance(sense, Conv)
+    )
+    arithmetic = 2 * (sensed + features * what.hidden + what.hidden * CHANNELS) * cells * FIRE_RATE
     shares = []
     for work, passes in (("rollout", 1), ("training", 4)):
         each = zip(results[FASTEST][work], best, strict=True)
@@ -149,6 +156,13 @@ def table(setting: str, results: dict[str, dict]) -> list[str]:
     return [*lines, "", f"{machine}; petri is at {shares[0]} of it in a rollout and {shares[1]} in training."]
 
 
+def spec_of(what: Setting) -> Spec:
+    """The automaton of a setting."""
+    return Spec.of(
+        perception=what.perception, channels=CHANNELS, fixed=what.fixed, hidden=what.hidden, layers=2
+    )
+
+
 def ratios(results: dict[str, dict], name: str, work: str) -> list[float]:
     """How many times as fast as plain PyTorch, repetition by repetition."""
     return [a / b for a, b in zip(results[PLAIN][work], results[name][work], strict=False)]
@@ -156,7 +170,8 @@ def ratios(results: dict[str, dict], name: str, work: str) -> list[float]:
 
 def missed(setting: str, results: dict[str, dict]) -> list[str]:
     """The bars that were not reached, in words."""
-    bars = BARS if multiplies_bfloat16("cpu") else {SINGLE: BARS[SINGLE]}
+    all_bars = CONV_BARS if setting.startswith("conv") else BARS
+    bars = all_bars if multiplies_bfloat16("cpu") else {SINGLE: all_bars[SINGLE]}
     found = []
     for name, works in bars.items():
         for work, bar in works.items():
@@ -172,10 +187,11 @@ def main() -> int:
     """Measure, print, and say whether the bars hold."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repetitions", type=int, default=7)
+    parser.add_argument("--settings", nargs="*", choices=list(SETTINGS), default=list(SETTINGS))
     parser.add_argument("--peers", nargs="*", choices=list(PEERS), default=list(PEERS))
     arguments = parser.parse_args()
     ROOM.mkdir(exist_ok=True)
-    results = {name: measure(name, arguments.peers, arguments.repetitions) for name in SETTINGS}
+    results = {name: measure(name, arguments.peers, arguments.repetitions) for name in arguments.settings}
     (ROOM / "engine.json").write_text(json.dumps(results, indent=1))
     processor = next((line.split(":")[1].strip() for line in _cpuinfo() if line.startswith("model name")), "")
     print(f"\n{platform.machine()} {processor}, {torch.get_num_threads()} threads, torch {torch.__version__}")

@@ -10,7 +10,7 @@ from cax.core.update.nca_update import NCAUpdate
 from flax import nnx
 from serve import CHANNELS, HIDDEN, LEARNING_RATE, SETTINGS, serve
 
-side, batch, steps, _, _ = SETTINGS["growing"]
+side, batch, steps, *_ = SETTINGS["growing"]
 
 
 class Cells(ComplexSystem):

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from ncalib.samples import generate_default_nca
 from serve import CHANNELS, LEARNING_RATE, SETTINGS, serve
 
-side, batch, steps, _, _ = SETTINGS["growing"]
+side, batch, steps, *_ = SETTINGS["growing"]
 torch.manual_seed(0)
 cells = generate_default_nca(CHANNELS, device="cpu")
 with torch.no_grad():

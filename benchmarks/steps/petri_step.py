@@ -4,20 +4,21 @@ import sys
 
 import torch
 import torch.nn.functional as F
-from serve import CHANNELS, HIDDEN, LEARNING_RATE, SETTINGS, serve
+from serve import CHANNELS, LEARNING_RATE, SETTINGS, serve
 
 from petri.engine import native_status
 from petri.nca import Automaton, Spec
 
-side, batch, steps, far, living = SETTINGS[sys.argv[1]]
+side, batch, steps, perception, hidden, fixed, living = SETTINGS[sys.argv[1]]
 precision = sys.argv[2]
 
 torch.manual_seed(0)
 automaton = Automaton(
     Spec.of(
-        perception="dilated" if far else "sobel",
+        perception=perception,
         channels=CHANNELS,
-        hidden=HIDDEN,
+        fixed=fixed,
+        hidden=hidden,
         layers=2,
         living=living,
         clamp=None if living else 1.0,
@@ -26,7 +27,7 @@ automaton = Automaton(
 with torch.no_grad():
     automaton.rule.weights[-1].uniform_(-0.01, 0.01)
 optimiser = torch.optim.Adam(automaton.parameters(), LEARNING_RATE)
-start, target = torch.rand(batch, CHANNELS, side, side), torch.rand(batch, 4, side, side)
+start, target = torch.rand(batch, CHANNELS + fixed, side, side), torch.rand(batch, 4, side, side)
 left, right = (torch.rand(2048, 2048).bfloat16() for _ in range(2))
 
 

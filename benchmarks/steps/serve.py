@@ -10,13 +10,28 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
-# name: (grid side, batch, steps, perceives far cells too, has the living mask)
+
+class Setting(NamedTuple):
+    """What is computed."""
+
+    side: int  # of the grid
+    batch: int
+    steps: int
+    perception: str
+    hidden: int
+    fixed: int = 0  # planes behind the channels
+    living: bool = False  # has the living mask; else states are clamped
+
+
 SETTINGS = {
-    "growing": (72, 8, 64, False, True),  # Mordvintsev et al. 2020
-    "dilated": (256, 2, 16, True, False),
+    "growing": Setting(72, 8, 64, "sobel", 128, living=True),  # Mordvintsev et al. 2020
+    "dilated": Setting(256, 2, 16, "dilated", 128),
+    "conv3": Setting(48, 8, 40, "conv3", 80, fixed=5),
+    "conv3+conv5d2": Setting(48, 8, 40, "conv3+conv5d2", 80, fixed=5),
 }
-CHANNELS, HIDDEN = 16, 128
+CHANNELS, HIDDEN = 16, SETTINGS["growing"].hidden
 LEARNING_RATE = 2e-3
 
 

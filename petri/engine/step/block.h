@@ -411,11 +411,19 @@ private:
 
     // wide + bias, through a ReLU and the bound, to `to`; and, with what lies below added, to `total`.
     void activate(int first, int end, const float *bias, Element *to, Element *open, const Element *below, Element *total) {
+        if (net.hidden_bounded)
+            activate<true>(first, end, bias, to, open, below, total);
+        else
+            activate<false>(first, end, bias, to, open, below, total);
+    }
+
+    template <bool bounded>
+    void activate(int first, int end, const float *bias, Element *to, Element *open, const Element *below, Element *total) {
         for (int i = first; i < end; i++)
             for (int k = 0; k < net.hidden; k += WIDE) {
                 int64_t at = int64_t(i) * net.hidden + k;
                 Vector v = relu(load(wide + (i - first) * net.hidden + k) + load(bias + k));
-                if (net.hidden_bounded) {
+                if (bounded) {
                     P::put(open + at, inside(v, v, net.hidden_bound));
                     v = clamp(v, net.hidden_bound);
                 }

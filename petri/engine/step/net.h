@@ -81,6 +81,7 @@ struct Net {
     int first_far;                    // filter
     std::vector<Stencil> stencils;
     std::vector<Convolution<P>> convolutions;
+    std::vector<int> columns;  // PyTorch's number of each feature; -1 if there is none
     Buffer<typename P::Unit> first, middle, last, first_back, middle_back, last_back;
     Buffer<float> bias_first, bias_middle, bias_last;
 
@@ -112,6 +113,7 @@ struct Net {
         hidden = int(round_up(real_hidden, P::MULTIPLE));
         used_outputs = int(round_up(std::max(real_outputs, evolving), 16));
         outputs = int(round_up(used_outputs, P::MULTIPLE));
+        for (int k = 0; k < features; k++) columns.push_back(perceived(k));
         int end = plan.layers - 1;
         auto w_first = [&](int k, int h) { return h < real_hidden ? first_weight(from.weights[0], k, h) : 0.0f; };
         auto w_middle = [&](int k, int h) {
@@ -136,7 +138,7 @@ struct Net {
     // Whether the far identity is folded into the near one.
     bool folds() const { return far && !trained; }
 
-    // PyTorch's number of feature k; -1 if there is none.
+private:
     int perceived(int k) const {
         if (k < filters * padded) {
             int f = k / padded, c = k % padded;
@@ -148,9 +150,8 @@ struct Net {
         return -1;
     }
 
-private:
     float first_weight(const float *w, int k, int h) const {
-        int column = perceived(k);
+        int column = columns[size_t(k)];
         if (column < 0) return 0.0f;
         const float *row = w + int64_t(h) * real_features;
         return row[column] + (folds() && k < padded ? row[column + 3] : 0.0f);

@@ -271,6 +271,7 @@ private:
 
     void update(Block<P> &block, int64_t t, const float *now, float *next, uint8_t *looked, uint8_t *marks) {
         block.propose(now, true);
+        const bool clamped = net.clamped, bounded = net.change_bounded;
         for (int i = 0; i < block.count; i++) {
             const float *change = block.change + i * net.outputs;
             if (net.gated) {
@@ -281,8 +282,9 @@ private:
             const float *from = now + block.cells[i] * grid.channels;
             float *to = next + block.cells[i] * grid.channels;
             for (int k = 0; k < net.channels; k += WIDE) {
-                Vector v = load(from + k) + bounded(load(change + k));
-                store(to + k, net.clamped ? clamp(v, net.clamp) : v);
+                Vector v = load(change + k);
+                v = load(from + k) + (bounded ? clamp(v, net.change_bound) : v);
+                store(to + k, clamped ? clamp(v, net.clamp) : v);
             }
             for (int k = net.channels; k < grid.channels; k++) to[k] = from[k];
             if (looked) looked[block.looks[i]] = to[ALPHA] > ALIVE;
@@ -388,11 +390,10 @@ private:
         return plan.fixed ? leading(net.channels - int(k % grid.channels), v, other) : v;
     }
 
-    Vector bounded(Vector change) const { return net.change_bounded ? clamp(change, net.change_bound) : change; }
-
     void update_back(Block<P> &block, const float *now, const uint8_t *marks, const float *after, float *before,
                      Sums<P> &sums) {
         block.propose(now, net.clamped || net.gated || net.change_bounded);
+        const bool clamped = net.clamped, bounded = net.change_bounded;
         for (int i = 0; i < block.rows(); i++) {
             typename P::Element *back = block.change_back + i * net.outputs;
             if (i >= block.count) {
@@ -406,11 +407,14 @@ private:
             float gate = 0.0f;
             for (int k = net.evolving; k < grid.channels; k += WIDE) store(kept + k, load(flow + k));
             for (int k = 0; k < net.evolving; k += WIDE) {
-                Vector v = load(flow + k);
-                if (net.clamped) v = inside(fired ? load(state + k) + bounded(load(change + k)) : load(state + k), v, net.clamp);
+                Vector v = load(flow + k), old = load(state + k);
+                if (clamped) {
+                    Vector more = load(change + k);
+                    v = inside(fired ? old + (bounded ? clamp(more, net.change_bound) : more) : old, v, net.clamp);
+                }
                 store(kept + k, evolving(k, v, load(flow + k)));
                 if (fired) {
-                    if (net.change_bounded) v = inside(load(change + k), v, net.change_bound);
+                    if (bounded) v = inside(load(change + k), v, net.change_bound);
                     v = evolving(k, v, Vector{});
                     P::put(back + k, v);
                     add(sums.bias_last + k, v);
@@ -447,7 +451,7 @@ private:
         for (int h = 0; h < net.real_hidden; h++) {
             float *row = to.weights[0] + int64_t(h) * net.real_features;
             for (int k = 0; k < net.used_features; k++) {
-                int column = net.perceived(k);
+                int column = net.columns[size_t(k)];
                 if (column < 0) continue;
                 row[column] = sum(&Sums<P>::first, int64_t(k) * net.hidden + h);
                 if (net.folds() && k < net.padded) row[column + 3] = row[column];
