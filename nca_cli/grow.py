@@ -54,7 +54,10 @@ def grow(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Of everything random.", show_default=False)] = None,
     perception: Annotated[
-        str | None, typer.Option(help="sobel, learned, dilated or learned+dilated.", show_default=False)
+        str | None,
+        typer.Option(
+            help="What a cell senses, such as learned+dilated or conv3+conv5d2.", show_default=False
+        ),
     ] = None,
     hidden: Annotated[
         int | None, typer.Option(help="Width of the hidden layers, a multiple of 16.", show_default=False)
