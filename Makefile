@@ -28,6 +28,7 @@ models: $(READY)  ## train, measure and write the shipped models, hours on two c
 
 bench: $(READY)  ## petri against its peers, half an hour on two cores
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/senses.py
 
 lint: $(READY)  ## style, common mistakes and types
 	$(BIN)/ruff check

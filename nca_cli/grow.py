@@ -44,8 +44,7 @@ def grow(
     perception: Annotated[
         str | None,
         typer.Option(
-            help="What a cell perceives: sobel, learned, dilated, learned+dilated, conv3 …",
-            show_default=False,
+            help="What a cell senses, such as learned+dilated or conv3+conv5d2.", show_default=False
         ),
     ] = None,
     hidden: Annotated[

@@ -33,6 +33,7 @@ SETTINGS = {
 }
 CHANNELS, HIDDEN = 16, SETTINGS["growing"].hidden
 LEARNING_RATE = 2e-3
+SENSED = (48, 8, 8, 16, 80)  # of the senses in PyTorch: grid side, batch, steps, channels, width
 
 
 def peak() -> int:
@@ -41,7 +42,7 @@ def peak() -> int:
 
 
 def serve(works: dict[str, Callable[[], None]]) -> None:
-    """Do one work for each line that comes in; answer its seconds and the most memory it has taken so far.
+    """Do one work for each line that comes in; answer its seconds, those it was busy, and memory.
 
     Args:
         works: by name, each a function that returns when everything is computed.
@@ -50,7 +51,7 @@ def serve(works: dict[str, Callable[[], None]]) -> None:
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints is no answer
     print(json.dumps("ready"), file=answers, flush=True)
     for line in sys.stdin:
-        begun = time.perf_counter()
+        begun, busy = time.perf_counter(), time.process_time()
         works[line.strip()]()
-        seconds = time.perf_counter() - begun
-        print(json.dumps({"seconds": seconds, "memory": peak() - idle}), file=answers, flush=True)
+        took = {"seconds": time.perf_counter() - begun, "busy": time.process_time() - busy}
+        print(json.dumps(took | {"memory": peak() - idle}), file=answers, flush=True)

@@ -17,3 +17,13 @@ def pad(state: Tensor, distance: int, padding: str) -> Tensor:
         columns = torch.arange(-distance, width + distance, device=state.device) % width
         return state.index_select(-2, rows).index_select(-1, columns)
     return F.pad(state, [distance] * 4)
+
+
+def convolve(
+    state: Tensor, weight: Tensor, bias: Tensor | None, padding: str, *, dilation: int = 1
+) -> Tensor:
+    """A convolution that leaves a grid as large as it is; the weight is `[out, in, size, size]`, size odd."""
+    far = weight.shape[-1] // 2 * dilation
+    if padding == "zero":  # it knows empty cells itself, without a copy of the state
+        return F.conv2d(state, weight, bias, padding=far, dilation=dilation)
+    return F.conv2d(pad(state, far, padding), weight, bias, dilation=dilation)

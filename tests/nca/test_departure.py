@@ -100,6 +100,25 @@ OWN = {
 }
 
 
+OTHER_SENSES = ["conv3+conv5d2", "attention3", "deformable3", "residual3"]
+
+
+@pytest.mark.parametrize("perception", OTHER_SENSES)
+def test_a_module_in_the_place_of_a_sense_is_not_saved(perception):
+    automaton = Automaton(Spec.of(channels=4, hidden=16, layers=2, perception=perception))
+    model = Model(automaton=automaton, target="it")
+    modelfile.to_bytes(model)
+    automaton.perception[0] = nn.Conv2d(4, automaton.spec.features, 3, padding=1)
+    with pytest.raises(BadRequest, match=r"a model file .*: its perception is a module of its own, Conv2d"):
+        modelfile.to_bytes(model)
+
+
+def test_weights_of_the_same_shape_for_another_dilation_are_a_departure():
+    automaton = Automaton(Spec.of(channels=4, hidden=16, layers=2, perception="conv3"))
+    automaton.perception = Perception(Spec.of(channels=4, hidden=16, layers=2, perception="conv3d2"))
+    assert departure(automaton) == "its perception is not the one that its Spec describes"
+
+
 def stepped(automaton, state, steps):
     """What a loop over the automaton's own step gives."""
     for step in range(steps):
@@ -130,7 +149,7 @@ def test_what_is_made_of_a_spec_and_weights_refuses_it(make, said):
         pack(automaton)
 
 
-@pytest.mark.parametrize("perception", ["sobel", "learned", "dilated", "learned+dilated"])
+@pytest.mark.parametrize("perception", ["sobel", "learned+dilated", *OTHER_SENSES])
 def test_trained_weights_are_no_departure(rule, perception, random_automaton):
     assert departure(random_automaton(Spec.of(perception=perception, padding="wrap", **rule))) == ""
 

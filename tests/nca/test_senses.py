@@ -183,3 +183,31 @@ def test_a_residual_sense_reads_what_the_first_convolution_found():
     reached = neighbour(4, 0, 2, "zero")
     reached[-1] = 0.0  # no cell is below the last row
     assert torch.equal(sensing(STATE)[0, 0], reached)
+
+
+@pytest.mark.parametrize("padding", ["zero", "wrap"])
+@pytest.mark.parametrize("name", ["conv3+conv5d2", "attention3", "attention5d2", "deformable3", "residual3"])
+def test_bfloat16_products_are_close(name, padding, random_automaton):
+    automaton = random_automaton(Spec.of(perception=name, channels=4, fixed=1, hidden=16, padding=padding))
+    with torch.no_grad():
+        exact, rough = (
+            automaton.rollout(STATE / STATE.max(), 1, precision=precision, engine="torch")
+            for precision in ("float32", "bfloat16")
+        )
+    assert rough.dtype == torch.float32 and not torch.equal(rough, exact)
+    torch.testing.assert_close(rough, exact, rtol=0, atol=0.03)
+
+
+@pytest.mark.parametrize("name", ["conv3", "conv5d2", "attention5d2", "deformable3", "residual3", "learned5"])
+def test_on_a_torus_no_cell_is_at_the_edge(name, random_automaton):
+    spec = Spec.of(
+        perception=name, channels=5, hidden=16, padding="wrap", living=True, fire_rate=1.0, layers=2
+    )
+    automaton = random_automaton(spec).double()
+    roll = {"shifts": (3, -2), "dims": (2, 3)}
+    state = STATE.double() / STATE.max() - 0.5
+    with torch.no_grad():
+        moved = automaton.rollout(state.roll(**roll), 2, engine="torch")
+        stayed = automaton.rollout(state, 2, engine="torch")
+    torch.testing.assert_close(moved, stayed.roll(**roll), rtol=0, atol=1e-11)
+    assert not torch.equal(stayed, state)

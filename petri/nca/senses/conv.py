@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from petri import checks
-from petri.nca.padding import pad
+from petri.nca.padding import convolve
 from petri.nca.senses.sense import WIDEST, check_dilation, check_size, drawn
 
 
@@ -77,5 +77,4 @@ class Convolution(nn.Module):
 
     def forward(self, state: Tensor) -> Tensor:
         """Sense; from `[batch, channel, height, width]` to `[batch, width, height, width]`."""
-        around = pad(state, self.kind.reach, self.padding)
-        return F.relu(F.conv2d(around, self.weight, self.bias, dilation=self.kind.dilation))
+        return F.relu(convolve(state, self.weight, self.bias, self.padding, dilation=self.kind.dilation))

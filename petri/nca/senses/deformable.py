@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from petri import checks
-from petri.nca.padding import pad
+from petri.nca.padding import convolve, pad
 from petri.nca.senses.sense import WIDEST, check_size, drawn, exact
 
 
@@ -79,7 +79,7 @@ class Moving(nn.Module):
         """Sense; from `[batch, channel, height, width]` to `[batch, width, height, width]`."""
         size, far = self.kind.size, self.kind.size // 2
         height, width = state.shape[-2:]
-        guide = exact(F.conv2d(pad(state, far, self.padding), self.guide, self.guide_bias))
+        guide = exact(convolve(state, self.guide, self.guide_bias, self.padding))
         most = max(height, width) / 4
         down, right, logits = guide.unflatten(1, (3, size**2)).unbind(1)  # each [batch, tap, height, width]
         numbers = torch.arange(size, device=state.device) - far

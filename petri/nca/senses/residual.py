@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from petri import checks
-from petri.nca.padding import pad
+from petri.nca.padding import convolve
 from petri.nca.senses.sense import WIDEST, check_size, drawn
 
 
@@ -77,7 +77,6 @@ class Block(nn.Module):
 
     def forward(self, state: Tensor) -> Tensor:
         """Sense; from `[batch, channel, height, width]` to `[batch, width, height, width]`."""
-        far = self.kind.size // 2
-        inner = F.relu(F.conv2d(pad(state, far, self.padding), self.first, self.first_bias))
-        inner = F.conv2d(pad(inner, far, self.padding), self.second, self.second_bias)
+        inner = F.relu(convolve(state, self.first, self.first_bias, self.padding))
+        inner = convolve(inner, self.second, self.second_bias, self.padding)
         return F.relu(inner + (state if self.past is None else F.conv2d(state, self.past, self.past_bias)))
