@@ -11,7 +11,7 @@ from torch import Tensor
 from petri.damage import cut_circle
 from petri.images import picture
 from petri.modelfile import Model
-from petri.nca import Automaton
+from petri.nca import Automaton, Given
 
 EVERY = 2  # steps a picture
 LARGEST, LONGEST = 256, 512  # cells along a side that one picture is grown on, and steps
@@ -44,7 +44,7 @@ def film(
         The number of steps taken and the picture then, as `picture` gives it: before the first step, after
         so many each and after the last.
     """
-    state = automaton.seed_state(res)
+    state = opening(automaton, res, seed=seed)
     yield 0, picture(state[0], automaton.spec, ground)
     step = 0
     while step < steps:
@@ -65,4 +65,12 @@ def grown(model: Model) -> Tensor:
     On its own grid; on large ones, which would take long, on fewer cells and for fewer steps.
     """
     automaton = model.automaton
-    return automaton.rollout(automaton.seed_state(min(model.res, LARGEST)), min(model.steps, LONGEST))[0]
+    return automaton.rollout(opening(automaton, min(model.res, LARGEST)), min(model.steps, LONGEST))[0]
+
+
+def opening(automaton: Automaton, height: int, width: int | None = None, *, seed: int = 0) -> Tensor:
+    """The state that a page opens with: the one that the Spec starts from, empty if that is to be given."""
+    spec = automaton.spec
+    if isinstance(spec.start, Given):
+        return torch.zeros(1, spec.planes, height, width or height, device=automaton.device)
+    return automaton.seed_state(height, width, seed=seed)
