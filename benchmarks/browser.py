@@ -141,8 +141,8 @@ SETUP = """async ([content, shader, side]) => {
     ways.older?.write(lab.toLayers(model.spec, before, side, side));
     const results = {};
     for (const [name, way] of Object.entries(ways)) {
-        way.step(4);
-        results[name] = way.read();
+        await way.step(4);
+        results[name] = await way.read();
     }
     const differ = (name) => results[name].reduce(
         (most, value, i) => Math.max(most, Math.abs(value - results.webgl[i])), 0);
@@ -151,12 +151,12 @@ SETUP = """async ([content, shader, side]) => {
     return { refused, differences };
 }""".replace("OLDER", OLDER)
 
-TIME = """([name, least]) => {
+TIME = """async ([name, least]) => {
     const way = ways[name];
     let [count, taken] = [0, 0];
     for (const begun = performance.now(); taken < least; taken = performance.now() - begun) {
-        way.step(2);
-        way.read();  // waits for them
+        await way.step(2);
+        await way.read();  // waits for them
         count += 2;
     }
     return 1000 * count / taken;

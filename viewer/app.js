@@ -5,7 +5,7 @@ import { Brush } from "./page/brush.js";
 import { acceptFiles } from "./page/dropping.js";
 import { follow } from "./page/following.js";
 import { listen } from "./page/keyboard.js";
-import { label, listChannels, listSizes, noteSize } from "./page/label.js";
+import { label, listChannels, listSizes, noteSize, showFilm } from "./page/label.js";
 import { readLink, writeLink } from "./page/link.js";
 import { complain, say, silence, trying } from "./page/messages.js";
 import { entryOf, listModels, loadModel } from "./page/models.js";
@@ -60,10 +60,15 @@ function pick(chosen) {
 async function choose(chosen, leave = () => {}) {
   const choice = ++choices;
   try {
-    const model = await loadModel(chosen);
-    if (choice !== choices) return;
-    await endRecording();
-    await stage.put(model, linked.engine);
+    if (chosen.obstacle) {
+      await endRecording();
+      if (choice !== choices) return;
+    } else {
+      const model = await loadModel(chosen);
+      if (choice !== choices) return;
+      await endRecording();
+      await stage.put(model, linked.engine);
+    }
   } catch (error) {
     if (choice !== choices) return;
     complain(`${chosen.title}: ${error.message}`);
@@ -71,23 +76,32 @@ async function choose(chosen, leave = () => {}) {
     return;
   }
   if (entry) attempt(leave);
+  const filmed = Boolean(entry?.obstacle);
   entry = chosen;
   picker.mark(entry);
   label(entry);
   showHint();
+  for (const id of ["controls", "settings"]) part(id).disabled = Boolean(entry.obstacle);
+  showFilm(entry, calm.matches);
+  if (entry.obstacle) {
+    setPlaying(false);
+    silence();
+    return;
+  }
   setGround();
   listChannels(stage.model.spec.channels, stage.channel);
   listSizes(entry, linked.size);
   delete linked.size; // from here on it is the visitor's
-  for (const id of ["controls", "settings"]) part(id).disabled = false;
   part("verify").disabled = !entry.golden;
   silence();
   if (entry.spec.living && !entry.ground && !entry.own) portray(entry); // the visitor's own get theirs when they come
   await restart();
+  if (filmed) setPlaying(!calm.matches);
 }
 
 /** Begin again from the seed, at the size and with the fire seed that are chosen. */
 async function restart() {
+  if (entry.obstacle) return;
   await endRecording();
   const side = Number(part("size").value) || Math.min(stage.model.res, LARGEST);
   try {
@@ -120,7 +134,7 @@ function portray(portrayed) {
 }
 
 function showHint() {
-  part("hint").hidden = touched || !entry?.spec.living || brush.tool !== "erase";
+  part("hint").hidden = touched || !entry?.spec.living || entry.obstacle || brush.tool !== "erase";
 }
 
 /** Let a figure be seen: on the ground that is asked for, or on its own. */
@@ -227,7 +241,7 @@ function keepLink() {
     brush: brush.reach,
     ink: part("ink").value,
     ground: part("ground").value === "auto" ? null : part("ground").value,
-    play: stage.pace.playing ? null : "no",
+    play: stage.pace.playing || entry.obstacle ? null : "no",
     engine: linked.engine,
   });
   attempt(() => history.replaceState({ own: entry.own ? entry.name : null }, "", hash));
@@ -275,9 +289,9 @@ async function takeLink() {
   const found = settings.model === undefined ? picker.find(own) ?? first : picker.find(settings.model);
   await choose(found ?? first);
   if (!found) complain(`The link asks for ${settings.model}, which is not here.`);
-  else if (stage.channel !== (settings.channel ?? null)) refused.push("channel");
+  else if (!found.obstacle && stage.channel !== (settings.channel ?? null)) refused.push("channel");
   if (found && refused.length) complain(`The link has no valid ${refused.join(", ")}.`);
-  if (entry) setPlaying(!calm.matches && settings.play !== "no");
+  if (entry && !entry.obstacle) setPlaying(!calm.matches && settings.play !== "no");
 }
 
 /** Show a ground as the chosen one, in the list or not. */
@@ -347,13 +361,15 @@ function wire() {
 
 /** A run's new checkpoint: new weights in the same dish, whose state goes on. */
 async function takeCheckpoint(followed, newer) {
-  if (newer) {
+  if (newer && !followed.obstacle) {
     const model = await loadModel(followed);
     if (entry !== followed) return;
     await stage.put(model, linked.engine);
     portray(followed);
   }
-  if (entry === followed) label(entry);
+  if (entry !== followed) return;
+  label(entry);
+  if (newer) showFilm(entry, calm.matches);
 }
 
 async function begin() {

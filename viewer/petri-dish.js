@@ -2,12 +2,14 @@
 //
 // Attributes: src (a model file), size (cells along a side; as trained if left out), seed (decides which cells
 // fire), speed (steps a second, 30), tool (erase, seed or none: what a pointer does), ground (what lies under a figure:
-// a CSS colour, auto for one that it can be seen on; see-through if left out), paused, label.
+// a CSS colour, auto for one that it can be seen on; see-through if left out), paused, label, film (a picture in motion
+// of a model that browsers cannot compute, shown in its place).
 // Methods: play(), pause(), reset(). Events: "ready", "error" (its detail is one line).
 
 import { openDish } from "./lib/dish.js";
 import { keptGround } from "./lib/ground.js";
 import { parseModel } from "./lib/modelfile.js";
+import { Obstacle } from "./lib/spec.js";
 import { Brush } from "./page/brush.js";
 import { Pace } from "./page/pace.js";
 import { portrait } from "./page/portrait.js";
@@ -30,16 +32,21 @@ STYLE.replaceSync(`
   @media (hover: none) { button { opacity: 1; } }
   p { margin: 0; padding: 1em; max-width: 100%; max-height: 100%; box-sizing: border-box; overflow: auto;
     overflow-wrap: anywhere; font: 14px/1.4 system-ui, sans-serif; }
+  figure { margin: 0; width: min(100cqw, 100cqh); aspect-ratio: 1; position: relative; }
+  figure img { display: block; width: 100%; height: 100%; image-rendering: pixelated; }
+  figcaption { position: absolute; inset: auto 0 0; padding: 4px 8px; font: 12px/1.3 system-ui, sans-serif;
+    background: color-mix(in srgb, Canvas 85%, transparent); color: CanvasText; }
 `);
 
 let turns = 0;
 
 export class PetriDish extends HTMLElement {
-  static observedAttributes = ["src", "size", "seed", "speed", "tool", "ground", "paused", "label"];
+  static observedAttributes = ["src", "size", "seed", "speed", "tool", "ground", "paused", "label", "film"];
 
   #canvas = element("canvas", { tabIndex: 0, role: "application" });
   #button = element("button", { type: "button" });
   #error = element("p", { role: "alert", hidden: true });
+  #film = element("figure", { hidden: true });
   #brush;
   #dish = null;
   #turn = 0; // only the last source counts
@@ -56,7 +63,7 @@ export class PetriDish extends HTMLElement {
     const ring = element("div", { className: "brush", hidden: true });
     const root = this.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [STYLE];
-    root.append(this.#canvas, ring, this.#button, this.#error);
+    root.append(this.#canvas, ring, this.#button, this.#error, this.#film);
     this.#brush = new Brush(this.#canvas, ring, (...use) => this.#use(...use));
     this.#button.addEventListener("click", () => (this.hasAttribute("paused") ? this.play() : this.pause()));
     this.#watch = new IntersectionObserver(([entry]) => {
@@ -83,7 +90,7 @@ export class PetriDish extends HTMLElement {
   attributeChangedCallback(name, before, now) {
     if (!this.#turn || before === now) return; // it has not begun yet
     this.#configure();
-    if (name === "src") this.#load();
+    if (name === "src" || name === "film") this.#load();
     else if (name === "size" || name === "seed") this.reset();
     else if (name === "ground") this.#layGround();
   }
@@ -106,6 +113,7 @@ export class PetriDish extends HTMLElement {
   async #load() {
     const turn = (this.#turn = ++turns);
     this.#say("");
+    this.#film.hidden = true;
     try {
       const source = this.getAttribute("src");
       if (!source) throw new Error("petri-dish needs a model: src=\"model.safetensors\"");
@@ -137,9 +145,22 @@ export class PetriDish extends HTMLElement {
       this.dispatchEvent(new Event("ready"));
     } catch (error) {
       if (turn !== this.#turn) return;
+      if (error instanceof Obstacle && this.hasAttribute("film")) {
+        this.#showFilm(error.message);
+        return;
+      }
       this.#say(error.message);
       this.dispatchEvent(new CustomEvent("error", { detail: error.message }));
     }
+  }
+
+  /** Show the film in place of the dish, and beneath it why there is none. */
+  #showFilm(reason) {
+    const picture = element("img", { src: this.getAttribute("film"), alt: this.getAttribute("label") ?? "A film" });
+    this.#film.replaceChildren(picture, element("figcaption", { textContent: `A film: ${reason}.` }));
+    this.#film.hidden = false;
+    this.#canvas.hidden = this.#button.hidden = true;
+    this.dispatchEvent(new Event("ready"));
   }
 
   async #restart() {

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from petri.film import opening
 from petri.nca import Automaton
 from petri.nca.fire import fire_words, sample_seeds
 from petri.nca.life import ALPHA, THRESHOLD
@@ -32,20 +33,23 @@ def golden(automaton: Automaton) -> dict[str, Any]:
         `width`, `height`, `seed`, `steps`, `cells` (row and column of each) and `values`, base64 of float32
         `[step, cell, channel]`, little-endian.
     """
+    spec = automaton.spec
+    largest = max(sense.size for sense in spec.senses)
+    height, width = max(HEIGHT, largest), max(WIDTH, largest)
     for seed in range(SEEDS):
-        state = automaton.seed_state(HEIGHT, WIDTH)
+        state = opening(automaton, height, width, seed=seed)
         kept, clear = [], True
         for step in range(STEPS[-1]):
             clear = clear and margin(automaton, state, seed=seed, step=step) > MARGIN
             state = automaton.rollout(state, 1, seed=seed, start=step, engine="torch")
             if step + 1 in STEPS:
-                kept.append(state[0][:, ROWS][:, :, COLUMNS].flatten(1).T)
+                kept.append(state[0, : spec.channels][:, ROWS][:, :, COLUMNS].flatten(1).T)
         if clear:
             break
     values = torch.stack(kept).float().contiguous().numpy().astype("<f4")
     return {
-        "width": WIDTH,
-        "height": HEIGHT,
+        "width": width,
+        "height": height,
         "seed": seed,
         "steps": STEPS,
         "cells": [(row, column) for row in ROWS for column in COLUMNS],

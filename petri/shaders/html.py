@@ -76,14 +76,18 @@ def _packed(content: bytes) -> str:
     return manifest.data_uri(gzip.compress(content, mtime=0), GZIP)
 
 
-def snippet(files: dict[str, str], *, script: str) -> str:
+def snippet(files: dict[str, str], films: dict[str, str], *, script: str) -> str:
     """HTML to put into a page of one's own: the web component, a dish a model.
 
     Args:
         files: URL of a model file, by what it grows.
+        films: URL of a film, of those that a browser cannot compute.
         script: URL of the component.
     """
     lines = [f'<script src="{html.escape(script)}" defer></script>']
     for title, file in files.items():
-        lines.append(f'<petri-dish src="{html.escape(file)}" label="{html.escape(title)}"></petri-dish>')
+        film = f' film="{html.escape(films[title])}"' if title in films else ""
+        lines.append(
+            f'<petri-dish src="{html.escape(file)}"{film} label="{html.escape(title)}"></petri-dish>'
+        )
     return "\n".join(lines) + "\n"

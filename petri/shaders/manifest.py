@@ -13,13 +13,22 @@ from typing import Any
 from PIL import Image
 
 from petri import ground, modelfile
+<<<<<<< HEAD
+=======
+from petri.film import film as growth
+from petri.film import grown
+>>>>>>> w-web
 from petri.images import picture
 from petri.modelfile import Model
 from petri.shaders.golden import golden
+from petri.shaders.obstacle import obstacle
 from petri.version import __version__
 
 FORMAT, SCHEMA = "petri-manifest", "1"
+WEBP = "image/webp"
 THUMBNAIL = 96  # pixels along a side
+FILMED = 128  # cells along a side that a film shows at most
+FILM_STEPS, FILM_EVERY, FILM_RATE = 200, 4, 15  # steps in all and a frame, and frames a second
 
 
 def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
@@ -27,11 +36,12 @@ def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
 
     Args:
         model: grown twice on the CPU, on its own grid for the thumbnail and on a small one for the
-            golden values.
+            golden values or, if a browser cannot compute it, for a film.
         name: unique in the manifest.
         file: URL of the model file.
     """
     spec = model.automaton.spec
+    reason = obstacle(spec)
     model = replace(model, automaton=copy.deepcopy(model.automaton).cpu())
     return {
         "name": name,
@@ -49,7 +59,9 @@ def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
         # What JSON does not know, such as NaN, becomes null: a browser would refuse the whole manifest.
         "training": json.loads(json.dumps(model.training), parse_constant=lambda _: None),
         "thumbnail": thumbnail(model),
-        "golden": golden(model.automaton),
+        "obstacle": reason or None,
+        "film": data_uri(film(model), WEBP) if reason else None,
+        "golden": None if reason else golden(model.automaton),
     }
 
 
@@ -91,9 +103,36 @@ def thumbnail(model: Model, on: str = ground.TRANSPARENT) -> str:
     )
     content = io.BytesIO()
     image.save(content, format="WEBP", quality=80, method=6)
-    return data_uri(content.getvalue(), "image/webp")
+    return data_uri(content.getvalue(), WEBP)
+
+
+def film(model: Model) -> bytes:
+    """The growth of a model that a browser cannot compute: an animated WebP, a pixel a cell."""
+    automaton = model.automaton
+    on = ground.of(model)
+    frames = [
+        Image.fromarray(frame)
+        for _, frame in growth(automaton, min(model.res, FILMED), FILM_STEPS, ground=on, every=FILM_EVERY)
+    ]
+    content = io.BytesIO()
+    frames[0].save(
+        content,
+        format="WEBP",
+        save_all=True,
+        append_images=frames[1:],
+        duration=[1000 // FILM_RATE] * (len(frames) - 1) + [2000],  # the end stays for a while
+        loop=0,
+        quality=80,
+        method=4,
+    )
+    return content.getvalue()
 
 
 def data_uri(content: bytes, kind: str) -> str:
     """Content as an address of its own."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def content(address: str) -> bytes:
+    """And back."""
+    return base64.b64decode(address.partition(",")[2])

@@ -10,6 +10,7 @@ from petri import modelfile
 from petri.errors import BadRequest
 from petri.files import write_whole
 from petri.modelfile import Model
+from petri.nca import Automaton
 from petri.shaders import glsl, manifest
 from petri.shaders.bundle import bundle
 from petri.shaders.html import snippet
@@ -17,6 +18,7 @@ from petri.shaders.pack import pack
 from petri.shaders.shadertoy import shadertoy as for_shadertoy
 
 ENDING = ".safetensors"
+FILM = ".film.webp"
 COMPONENT = "petri-dish.js"
 
 
@@ -29,6 +31,8 @@ def write(
     embed: bool = False,
 ) -> tuple[list[Path], list[str]]:
     """Write each model's file, its weights packed for the GPU and, once, its architecture's shaders.
+
+    Of a model that a browser cannot compute there is a film instead.
 
     Args:
         folder: is made if need be; files of the same names are replaced, others stay. The manifest is last.
@@ -46,25 +50,14 @@ def write(
     contents: dict[str, bytes | str] = {}
     complete, problems = [], []
     for (name, model), entry in zip(models.items(), entries, strict=True):
-        spec = model.automaton.spec
-        kind, texels = glsl.name(spec), pack(model.automaton)
         contents[f"{name}{ENDING}"] = modelfile.to_bytes(model)
-        contents[f"{name}.weights"] = texels.astype("<f4").tobytes()
-        contents[f"{kind}.frag"] = glsl.step_shader(spec)
-        if spec.living:
-            contents[f"{kind}.life.frag"] = glsl.life_shader(spec)
-        complete.append(
-            entry
-            | {
-                "shader": f"{kind}.frag",
-                "life": f"{kind}.life.frag" if spec.living else None,
-                "weights": {
-                    "file": quote(f"{name}.weights"),
-                    "width": texels.shape[1],
-                    "height": texels.shape[0],
-                },
-            }
-        )
+        if entry["obstacle"]:
+            contents[f"{name}{FILM}"] = manifest.content(entry["film"])
+            complete.append(entry | {"film": quote(f"{name}{FILM}")})
+        else:
+            made, described = _shaders(model.automaton, name)
+            contents |= made
+            complete.append(entry | described)
         if shadertoy:
             try:
                 contents[f"{name}.shadertoy.txt"] = for_shadertoy(model, name=name)
@@ -73,8 +66,9 @@ def write(
     if embed:
         # In a block, so that it may be a plain script too: those load from a disk.
         contents[COMPONENT] = f'"use strict";\n{{\n{bundle(COMPONENT)}}}\n'
-        files = {name: quote(f"{name}{ENDING}") for name in models}
-        contents["embed.html"] = snippet(files, script=COMPONENT)
+        files = {entry["name"]: quote(entry["name"] + ENDING) for entry in entries}
+        films = {entry["name"]: quote(entry["name"] + FILM) for entry in entries if entry["obstacle"]}
+        contents["embed.html"] = snippet(files, films, script=COMPONENT)
     contents["manifest.json"] = manifest.to_json(complete)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,3 +77,21 @@ def write(
     except OSError as error:
         raise BadRequest(f"cannot write to {folder}: {error.strerror or error}") from None
     return [folder / name for name in contents], problems
+
+
+def _shaders(automaton: Automaton, name: str) -> tuple[dict[str, bytes | str], dict[str, Any]]:
+    """A model's packed weights and its architecture's shaders, and what the manifest says of them."""
+    spec, texels = automaton.spec, pack(automaton)
+    kind = glsl.name(spec)
+    files: dict[str, bytes | str] = {
+        f"{name}.weights": texels.astype("<f4").tobytes(),
+        f"{kind}.frag": glsl.step_shader(spec),
+    }
+    if spec.living:
+        files[f"{kind}.life.frag"] = glsl.life_shader(spec)
+    height, width, _ = texels.shape
+    return files, {
+        "shader": f"{kind}.frag",
+        "life": f"{kind}.life.frag" if spec.living else None,
+        "weights": {"file": quote(f"{name}.weights"), "width": width, "height": height},
+    }

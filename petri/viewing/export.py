@@ -44,8 +44,10 @@ def _earlier(folder: Path) -> list[str]:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if manifest["format"] == "petri-manifest" and (folder / "index.html").is_file():
             # Names alone: a manifest that somebody else wrote may not point out of the folder.
-            addresses = [(entry["file"], entry.get("thumbnail", "")) for entry in manifest["models"]]
-            names = [Path(unquote(address)).name for pair in addresses for address in pair]
+            named = [
+                [entry["file"], entry.get("thumbnail"), entry.get("film")] for entry in manifest["models"]
+            ]
+            names = [Path(unquote(address)).name for addresses in named for address in addresses if address]
             return [name for name in names if name.endswith((ENDING, THUMBNAIL))]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import mimetypes
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from petri.viewing.specimens import ENDING, Specimen
 
 PAGE = (".html", ".css", ".js", ".svg")  # what of the viewer's files a browser needs
 MANIFEST = "manifest.json"
-THUMBNAIL = ".webp"  # the ending of a model's picture
+THUMBNAIL, FILM = ".webp", ".film.webp"  # the endings of a model's picture, and of its film
 # Not all systems agree on these.
 TYPES = {
     ".js": "text/javascript",
@@ -60,10 +59,22 @@ def build(specimens: list[Specimen]) -> Site:
             site |= {address: _weights(specimen.run), state: _state(specimen.run)}
             entry |= {"follow": quote(state), "golden": None}  # its weights change
         # A file, for a site's Content-Security-Policy may forbid data: URIs.
+<<<<<<< HEAD
         picture = base64.b64decode(entry["thumbnail"].partition(",")[2])
         site[specimen.name + THUMBNAIL] = _fixed(picture)
         entries.append(entry | {"thumbnail": quote(specimen.name + THUMBNAIL)})
     site[MANIFEST] = _fixed(manifest.to_json(entries).encode())
+=======
+        picture = manifest.content(entry["thumbnail"])
+        site[specimen.name + THUMBNAIL] = File(lambda picture=picture: picture)
+        entry |= {"thumbnail": quote(specimen.name + THUMBNAIL)}
+        if entry["film"]:
+            site[specimen.name + FILM] = _film(specimen.run, manifest.content(entry["film"]))
+            entry |= {"film": quote(specimen.name + FILM)}
+        entries.append(entry)
+    text = manifest.to_json(entries).encode()
+    site[MANIFEST] = File(lambda: text)
+>>>>>>> w-web
     return site
 
 
@@ -73,6 +84,25 @@ def _fixed(content: bytes) -> File:
 
 def _weights(run: Follower) -> File:
     return File(lambda: modelfile.to_bytes(run.model()), lambda: run.snapshot().version)
+
+
+def _film(run: Follower | None, first: bytes) -> File:
+    """The film of a model that a browser cannot compute; of a run that trains, one a checkpoint."""
+    if run is None:
+        return File(lambda: first)
+    version = run.snapshot().version
+    made = {version: first}
+
+    def read() -> bytes:
+        from petri.shaders import manifest
+
+        now = run.snapshot()
+        if now.version not in made:
+            made.clear()
+            made[now.version] = manifest.film(now.model)
+        return made[now.version]
+
+    return File(read, lambda: run.snapshot().version)
 
 
 def _state(run: Follower) -> File:

@@ -150,6 +150,28 @@ def test_a_model_too_large_for_shadertoy_is_named_and_the_others_are_done(petri,
     assert [name for name in files(tmp_path / "o") if "shadertoy" in name] == ["small.shadertoy.txt"]
 
 
+def test_a_model_that_no_browser_computes_comes_as_a_film(petri, write, tmp_path):
+    write("m/attentive.safetensors", perception="attention3")
+    write("m/given.safetensors", fixed=2)
+    write("m/plain.safetensors", perception="conv3")
+    said = petri(
+        "shader-gen", tmp_path / "m", "--out", tmp_path / "o", "--html", tmp_path / "p.html", "--shadertoy",
+        code=1,
+    )  # fmt: skip
+    reason = "a browser computes senses of the kind stencil or conv, not attention"
+    assert f"attentive is nothing for Shadertoy: {reason}" in said
+    assert "given is nothing for Shadertoy: nobody can give the fixed planes there that it needs" in said
+    made = {name for name in files(tmp_path / "o") if name.startswith("attentive")}
+    assert made == {"attentive.safetensors", "attentive.film.webp"}
+    entry = json.loads((tmp_path / "o/manifest.json").read_text())["models"][0]
+    assert (entry["obstacle"], entry["film"], entry["golden"]) == (reason, "attentive.film.webp", None)
+    assert not {"shader", "weights"} & entry.keys()
+    film = (tmp_path / "o/attentive.film.webp").read_bytes()
+    inside = inlined((tmp_path / "p.html").read_text())["models"][0]["film"]
+    assert base64.b64decode(inside.removeprefix("data:image/webp;base64,")) == film
+    assert "plain.shadertoy.txt" in files(tmp_path / "o")
+
+
 def test_a_model_of_a_grid_that_shadertoy_has_no_room_for_is_named_and_written(petri, write, tmp_path):
     write("m/wide.safetensors", training={"recipe": {"target": "spiral", "phases": [{"res": 256}]}})
     write("m/small.safetensors")

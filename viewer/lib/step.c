@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <wasm_simd128.h>
 
+#define INLINE static inline __attribute__((always_inline))
+
 enum { BLOCK = 16, VECTORS = BLOCK / 4, MOST_CHANNELS = 64, MOST_HIDDEN = 512 };
 enum { MOST_PLANES = 128, MOST_FEATURES = 4 * 2048, MOST_SENSES = 32, LARGEST = 31 };  // as obstacle.py and pack.js have them
 enum { IDENTITY, SOBEL_X, SOBEL_Y, LAPLACIAN, FILTERS };
@@ -30,10 +32,10 @@ static struct {
 
 void *settings(void) { return &spec; }
 
-static float sensed[MOST_FEATURES][BLOCK];  // a row a feature, ordered as in the weights; a column a cell
-static float around[MOST_PLANES][BLOCK];  // one tap of each cell: a row a plane, a column a cell
-static float units[2][MOST_HIDDEN][BLOCK];
-static float change[MOST_CHANNELS + 1][BLOCK];  // the last used row is the gate
+static _Alignas(64) float sensed[MOST_FEATURES][BLOCK];  // a row a feature, ordered as in the weights; a column a cell
+static _Alignas(64) float around[MOST_PLANES][BLOCK];  // one tap of each cell: a row a plane, a column a cell
+static _Alignas(64) float units[2][MOST_HIDDEN][BLOCK];
+static _Alignas(64) float change[MOST_CHANNELS + 1][BLOCK];  // the last used row is the gate
 
 static uint32_t pcg(uint32_t v) {
     uint32_t a = v * 747796405u + 2891336453u;
@@ -68,18 +70,21 @@ static void put(float (*rows)[BLOCK], int column, v128_t values) {
 }
 
 // The cells around one that taps read, from the top left on.
-static void neighbours(int at, int size, int dilation, int *places) {
+INLINE void neighbours(int at, int size, int dilation, int *places) {
     const int far = size / 2 * dilation;
     int top = at / spec.width - far, left = at % spec.width - far;
+    const int within = top >= 0 && left >= 0 && top + 2 * far < spec.height && left + 2 * far < spec.width;
+    const int first = top * spec.width + left;
     for (int row = 0; row < size; row++) {
         for (int column = 0; column < size; column++) {
-            *places++ = place(top + dilation * row, left + dilation * column);
+            *places++ = within ? first + dilation * (row * spec.width + column)
+                               : place(top + dilation * row, left + dilation * column);
         }
     }
 }
 
 // Sobel / 8: slopes in x, to the right, and in y, downwards.
-static void slopes(const float *layer, const int at[9], v128_t *inX, v128_t *inY) {
+static inline void slopes(const float *layer, const int at[9], v128_t *inX, v128_t *inY) {
     v128_t nw = four(layer, at[0]), n = four(layer, at[1]), ne = four(layer, at[2]);
     v128_t w = four(layer, at[3]), e = four(layer, at[5]);
     v128_t sw = four(layer, at[6]), s = four(layer, at[7]), se = four(layer, at[8]);
@@ -102,26 +107,23 @@ static v128_t laplacian(const float *layer, const int at[9]) {
     return sum;
 }
 
-// Fixed filters of a cell.
-static void filter(const struct sense *sense, const float *state, int at, int column) {
+// The fixed filters of a block of cells.
+static void filter(const struct sense *sense, const float *state, const int *cells, int count) {
     const int area = spec.width * spec.height;
-    int near[9];
-    neighbours(at, 3, sense->dilation, near);
+    int near[BLOCK][9], rows[FILTERS] = {-1, -1, -1, -1};  // where each filter's features lie, in a layer's
+    for (int f = 0; f < sense->count; f++) rows[sense->filters[f]] = 4 * (sense->first + f);
+    const int sloped = rows[SOBEL_X] >= 0 || rows[SOBEL_Y] >= 0;
+    for (int column = 0; column < count; column++) neighbours(cells[column], 3, sense->dilation, near[column]);
     for (int group = 0; group < spec.depth; group++) {
         const float *layer = state + 4 * area * group;
-        float(*rows)[BLOCK] = sensed + 4 * (spec.filters * group + sense->first);
-        v128_t inX = wasm_f32x4_const_splat(0), inY = inX;
-        for (int f = 0, sloped = 0; f < sense->count; f++) {
-            const int kind = sense->filters[f];
-            if ((kind == SOBEL_X || kind == SOBEL_Y) && !sloped) {
-                slopes(layer, near, &inX, &inY);
-                sloped = 1;
-            }
-            put(rows + 4 * f, column,
-                kind == IDENTITY    ? four(layer, at)
-                : kind == LAPLACIAN ? laplacian(layer, near)
-                : kind == SOBEL_X   ? inX
-                                    : inY);
+        float(*features)[BLOCK] = sensed + 4 * spec.filters * group;
+        for (int column = 0; column < count; column++) {
+            v128_t inX, inY;
+            if (rows[IDENTITY] >= 0) put(features + rows[IDENTITY], column, four(layer, cells[column]));
+            if (sloped) slopes(layer, near[column], &inX, &inY);
+            if (rows[SOBEL_X] >= 0) put(features + rows[SOBEL_X], column, inX);
+            if (rows[SOBEL_Y] >= 0) put(features + rows[SOBEL_Y], column, inY);
+            if (rows[LAPLACIAN] >= 0) put(features + rows[LAPLACIAN], column, laplacian(layer, near[column]));
         }
     }
 }
@@ -149,8 +151,8 @@ static void bank(const struct sense *sense, const float *state, const float *wei
 }
 
 // Two weighted sums over `count` rows of a block at once: each row is loaded for both.
-static inline void add(const float *a, const float *b, int stride, float (*in)[BLOCK], int count,
-                       v128_t sums[2][VECTORS]) {
+INLINE void add(const float *a, const float *b, int stride, float (*in)[BLOCK], int count,
+                v128_t sums[2][VECTORS]) {
     for (int i = 0; i < count; i++) {
         v128_t forA = wasm_v128_load32_splat(a + i * stride), forB = wasm_v128_load32_splat(b + i * stride);
         for (int v = 0; v < VECTORS; v++) {
@@ -162,8 +164,8 @@ static inline void add(const float *a, const float *b, int stride, float (*in)[B
 }
 
 // The same, from two biases on.
-static inline void pair(const float *a, const float *b, int stride, float biasA, float biasB,
-                        float (*in)[BLOCK], int count, v128_t sums[2][VECTORS]) {
+INLINE void pair(const float *a, const float *b, int stride, float biasA, float biasB, float (*in)[BLOCK],
+                 int count, v128_t sums[2][VECTORS]) {
     for (int v = 0; v < VECTORS; v++) {
         sums[0][v] = wasm_f32x4_splat(biasA);
         sums[1][v] = wasm_f32x4_splat(biasB);
@@ -214,6 +216,16 @@ static v128_t within(v128_t values, float bound) {
     return wasm_f32x4_max(wasm_f32x4_min(values, most), wasm_f32x4_neg(most));
 }
 
+// Keep rows within a bound.
+static void bind(float (*rows)[BLOCK], int count, float bound) {
+    if (bound == __builtin_inff()) return;
+    for (int row = 0; row < count; row++) {
+        for (int v = 0; v < BLOCK; v += 4) {
+            wasm_v128_store(rows[row] + v, within(wasm_v128_load(rows[row] + v), bound));
+        }
+    }
+}
+
 // What a block of cells senses.
 static void perceive(const float *state, const float *weights, const int *cells, int count) {
     for (int i = 0; i < spec.count; i++) {
@@ -222,46 +234,43 @@ static void perceive(const float *state, const float *weights, const int *cells,
             convolve(sense, state, weights, cells, count);
             continue;
         }
-        for (int column = 0; column < count; column++) {
-            if (sense->trained) bank(sense, state, weights, cells[column], column);
-            else filter(sense, state, cells[column], column);
+        if (!sense->trained) {
+            filter(sense, state, cells, count);
+            continue;
         }
+        for (int column = 0; column < count; column++) bank(sense, state, weights, cells[column], column);
     }
-    if (spec.sensedBound == __builtin_inff()) return;
-    for (int feature = 0; feature < 4 * spec.features; feature++) {
-        for (int v = 0; v < VECTORS; v++) {
-            float *values = sensed[feature] + 4 * v;
-            wasm_v128_store(values, within(wasm_v128_load(values), spec.sensedBound));
-        }
-    }
+    bind(sensed, 4 * spec.features, spec.sensedBound);
 }
 
 // A hidden layer; `column` is where its weights begin, `lane` which of the three numbers at `features` its bias is.
-static void layer(const float *weights, int column, int lane, float (*in)[BLOCK], int count, float (*out)[BLOCK],
-                  float (*added)[BLOCK]) {
-    const v128_t zero = wasm_f32x4_const_splat(0), most = wasm_f32x4_splat(spec.hiddenBound);
+static void layer(const float *weights, int column, int lane, float (*in)[BLOCK], int count, float (*out)[BLOCK]) {
+    const v128_t zero = wasm_f32x4_const_splat(0);
     for (int j = 0; j < spec.hidden; j += 2) {
         const float *a = weights + 4 * j * spec.columns, *b = a + 4 * spec.columns;
         v128_t sums[2][VECTORS];
         pair(a + 4 * column, b + 4 * column, 1, a[4 * spec.features + lane], b[4 * spec.features + lane], in, count,
              sums);
         for (int k = 0; k < 2; k++) {
-            for (int v = 0; v < VECTORS; v++) {
-                v128_t unit = wasm_f32x4_min(wasm_f32x4_max(sums[k][v], zero), most);
-                if (added) unit = wasm_f32x4_add(unit, wasm_v128_load(added[j + k] + 4 * v));
-                wasm_v128_store(out[j + k] + 4 * v, unit);
-            }
+            for (int v = 0; v < VECTORS; v++) wasm_v128_store(out[j + k] + 4 * v, wasm_f32x4_max(sums[k][v], zero));
         }
     }
+    bind(out, spec.hidden, spec.hiddenBound);
 }
 
 // What a block of cells proposes, from what it senses.
 static void rule(const float *weights) {
-    layer(weights, 0, 0, sensed, 4 * spec.features, units[0], 0);
+    layer(weights, 0, 0, sensed, 4 * spec.features, units[0]);
     float(*last)[BLOCK] = units[0];
     if (spec.layers == 3) {
-        layer(weights, spec.second, 1, units[0], spec.hidden, units[1], spec.residual ? units[0] : 0);
         last = units[1];
+        layer(weights, spec.second, 1, units[0], spec.hidden, last);
+        for (int j = 0; spec.residual && j < spec.hidden; j++) {
+            for (int v = 0; v < BLOCK; v += 4) {
+                v128_t sum = wasm_f32x4_add(wasm_v128_load(last[j] + v), wasm_v128_load(units[0][j] + v));
+                wasm_v128_store(last[j] + v, sum);
+            }
+        }
     }
     const int stride = 4 * spec.columns;
     const float *biases = weights + stride * spec.hidden, *outputs = weights + 4 * spec.output;
@@ -273,6 +282,7 @@ static void rule(const float *weights) {
             for (int v = 0; v < VECTORS; v++) wasm_v128_store(change[channel + k] + 4 * v, sums[k][v]);
         }
     }
+    bind(change, 4 * spec.groups, spec.changeBound);
     if (spec.gated) {
         const float *gate = weights + 4 * spec.features + 2;
         float bias = biases[4 * spec.groups];
@@ -308,7 +318,6 @@ static void advance(const float *from, float *to, const float *weights, const in
             int at = 4 * (area * group + cells[column]);
             float(*rows)[BLOCK] = change + 4 * group;
             v128_t more = wasm_f32x4_make(rows[0][column], rows[1][column], rows[2][column], rows[3][column]);
-            more = within(more, spec.changeBound);
             wasm_v128_store(to + at, within(wasm_f32x4_add(wasm_v128_load(from + at), more), spec.clamp));
         }
     }

@@ -85,7 +85,7 @@ function another(distance) {
 function turn(id, distance) {
   const select = document.getElementById(id);
   const next = select.selectedIndex + distance;
-  if (next < 0 || next >= select.options.length) return;
+  if (select.matches(":disabled") || next < 0 || next >= select.options.length) return;
   select.selectedIndex = next;
   select.dispatchEvent(new Event("change", { bubbles: true }));
 }

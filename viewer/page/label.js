@@ -28,6 +28,24 @@ function progress({ epoch, epochs, loss }) {
   return [["Epoch", `${count(epoch)} of ${count(epochs)}`], ["Loss now", loss.toPrecision(3)]];
 }
 
+/**
+ * Show the film of an entry that a browser cannot compute, and why it cannot, in place of the dish; of others the dish.
+ * @param {object} entry
+ * @param {boolean} still whether a picture is to stand there instead
+ */
+export function showFilm({ name, film, thumbnail, obstacle, run }, still) {
+  for (const id of ["film", "obstacle"]) part(id).hidden = !obstacle;
+  for (const id of ["dish", "caption"]) part(id).hidden = Boolean(obstacle);
+  if (!obstacle) {
+    part("film").removeAttribute("src");
+    return;
+  }
+  const [address, what] = still ? [thumbnail, "A picture"] : [film, "A film"];
+  part("film").src = run && !still ? `${address}?${run.version}` : address;
+  part("film").alt = `${what} of ${name}`;
+  part("obstacle").textContent = `${what} that PyTorch made: ${obstacle}.`;
+}
+
 /** Offer the grids, and say of each what was measured; as trained unless another is asked for. */
 export function listSizes(entry, asked) {
   const sides = [...new Set([...SIDES, ...(asked ? [asked] : [])])].sort((a, b) => a - b);

@@ -1,6 +1,6 @@
 // The models that the page offers: from the page itself if they are inlined in it, else from manifest.json.
 
-import { describeSpec } from "../lib/spec.js";
+import { Obstacle, describeSpec } from "../lib/spec.js";
 import { parseModel } from "../lib/modelfile.js";
 import { keptGround } from "../lib/ground.js";
 import { healed, heals } from "./training.js";
@@ -37,7 +37,8 @@ export async function entryOf(file, taken) {
   try {
     model = parseModel(await file.arrayBuffer());
   } catch (error) {
-    throw new Error(`${file.name}: ${error.message}`);
+    const film = error instanceof Obstacle ? "; `petri view` shows a film of it" : "";
+    throw new Error(`${file.name}: ${error.message}${film}`);
   }
   const { name: title, spec, res, steps, training } = model;
   const called = file.name.replace(/\.safetensors$/i, "");
