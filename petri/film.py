@@ -9,12 +9,7 @@ import torch
 
 from petri.damage import cut_circle
 from petri.images import picture
-<<<<<<< HEAD
-from petri.nca import Automaton
-=======
-from petri.modelfile import Model
-from petri.nca import Automaton, Given
->>>>>>> w-web
+from petri.nca import Automaton, opening_state
 
 EVERY = 2  # steps a picture
 HOLE = (0.6, 0.45)  # centre of the damage, beside the pattern's, so that part of its outline goes too
@@ -46,11 +41,7 @@ def film(
         The number of steps taken and the picture then, as `picture` gives it: before the first step, after
         so many each and after the last.
     """
-<<<<<<< HEAD
-    state = automaton.seed_state(*grid, seed=seed)
-=======
-    state = opening(automaton, res, seed=seed)
->>>>>>> w-web
+    state = opening_state(automaton.spec, *grid, device=automaton.device, seed=seed)
     yield 0, picture(state[0], automaton.spec, ground)
     step = 0
     while step < steps:
@@ -62,24 +53,3 @@ def film(
         state = automaton.rollout(state, count, seed=seed, start=step)
         step += count
         yield step, picture(state[0], automaton.spec, ground)
-<<<<<<< HEAD
-=======
-
-
-@torch.no_grad()
-def grown(model: Model) -> Tensor:
-    """What a model has grown when its time to grow is over, `[channel, height, width]`.
-
-    On its own grid; on large ones, which would take long, on fewer cells and for fewer steps.
-    """
-    automaton = model.automaton
-    return automaton.rollout(opening(automaton, min(model.res, LARGEST)), min(model.steps, LONGEST))[0]
-
-
-def opening(automaton: Automaton, height: int, width: int | None = None, *, seed: int = 0) -> Tensor:
-    """The state that a page opens with: the one that the Spec starts from, empty if that is to be given."""
-    spec = automaton.spec
-    if isinstance(spec.start, Given):
-        return torch.zeros(1, spec.planes, height, width or height, device=automaton.device)
-    return automaton.seed_state(height, width, seed=seed)
->>>>>>> w-web

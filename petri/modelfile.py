@@ -17,7 +17,7 @@ from torch import Tensor
 from petri import checks, hooks, tensorfile
 from petri.errors import BadRequest, NotAModel
 from petri.files import write_whole
-from petri.nca import Automaton, Spec
+from petri.nca import Automaton, Spec, opening_state
 from petri.nca.automaton import departure
 from petri.version import __version__
 
@@ -85,8 +85,9 @@ class Model:
 
         On its own grid; on large ones, which would take long, on fewer cells and for fewer steps.
         """
-        seed = self.automaton.seed_state(min(self.res, LARGEST))
-        return self.automaton.rollout(seed, min(self.steps, LONGEST))[0]
+        side, automaton = min(self.res, LARGEST), self.automaton
+        state = opening_state(automaton.spec, side, side, device=automaton.device)
+        return automaton.rollout(state, min(self.steps, LONGEST))[0]
 
     @property
     def _last_phase(self) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from petri.nca.automaton import Automaton
 from petri.nca.rule import Mlp
-from petri.nca.seed import seed_cell, seed_state
+from petri.nca.seed import opening_state, seed_cell, seed_state
 from petri.nca.senses import Attention, Conv, Deformable, Residual, Stencil
 from petri.nca.shown import show
 from petri.nca.space import Grid
@@ -23,6 +23,7 @@ __all__ = [
     "Spec",
     "Stencil",
     "Uniform",
+    "opening_state",
     "seed_cell",
     "seed_state",
     "show",

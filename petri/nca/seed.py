@@ -8,7 +8,7 @@ from torch import Tensor
 from petri.errors import BadRequest
 from petri.nca.fire import sample_seeds
 from petri.nca.spec import Spec
-from petri.nca.start import Cell
+from petri.nca.start import Cell, Given
 
 
 def seed_cell(spec: Spec, height: int, width: int) -> tuple[int, int]:
@@ -56,3 +56,12 @@ def seed_state(
     if fixed is not None:
         planes = planes + fixed.to(planes)
     return torch.cat([state, planes], dim=1)
+
+
+def opening_state(
+    spec: Spec, height: int, width: int, *, device: torch.device | str = "cpu", seed: int = 0
+) -> Tensor:
+    """What a page, a film or a thumbnail opens with: empty where the start is to be given."""
+    if isinstance(spec.start, Given):
+        return torch.zeros(1, spec.planes, height, width, device=device)
+    return seed_state(spec, height, width, device=device, seed=seed)

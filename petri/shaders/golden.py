@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from petri.film import opening
-from petri.nca import Automaton
+from petri.nca import Automaton, opening_state
 from petri.nca.fire import fire_words, sample_seeds
 from petri.nca.life import ALPHA, THRESHOLD
 from petri.nca.padding import pad
@@ -37,7 +36,7 @@ def golden(automaton: Automaton) -> dict[str, Any]:
     largest = max(sense.size for sense in spec.senses)
     height, width = max(HEIGHT, largest), max(WIDTH, largest)
     for seed in range(SEEDS):
-        state = opening(automaton, height, width, seed=seed)
+        state = opening_state(automaton.spec, height, width, seed=seed)
         kept, clear = [], True
         for step in range(STEPS[-1]):
             clear = clear and margin(automaton, state, seed=seed, step=step) > MARGIN

@@ -13,11 +13,7 @@ from typing import Any
 from PIL import Image
 
 from petri import ground, modelfile
-<<<<<<< HEAD
-=======
 from petri.film import film as growth
-from petri.film import grown
->>>>>>> w-web
 from petri.images import picture
 from petri.modelfile import Model
 from petri.shaders.golden import golden
@@ -108,11 +104,11 @@ def thumbnail(model: Model, on: str = ground.TRANSPARENT) -> str:
 
 def film(model: Model) -> bytes:
     """The growth of a model that a browser cannot compute: an animated WebP, a pixel a cell."""
-    automaton = model.automaton
+    automaton, side = model.automaton, min(model.res, FILMED)
     on = ground.of(model)
     frames = [
         Image.fromarray(frame)
-        for _, frame in growth(automaton, min(model.res, FILMED), FILM_STEPS, ground=on, every=FILM_EVERY)
+        for _, frame in growth(automaton, (side, side), FILM_STEPS, ground=on, every=FILM_EVERY)
     ]
     content = io.BytesIO()
     frames[0].save(

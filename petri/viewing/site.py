@@ -59,22 +59,14 @@ def build(specimens: list[Specimen]) -> Site:
             site |= {address: _weights(specimen.run), state: _state(specimen.run)}
             entry |= {"follow": quote(state), "golden": None}  # its weights change
         # A file, for a site's Content-Security-Policy may forbid data: URIs.
-<<<<<<< HEAD
-        picture = base64.b64decode(entry["thumbnail"].partition(",")[2])
-        site[specimen.name + THUMBNAIL] = _fixed(picture)
-        entries.append(entry | {"thumbnail": quote(specimen.name + THUMBNAIL)})
-    site[MANIFEST] = _fixed(manifest.to_json(entries).encode())
-=======
         picture = manifest.content(entry["thumbnail"])
-        site[specimen.name + THUMBNAIL] = File(lambda picture=picture: picture)
+        site[specimen.name + THUMBNAIL] = _fixed(picture)
         entry |= {"thumbnail": quote(specimen.name + THUMBNAIL)}
         if entry["film"]:
             site[specimen.name + FILM] = _film(specimen.run, manifest.content(entry["film"]))
             entry |= {"film": quote(specimen.name + FILM)}
         entries.append(entry)
-    text = manifest.to_json(entries).encode()
-    site[MANIFEST] = File(lambda: text)
->>>>>>> w-web
+    site[MANIFEST] = _fixed(manifest.to_json(entries).encode())
     return site
 
 
@@ -89,7 +81,7 @@ def _weights(run: Follower) -> File:
 def _film(run: Follower | None, first: bytes) -> File:
     """The film of a model that a browser cannot compute; of a run that trains, one a checkpoint."""
     if run is None:
-        return File(lambda: first)
+        return _fixed(first)
     version = run.snapshot().version
     made = {version: first}
 

@@ -263,24 +263,29 @@ private:
 
     // What a convolution reads of the cells, packed: what a vector writes too much is zero or written over by the next.
     void gather(const Convolution<P> &conv, const float *state, Element *to) {
+        const int planes = net.planes;
         for (int i = 0; i < count; i++) {
             const float *s = state + cells[i] * net.padded;
             Element *at = to + int64_t(i) * conv.depth;
             for (int64_t place : conv.places) {
-                for (int k = 0; k < net.planes; k += WIDE) P::put(at + k, load(s + place + k));
-                at += net.planes;
+                const float *near = s + place;
+                for (int k = 0; k < planes; k += WIDE) P::put(at + k, load(near + k));
+                at += planes;
             }
         }
     }
 
     // The transpose of `gather`.
     void scatter(const Convolution<P> &conv, int first, int end, float *gradient) {
+        const int planes = net.planes, whole = planes / WIDE * WIDE;
         for (int i = first; i < end; i++) {
             float *g = gradient + looks[i] * net.padded;
             const float *from = wide + int64_t(i - first) * conv.inputs;
             for (int64_t place : conv.places) {
-                for (int k = 0; k < net.planes; k += WIDE) add(g + place + k, leading(net.planes - k, load(from + k), Vector{}));
-                from += net.planes;
+                float *near = g + place;
+                for (int k = 0; k < whole; k += WIDE) add(near + k, load(from + k));
+                if (whole < planes) add(near + whole, leading(planes - whole, load(from + whole), Vector{}));
+                from += planes;
             }
         }
     }
