@@ -42,6 +42,7 @@ class Spec:
     rule: Mlp = dataclasses.field(default_factory=Mlp)
     space: Grid = dataclasses.field(default_factory=Grid)
     start: Start = dataclasses.field(default_factory=Cell)
+    decoder: None = None  # what paints a picture of the state; None: the first channels are shown
     fire_rate: float | None = None  # probability to fire where there is no gate; None means 0.5
     living: bool = False  # cells with no alpha > 0.1 around them are empty
     clamp: float | None = 1.0  # largest magnitude of any state value; None for no bound
@@ -65,6 +66,8 @@ class Spec:
             if type(sense) not in SENSES.values():
                 raise BadRequest(f"senses must be of the kinds {', '.join(SENSES)}, got {sense!r}")
         object.__setattr__(self, "senses", tuple(senses))
+        if self.decoder is not None:
+            raise BadRequest(f"decoder must be none, as there are no kinds of it yet, got {self.decoder!r}")
         checks.truth("living", self.living)
         if self.rule.gated and self.fire_rate is not None:
             raise BadRequest(

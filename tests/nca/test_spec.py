@@ -97,6 +97,10 @@ INVALID = [
     ({"start": {"kind": "noise", "level": 0}}, "the level of noise must be in (0, 1e+06], got 0"),
     ({"start": {"kind": "cell", "z": 0}}, "start (cell) has an unknown field 'z'"),
     ({"space": 3}, "space must be a table, got 3"),
+    (
+        {"decoder": {"kind": "lppn"}},
+        "decoder must be none, as there are no kinds of it yet, got {'kind': 'lppn'}",
+    ),
     ({"colour_scale": 0}, "colour_scale must be in (0, 1000], got 0"),
     ({"hidden": 0}, "hidden must be a whole number in 16..512, got 0"),
     ({"hidden": 1024}, "hidden must be a whole number in 16..512, got 1024"),
