@@ -1,4 +1,5 @@
-// The step on the processor, in WebAssembly SIMD: every kind of Spec, single precision, only the cells that fire.
+// The step on the processor, in WebAssembly SIMD: every kind that spec.js knows, single precision, only the
+// cells that fire.
 // Compiled by `make wasm` into step.wasm.js. State and weights lie as on the GPU: see pack.js.
 #include <stdint.h>
 #include <wasm_simd128.h>
@@ -6,7 +7,8 @@
 #define INLINE static inline __attribute__((always_inline))
 
 enum { BLOCK = 16, VECTORS = BLOCK / 4, MOST_CHANNELS = 64, MOST_HIDDEN = 512 };
-enum { MOST_PLANES = 128, MOST_FEATURES = 4 * 2048, MOST_SENSES = 32, LARGEST = 31 };  // as obstacle.py and pack.js have them
+// As spec.js and pack.js have them.
+enum { MOST_PLANES = 128, MOST_FEATURES = 4 * 2048, MOST_SENSES = 32, LARGEST = 31 };
 enum { IDENTITY, SOBEL_X, SOBEL_Y, LAPLACIAN, FILTERS };
 
 // A sense; a convolution has no filters.
