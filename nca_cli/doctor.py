@@ -72,7 +72,7 @@ def _step_time(device: torch.device) -> str:
     from petri.growth.catalogue import architecture
     from petri.nca import Automaton, Spec
 
-    automaton = Automaton(Spec(**architecture("spiral"))).to(device)
+    automaton = Automaton(Spec.of(**architecture("spiral"))).to(device)
     state = automaton.seed_state(64, batch=8)
     steps = 16
     times: dict[str, list[float]] = {"growing": [], "training": []}
