@@ -8,7 +8,7 @@ from petri.nca.senses import Attention, Conv, Deformable, Residual, Stencil
 from petri.nca.senses.stencil import FILTERS
 from petri.nca.space import Grid
 from petri.nca.spec import Spec
-from petri.nca.start import Given, Noise, Uniform
+from petri.nca.start import Cell, Given, Noise, Uniform
 
 SMALL = Mlp(hidden=32, layers=2)
 DEEP = Mlp(hidden=16, layers=3, residual=True)
@@ -63,6 +63,60 @@ SPECS: dict[str, Spec] = {
     "conv9": Spec(senses=(Conv(size=9, width=16),), channels=4, rule=SMALL),
     "learned9": Spec(senses="learned9", channels=4, rule=SMALL),
 }
+
+
+# All that a page computes, more of it to a Spec, as a browser without a GPU needs long for each.
+CORNER = Cell(x=1.0, y=0.0)  # no axis can be taken for the other, or for its mirror image
+TINY = Mlp(hidden=16, layers=2)
+PAGE = [
+    Spec(channels=4, senses=(Conv(width=16),), rule=TINY, start=CORNER),
+    Spec(
+        channels=6, fixed=3, senses=(Conv(size=5, dilation=2, width=10),), rule=TINY, space=WRAP, living=True
+    ),
+    Spec(fixed=5, senses=(Conv(width=80), Conv(size=5, dilation=2, width=80)), rule=Mlp(hidden=80, layers=2)),
+    Spec(
+        channels=5,
+        senses=(Conv(size=7, dilation=4, width=3),),
+        rule=Mlp(hidden=16),
+        space=WRAP,
+        start=Noise(),
+    ),
+    Spec(
+        channels=18,
+        fixed=9,
+        senses=(Conv(size=1, width=5), Stencil(size=5, trained=True), Conv(width=6), Stencil(dilation=2)),
+        rule=Mlp(hidden=16, residual=True, gated=True),
+        living=True,
+    ),
+    Spec(
+        channels=12,
+        senses=(Stencil(filters=("identity", "sobel_x", "sobel_y", "laplacian")),),
+        rule=Mlp(hidden=96, layers=2, sensed_bound=0.7, hidden_bound=0.4, change_bound=0.0625),
+        space=WRAP,
+        start=Noise(level=0.3),
+        clamp=1.5,
+    ),
+    Spec(
+        channels=7,
+        senses=(
+            Stencil(filters=("laplacian", "sobel_y"), dilation=3),
+            Stencil(filters=("sobel_x",), size=5),
+            Stencil(filters=("laplacian", "identity"), size=7, dilation=2, trained=True),
+        ),
+        rule=Mlp(hidden=16, residual=True, hidden_bound=0.3),
+        start=Uniform(value=-0.35),
+        fire_rate=0.7,
+    ),
+    Spec(channels=4, fixed=1, senses=(Stencil(size=7, trained=True),), rule=TINY, space=WRAP, start=Given()),
+    Spec(
+        channels=4,
+        fixed=64,
+        senses=(Stencil(filters=("identity",)), Conv(width=6)),
+        rule=Mlp(hidden=16, gated=True, change_bound=0.03, sensed_bound=2.5),
+        start=Given(),
+        clamp=None,
+    ),
+]
 
 
 def random_spec(number: int) -> Spec:

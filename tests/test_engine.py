@@ -5,7 +5,7 @@ import re
 
 import pytest
 import torch
-from specs import SPECS, random_spec
+from specs import PAGE, SPECS, random_spec
 
 from petri import engine, modelfile, models
 from petri.engine import native
@@ -52,6 +52,7 @@ REFUSED = {
     "learned9": "it has senses of at most 7×7 cells, got 9×9",
 }
 TAKEN = {spec_name: spec for spec_name, spec in SPECS.items() if spec_name not in REFUSED}
+EXACT = TAKEN | {f"page {number}": spec for number, spec in enumerate(PAGE, 1)}
 REPORTS = {name(kind): Spec.of(**kind) for kind in KINDS + ODD}
 
 
@@ -115,7 +116,7 @@ def two_threads():
     torch.set_num_threads(before)
 
 
-@named(REPORTS | TAKEN)
+@named(REPORTS | EXACT)
 def test_float32_is_the_reference(spec):
     automaton, state = an_automaton(spec), a_state(spec)
     for steps in (1, 4):

@@ -10,7 +10,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from browser_specs import KINDS
+from specs import PAGE
 from test_modelfile import FOREIGN, METADATA, SPEC, TENSORS, TRAINING, header
 
 from petri import modelfile
@@ -79,7 +79,7 @@ WORDED = [
 
 
 def test_python_and_the_page_write_the_same_glsl(lab, rule):
-    specs = [*every_kind(rule), *KINDS, *WORDED]
+    specs = [*every_kind(rule), *PAGE, *WORDED]
     texts = lab.evaluate(
         "(specs) => specs.map((fields) => { const spec = lab.checkSpec(fields);"
         " return [lab.describeSpec(spec), lab.stepShader(spec), spec.living ? lab.lifeShader(spec) : '']; })",
@@ -97,8 +97,8 @@ def test_python_and_the_page_write_the_same_glsl(lab, rule):
 
 
 def test_python_and_the_page_pack_the_same_texture(lab, rule, random_automaton):
-    for spec in (*every_kind(rule), *KINDS, *WORDED[:-1]):
-        if spec not in KINDS and (
+    for spec in (*every_kind(rule), *PAGE, *WORDED[:-1]):
+        if spec not in PAGE and (
             spec.living or spec.space.padding == "wrap" or spec.fire_rate not in (None, 0.5)
         ):
             continue  # nothing that has to do with weights

@@ -8,7 +8,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from browser_specs import KINDS
+from specs import PAGE
 
 from petri import modelfile
 from petri.modelfile import Model
@@ -184,6 +184,6 @@ def test_any_number_of_channels(lab, tmp_path, spec, random_automaton):
     check(lab, tmp_path, [random_automaton(dataclasses.replace(spec, start=Cell(x=1.0, y=0.0)), change=0.15)])
 
 
-@pytest.mark.parametrize("spec", KINDS, ids=lambda spec: f"{spec.channels} channels, {spec.describe()}")
+@pytest.mark.parametrize("spec", PAGE, ids=lambda spec: f"{spec.channels} channels, {spec.describe()}")
 def test_every_kind(lab, tmp_path, spec, random_automaton):
     check(lab, tmp_path, [random_automaton(spec, change=0.15)])
