@@ -14,7 +14,7 @@ namespace {
 constexpr int ALPHA = 3;
 constexpr float ALIVE = 0.1f;
 constexpr int LANES = 16;     // enough for the threads of a laptop; more cost memory for their sums
-constexpr int BAND_ROWS = 8;  // at least: a band's neighbours must hold all of its halo
+constexpr int BAND_ROWS = 8;  // at least: less, and most of a band would be halo
 constexpr int BLOCK = 64;     // cells that are computed together
 constexpr int CHUNK = 32;     // and those of them whose sums in float, four times as large, lie in cache at once
 
