@@ -18,7 +18,6 @@ class Guard:
 
     Attributes:
         slower: what returns and deaths have made of the learning rate, a factor.
-        reach: share of their steps that rollouts from the start are given.
         dying: share of the rollouts that died of late.
     """
 
@@ -27,7 +26,6 @@ class Guard:
         self.slower = torch.ones((), dtype=torch.float64)
         self.returns = torch.zeros((), dtype=torch.int64)
         self.epoch = torch.zeros((), dtype=torch.int64)  # after which the kept weights were
-        self.reach = torch.ones((), dtype=torch.float64)
         self.dying = torch.zeros((), dtype=torch.float64)
         self.good = {name: tensor.clone() for name, tensor in learned.items()}
 
@@ -41,16 +39,9 @@ class Guard:
             return f"state values passed {self.use.exploded:,.0f}"
         return ""
 
-    def heed_deaths(self, dead: Tensor, fresh: int) -> str:
-        """Take account of who died, `[batch]`, the fresh ones first; a note if the learning rate changes.
-
-        What dies has no gradient. Cut short before it dies, the same rollout has one, and it says: live.
-        """
+    def heed_deaths(self, dead: Tensor) -> str:
+        """Take account of who died, `[batch]`; a note if that changes the learning rate."""
         use = self.use
-        if dead[:fresh].any():
-            self.reach.mul_(use.shorter).clamp_(min=use.shortest)
-        elif fresh:
-            self.reach.mul_(use.longer).clamp_(max=1.0)
         self.dying.lerp_(dead.mean().double().to(self.dying.device), use.late)
         if self.dying <= use.dying or self.slower < use.slowest:
             return ""
@@ -86,6 +77,6 @@ class Guard:
     def tensors(self) -> dict[str, Tensor]:
         """What a checkpoint keeps of it, by name."""
         kept = {"slower": self.slower, "returns": self.returns, "epoch": self.epoch}
-        kept |= {"dying": self.dying, "reach": self.reach}
+        kept["dying"] = self.dying
         named = {f"guard.{name}": tensor for name, tensor in kept.items()}
         return named | {f"good.{name}": tensor for name, tensor in self.good.items()}

@@ -130,6 +130,7 @@ class Optimisation:
     drop_at: float = 0.25  # share of a phase after which it drops
     drop_to: float = 0.1  # share of the rate that is left
     warm_up: float = 0.1  # share of a phase in which the rate rises; in the first, rollouts lengthen too
+    shortest: float = 0.25  # share of their length from which they do
     beta2: float = 0.999  # of Adam: its memory of how large gradients are, 1 / (1 - beta2) epochs
     average: float = 0.0  # the model is the moving average of its weights with this decay; 0 for none
 
@@ -138,6 +139,7 @@ class Optimisation:
         checks.choice("optimiser.schedule", self.schedule, SCHEDULES)
         checks.number("optimiser.drop_at", self.drop_at, 0, 1)
         checks.number("optimiser.drop_to", self.drop_to, 0, 1)
+        checks.number("optimiser.shortest", self.shortest, 0, 1, low_open=True)
         checks.number("optimiser.warm_up", self.warm_up, 0, 0.9)
         checks.number("optimiser.beta2", self.beta2, 0, 0.99999)
         checks.number("optimiser.average", self.average, 0, 0.99999)
@@ -157,17 +159,13 @@ class GuardUse:
     slowest: float = 0.2  # of the learning rate; below that it is not lowered for deaths any more
     dying: float = 0.3  # share of the rollouts of late that may die before it is
     late: float = 0.01  # share of that average that one epoch is
-    shorter: float = 0.8  # what a death from the start does to the length of rollouts from there
-    longer: float = 1.03  # and what none does
-    shortest: float = 0.25  # share of a rollout's length at the least, and where the warm-up begins
 
     def __post_init__(self) -> None:
         checks.number("guard.exploded", self.exploded, 1, 1e30)
         checks.whole("guard.good_every", self.good_every, 1, 1_000_000)
         checks.whole("guard.returns", self.returns, 0, 1000)
-        for name in ("slower", "slowest", "dying", "late", "shorter", "shortest"):
+        for name in ("slower", "slowest", "dying", "late"):
             checks.number(f"guard.{name}", getattr(self, name), 0, 1, low_open=True)
-        checks.number("guard.longer", self.longer, 1, 10)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -200,7 +200,6 @@ def _upgraded(tensors: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
         if (target := tensors.get(f"target.{number}")) is not None:
             upgraded[f"target.{phase.res}"] = target
     upgraded["guard.dying"] = torch.zeros((), dtype=torch.float64)
-    upgraded["guard.reach"] = torch.ones((), dtype=torch.float64)
     rows = upgraded[ROWS]
     if rows.ndim == 2:
         died, from_seed = rows.new_zeros(len(rows), 1), rows.new_full((len(rows), 1), float("nan"))
@@ -210,7 +209,7 @@ def _upgraded(tensors: dict[str, Tensor], recipe: Recipe) -> dict[str, Tensor]:
 
 def _named_anew(tensors: dict[str, Tensor], columns: tuple[str, ...]) -> dict[str, Tensor]:
     """What a checkpoint of schema 4 holds, as this version names it; the perceptual loss had no column."""
-    named = {renamed(name): tensor for name, tensor in tensors.items()}
+    named = {renamed(name): tensor for name, tensor in tensors.items() if name != "guard.reach"}
     rows = named[ROWS]
     if "perceptual" in columns and rows.ndim == 2 and rows.shape[1] == len(columns) - 1:
         at = columns.index("perceptual")

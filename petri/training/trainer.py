@@ -141,7 +141,7 @@ class Trainer:
         phase, use = self.phase, recipe.pool
         seeds = phase.seeds(self.epoch)
         hurt = min(use.damage, phase.hurt(self.epoch, use.damage_every))
-        steps = self._draw_steps(seeds, hurt=hurt > 0)
+        steps = self._draw_steps(hurt=hurt > 0)
         fire_seed = int(torch.randint(2**32, (), generator=self.chance))
         rivals = use.rivals if seeds == phase.batch else 0
         fresh = self._begin(seeds) if seeds else None
@@ -151,12 +151,12 @@ class Trainer:
 
         mine = self.ranks.share(phase.batch)
         part = {name: values[mine] for name, values in rows.items()}
-        looks, state, taken = [], part["state"], 0
-        for mark in task.marks(steps):
-            state = self._roll(state, mark - taken, taken, fire_seed, mine.start)
-            looks.append(state)
-            taken = mark
-        found = task.losses(looks, part)
+        looks = self._grow(part["state"], steps, fire_seed, mine.start)
+        dead = self._dead(looks[-1])
+        if dead.all() and (alive := self._last_alive(part["state"], steps, fire_seed, mine.start)):
+            # What is dead has no gradient. Cut short before it dies, the same rollout has one: it says live.
+            looks = self._grow(part["state"], alive, fire_seed, mine.start)
+        found, state = task.losses(looks, part), looks[-1]
         losses = self._weighed(found)
         self.adam.zero_grad()
         (losses.sum() / phase.batch).backward()
@@ -164,7 +164,7 @@ class Trainer:
         self.ranks.add_up(gradients)
         with torch.no_grad():
             names = list(task.weights)
-            parts = torch.stack([losses, *(found[name] for name in names), self._dead(state)])
+            parts = torch.stack([losses, *(found[name] for name in names), dead])
             parts = self.ranks.gather(parts.T).T
             held, seen = self.ranks.gather(state.detach()), self.ranks.gather(looks[0].detach()[:1])[0]
             reason = self.guard.trouble(parts[0], gradients, held)
@@ -172,7 +172,7 @@ class Trainer:
             return self._go_back(reason)
 
         dead = parts[-1]
-        note = self.guard.heed_deaths(dead, seeds)
+        note = self.guard.heed_deaths(dead)
         epoch = self.epoch - self.begun
         rate = optimiser.learning_rate(epoch, phase.epochs, recipe.optimiser) * self.guard.slower.item()
         self.adam.param_groups[0]["lr"] = rate
@@ -214,13 +214,35 @@ class Trainer:
             return state.new_zeros(len(state))
         return (~has_life(state)).to(state.dtype)
 
-    def _draw_steps(self, seeds: int, *, hurt: bool = False) -> int:
-        """Steps to grow in this epoch: fewer in the first phase's warm-up, and where seeds die on the way."""
+    def _draw_steps(self, *, hurt: bool = False) -> int:
+        """Steps to grow in this epoch: fewer in the first phase's warm-up."""
         least, most = self.phase.steps_of(self.epoch, hurt=hurt)
-        warm, shortest = self.recipe.optimiser.warm_up * self.recipe.phases[0].epochs, self.guard.use.shortest
+        how = self.recipe.optimiser
+        warm, shortest = how.warm_up * self.recipe.phases[0].epochs, how.shortest
         length = min(1.0, shortest + (1 - shortest) * self.epoch / warm) if warm else 1.0
         steps = int(torch.randint(least, most + 1, (), generator=self.chance))
-        return max(1, round(min(length, self.guard.reach.item() if seeds else 1.0) * steps))
+        return max(1, round(length * steps))
+
+    def _grow(self, state: Tensor, steps: int, seed: int, first: int) -> list[Tensor]:
+        """The states at the task's marks."""
+        looks, taken = [], 0
+        for mark in self.task.marks(steps):
+            state = self._roll(state, mark - taken, taken, seed, first)
+            looks.append(state)
+            taken = mark
+        return looks
+
+    @torch.no_grad()
+    def _last_alive(self, state: Tensor, steps: int, seed: int, first: int) -> int:
+        """Most steps to grow after which a rollout that dies still lives, at its last mark too; 0 if none."""
+        if self.ranks.size > 1 or not self.recipe.spec.living:
+            return 0  # the others would have to grow as many steps
+        living, dying = 0, steps
+        while dying - living > 1:
+            middle = (living + dying) // 2
+            end = self._take(state, self.task.marks(middle)[-1], 0, seed, first)
+            living, dying = (living, middle) if self._dead(end).all() else (middle, dying)
+        return living
 
     def _roll(self, state: Tensor, steps: int, start: int, seed: int, first: int) -> Tensor:
         kept = min(steps, self.phase.truncate or steps)  # steps that the gradient goes back through

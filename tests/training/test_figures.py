@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from petri import modelfile, tasks
 from petri.errors import BadRequest
 from petri.nca import Automaton
+from petri.nca.life import has_life
 from petri.targets import load
 from petri.training import loop, patience
 from petri.training.presets import make_recipe
@@ -247,21 +248,29 @@ def test_a_run_that_is_stopped_on_a_small_grid_is_measured_and_drawn_there(tmp_p
     assert modelfile.read(run.path("model.safetensors")).res == 24
 
 
-def test_seeds_that_die_are_given_fewer_steps_and_more_again_when_they_live(disc):
-    settings = ["optimiser.learning_rate=1e-9", "optimiser.warm_up=0"]
-    recipe = recipe_of(disc, epochs=200, settings=settings)
-    trainer = Trainer(recipe, tasks.make(recipe), CPU, weights=deadly(recipe))
-    least, most = recipe.steps
-    trainer.train_epoch()
-    assert trainer.guard.reach == 0.8
-    trainer.train_epoch()  # the pool's turn: its own steps, and no say
-    assert trainer.guard.reach == 0.8
-    assert 0.8 * least <= trainer.train_epoch().steps <= 0.8 * most + 0.5
-    for _ in range(12):
-        trainer.train_epoch()
-    assert trainer.guard.reach == 0.25
-    trainer.guard.heed_deaths(torch.zeros(1), 1)
-    assert trainer.guard.reach == 0.25 * 1.03
+def test_a_rollout_that_dies_is_cut_short_where_it_still_lived(disc):
+    recipe = recipe_of(disc, epochs=200, settings=["optimiser.learning_rate=1e-9", "optimiser.warm_up=0"])
+    slow = deadly(recipe)
+    with torch.no_grad():
+        slow.rule.biases[-1][3] = -0.05  # the seed's alpha of 1 lasts for 18 steps that fire
+    trainer = Trainer(recipe, tasks.make(recipe), CPU, weights=slow)
+    taken, whole = [], trainer._roll
+
+    def roll(state, steps, start, seed, first):
+        taken.append((steps, seed))
+        return whole(state, steps, start, seed, first)
+
+    trainer._roll = roll
+    epoch = trainer.train_epoch()
+    assert float(epoch.died) == 1.0
+    (planned, seed), (short, again) = [entry for entry in taken if entry[0]]
+    assert planned == epoch.steps and again == seed and 18 <= short < planned
+    with torch.no_grad():
+        state = slow.seed_state(*recipe.phases[0].grid)
+        ends = [slow.rollout(state, steps, seed=seed, precision="auto") for steps in (short, short + 1)]
+    assert [bool(has_life(end)) for end in ends] == [True, False]
+    gradient = trainer.weights["rule.biases.1"].grad
+    assert gradient[3] < 0  # more alpha
 
 
 def test_damage_spares_every_second_batch_of_the_pool_where_it_is_asked_to():

@@ -274,7 +274,7 @@ def test_rollouts_lengthen_over_the_warm_up():
     learner = trainer(steps=(100, 100), optimiser=Optimisation(warm_up=0.5), epochs=20)
     steps = []
     for learner.epoch in range(20):
-        steps.append(learner._draw_steps(1))
+        steps.append(learner._draw_steps())
     assert steps[0] == 25 and steps[10:] == [100] * 10 and steps == sorted(steps)
 
 
