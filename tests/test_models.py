@@ -98,8 +98,9 @@ def test_python_loads_a_shipped_model_by_name_as_the_commands_do(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     named, filed = petri.load("circle"), petri.load(models.find("circle"))
     assert named.spec == filed.spec
-    for name, value in named.named_parameters():
-        assert torch.equal(value, dict(filed.named_parameters())[name])
+    assert (named.res, named.steps) == (256, 192)
+    for name, value in named.automaton.named_parameters():
+        assert torch.equal(value, dict(filed.automaton.named_parameters())[name])
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "model.safetensors").write_bytes(models.find("circle").read_bytes())
     assert petri.load("run").spec == petri.load(tmp_path / "run").spec == named.spec

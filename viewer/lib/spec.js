@@ -74,6 +74,7 @@ export function checkSpec(fields) {
   for (const name of Object.keys(others)) throw new Error(`the Spec has an unknown field ${JSON.stringify(name)}`);
   const spec = {
     channels: whole("channels", channels, 4, 64),
+    decoder,
     fixed: whole("fixed", fixed, 0, 64),
     rule: kind("rule", rule, RULES, "mlp"),
     space: kind("space", space, SPACES, "grid"),
@@ -165,15 +166,48 @@ export function describeSpec(spec) {
   return words.join(" · ");
 }
 
-/** The senses by name, such as `learned+dilated`; as petri/nca/senses/words.py. */
+/** The senses by name, such as `learned+dilated`, and never a name of others; as petri/nca/senses/words.py. */
 function nameSenses(senses, hidden) {
   const words = senses.map((sense) => (sense.kind === "conv" ? nameConv(sense, hidden) : nameStencil(sense)));
-  const at = words.indexOf("dilated");
-  // "dilated" alone brings sobel along, where no other bank is near and nothing stands twice.
-  const others = words.filter((_, i) => i !== at && i !== at - 1);
-  const plain = others.every((word) => word.startsWith("conv")) && new Set(others).size === others.length;
-  if (at > 0 && words[at - 1] === "sobel" && plain) words.splice(at - 1, 1);
-  return words.join("+");
+  const text = words.join("+");
+  for (const short of [text.replaceAll("sobel+dilated", "dilated"), text]) {
+    const named = sensesOf(short, hidden);
+    if (named && named.map(fieldsOf).join() === senses.map(fieldsOf).join()) return short;
+  }
+  return sensesOf(text, hidden) ? senses.map(({ kind }, i) => `${kind}(${words[i]})`).join("+") : text;
+}
+
+const fieldsOf = ({ kind, filters, size, dilation, trained, width }) =>
+  JSON.stringify([kind, filters, size, dilation, trained, width]);
+
+/** The senses that a name stands for, or null if it is none. */
+function sensesOf(text, hidden) {
+  const words = text.split("+");
+  if (new Set(words).size < words.length) return null;
+  const near = { identity: ["identity"], sobel: SLOPES, laplacian: ["identity", "laplacian"] };
+  const stencil = (filters, others) => ({ kind: "stencil", filters, size: 3, dilation: 1, trained: false, ...others });
+  const senses = [];
+  const addFixed = (filters) => {
+    const bank = senses.find(({ kind, trained, dilation }) => kind === "stencil" && !trained && dilation === 1);
+    if (bank) bank.filters = [...new Set([...bank.filters, ...filters])];
+    else senses.push(stencil(filters));
+  };
+  for (const word of words) {
+    const [, kind, size, dilation, width] = /^(learned|conv)(\d+)?(?:d(\d+))?(?:w(\d+))?$/.exec(word) ?? [];
+    if (Object.hasOwn(near, word)) {
+      addFixed(near[word]);
+    } else if (word === "dilated") {
+      if (!words.some((each) => Object.hasOwn(near, each) || each.startsWith("learned"))) addFixed(SLOPES);
+      senses.push(stencil(SLOPES, { dilation: 2 }));
+    } else if (kind === "learned" && !dilation && !width) {
+      senses.push(stencil(SLOPES, { size: Number(size ?? 3), trained: true }));
+    } else if (kind === "conv") {
+      senses.push({ kind, size: Number(size ?? 3), dilation: Number(dilation ?? 1), width: Number(width ?? hidden) });
+    } else {
+      return null;
+    }
+  }
+  return senses;
 }
 
 function nameConv({ size, dilation, width }, hidden) {
