@@ -94,11 +94,11 @@ def takes(spec: Spec) -> bool:
 
 def _obstacle(automaton: Automaton, state: Tensor) -> str:
     """Why the native step cannot take this rollout; empty if it can."""
-    if departed := departure(automaton):
-        return departed
     for tensor in (state, *automaton.parameters()):
         if tensor.device.type != "cpu" or tensor.dtype != torch.float32:
             return f"it takes float32 on the CPU, got {tensor.dtype} on {tensor.device}".replace("torch.", "")
+    if departed := departure(automaton):
+        return departed
     if found := native.obstacle(automaton.spec):
         return found
     available, status = native_status()

@@ -14,8 +14,15 @@ from petri.errors import BadRequest, nearest
 
 
 def name_of(kind: Any, known: Mapping[str, type]) -> str:
-    """The name of an object's kind in the dict that holds it."""
-    return next(name for name, cls in known.items() if cls is type(kind))
+    """The name of an object's kind in the dict that holds it.
+
+    Raises:
+        BadRequest: the dict has another class by now, such as that of a notebook's cell that was run again.
+    """
+    for name, cls in known.items():
+        if cls is type(kind):
+            return name
+    raise BadRequest(f"{type(kind).__name__} is no longer one of the kinds {', '.join(known)}: {kind!r}")
 
 
 def to_table(kind: Any, known: Mapping[str, type]) -> dict[str, Any]:
@@ -31,13 +38,15 @@ def from_table(what: str, table: Any, known: Mapping[str, type], default: str) -
 
     Args:
         what: the field of the Spec, for messages.
-        table: plain values by name.
+        table: plain values by name; or a kind, which is given back.
         known: the kinds there are.
         default: the kind of a table that names none.
 
     Raises:
         BadRequest: no table, a kind or a field that is unknown, or a value out of range.
     """
+    if type(table) in known.values():
+        return table
     if not isinstance(table, Mapping):
         raise BadRequest(f"{what} must be a table, got {table!r}")
     fields = dict(table)

@@ -90,7 +90,7 @@ class Attending(nn.Module):
 
     def forward(self, state: Tensor) -> Tensor:
         """Sense; from `[batch, channel, height, width]` to `[batch, width, height, width]`."""
-        kind, (batch, _, height, rows) = self.kind, state.shape
+        kind, (batch, _, height, width) = self.kind, state.shape
         each = kind.width // kind.heads
         around = pad(state, kind.reach, self.padding)
         # The sums over the channels of a head are twice as fast where cells lie side by side.
@@ -102,11 +102,11 @@ class Attending(nn.Module):
 
         def windows(of: Tensor) -> list[Tensor]:
             places = range(0, kind.size * kind.dilation, kind.dilation)
-            return [of[..., y : y + height, x : x + rows] for y in places for x in places]
+            return [of[..., y : y + height, x : x + width] for y in places for x in places]
 
         # One product a position keeps no more than the sums; the windows are views.
         agreement = torch.stack([(query * near).sum(2) for near in windows(key)], dim=2)
         weights = (exact(agreement) + self.positions[:, :, None, None]).softmax(dim=2).to(value.dtype)
         parts = (weights[:, :, place, None] * near for place, near in enumerate(windows(value)))
         mixed = sum(parts, start=value.new_zeros(()))
-        return F.relu(F.conv2d(mixed.reshape(batch, kind.width, height, rows), self.out, self.out_bias))
+        return F.relu(F.conv2d(mixed.reshape(batch, kind.width, height, width), self.out, self.out_bias))
