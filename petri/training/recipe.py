@@ -102,6 +102,7 @@ class PoolUse:
     rivals: int = 0  # what has grown from a batch of seeds replaces the worst of so many entries; 0: any
     newcomer: int = 4  # where seeds have turns: of so many of these one batch stays, so that others grow old
     damage_every: int = 1  # of so many batches that could be damaged one is, so that others last unhurt
+    damage_from: float = 0.0  # share of a phase's epochs after which there is damage: what grows can be hurt
     damage_radii: tuple[float, float] = (0.1, 0.4)  # least and most of a circle, in halves of the grid's side
     half_planes: bool = True  # false: damage is circles alone
 
@@ -110,6 +111,7 @@ class PoolUse:
         checks.number("pool.priority", self.priority, 0, 100)
         checks.whole("pool.damage", self.damage, 0, 4096)
         checks.whole("pool.damage_every", self.damage_every, 1, 1000)
+        checks.number("pool.damage_from", self.damage_from, 0, 1)
         if not isinstance(self.damage_radii, (tuple, list)) or len(self.damage_radii) != 2:
             raise BadRequest(f"pool.damage_radii must be two numbers, got {self.damage_radii!r}")
         least, most = self.damage_radii

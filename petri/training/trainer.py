@@ -141,6 +141,8 @@ class Trainer:
         phase, use = self.phase, recipe.pool
         seeds = phase.seeds(self.epoch)
         hurt = min(use.damage, phase.hurt(self.epoch, use.damage_every))
+        if self.epoch - self.begun < use.damage_from * phase.epochs:
+            hurt = 0
         steps = self._draw_steps(hurt=hurt > 0)
         fire_seed = int(torch.randint(2**32, (), generator=self.chance))
         rivals = use.rivals if seeds == phase.batch else 0
