@@ -188,7 +188,7 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], t
     from petri.training import loop
 
     recipe = run.recipe
-    _introduce(recipe, trainer.device.type, notes)
+    _introduce(recipe, trainer.device.type, (*notes, *_why_slow(trainer)))
     display = GrowDisplay(f"growing {recipe.name}", trainer.task.goal())
     try:
         with ExitStack() as stack:
@@ -210,6 +210,16 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], t
         raise typer.Exit(130)
     if not result.outcome.stands:
         raise typer.Exit(1)
+
+
+def _why_slow(trainer: Trainer) -> tuple[str, ...]:
+    """A note if the native step is here but does not take the recipe's Spec."""
+    from petri.engine import native, native_status
+
+    reason = native.obstacle(trainer.recipe.spec)
+    if not reason or trainer.device.type != "cpu" or trainer.engine != "auto" or not native_status()[0]:
+        return ()
+    return (f"by PyTorch alone, several times slower than the native step: {reason}",)
 
 
 def _conclude(recipe: Recipe, result: Result) -> None:

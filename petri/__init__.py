@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         show,
     )
     from petri.nca.senses import SENSES
-    from petri.tasks import TASKS, Growing, Rows, Task
+    from petri.tasks import TASKS, Growing, Learner, Rows, Task
     from petri.training.pool import Pool
     from petri.training.train import train
 
@@ -44,7 +44,7 @@ HOMES = {
         "Spec", "Stencil", "Uniform", "show",
     ),
     "petri.nca.senses": ("SENSES",),
-    "petri.tasks": ("TASKS", "Growing", "Rows", "Task"),
+    "petri.tasks": ("TASKS", "Growing", "Learner", "Rows", "Task"),
     "petri.training.pool": ("Pool",),
     "petri.training.train": ("train",),
 }  # fmt: skip
@@ -60,6 +60,7 @@ __all__ = [
     "Given",
     "Grid",
     "Growing",
+    "Learner",
     "Mlp",
     "Model",
     "Noise",
@@ -72,6 +73,7 @@ __all__ = [
     "Uniform",
     "__version__",
     "load",
+    "save",
     "show",
     "train",
 ]
@@ -90,6 +92,18 @@ def load(path: str | Path) -> Model:
     from petri.models import find
 
     return read(find(str(path)))
+
+
+def save(path: str | Path, model: Model) -> None:
+    """Write a model into a file, whole or not at all; `load` reads it.
+
+    Raises:
+        petri.errors.BadRequest: the automaton does what its Spec and weights do not tell.
+        OSError: the file cannot be written.
+    """
+    from petri.modelfile import write
+
+    write(Path(path), model)
 
 
 def __getattr__(name: str) -> Any:

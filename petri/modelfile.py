@@ -36,10 +36,18 @@ class Model:
     training: dict[str, Any] = field(default_factory=dict)  # how it was trained; JSON values
 
     @property
-    def res(self) -> int:
-        """Cells along a side that it was trained on; 72, the field's usual size, if it does not say."""
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns that it was trained on; 72 of each, the field's usual size, if it does not say."""
         res = self._last_phase.get("res")
-        return res if isinstance(res, int) and 8 <= res <= 4096 else 72
+        rows, columns = res if isinstance(res, list) and len(res) == 2 else (res, res)
+        if not isinstance(rows, int) or not isinstance(columns, int):
+            return 72, 72
+        return (rows, columns) if min(rows, columns) >= 8 and max(rows, columns) <= 4096 else (72, 72)
+
+    @property
+    def res(self) -> int:
+        """Cells along a side that it was trained on; along the longer one of a grid that is no square."""
+        return max(self.grid)
 
     @property
     def steps(self) -> int:
@@ -59,7 +67,9 @@ class Model:
         Args:
             height, width, how: as for `Automaton.seed_state`.
         """
-        return self.automaton.seed_state(height or self.res, width, **how)
+        if height is None:
+            height, width = self.grid
+        return self.automaton.seed_state(height, width, **how)
 
     def step(self, state: Tensor, *, step: int, seeds: Tensor) -> Tensor:
         """See `Automaton.step`."""
@@ -85,8 +95,8 @@ class Model:
 
         On its own grid; on large ones, which would take long, on fewer cells and for fewer steps.
         """
-        side, automaton = min(self.res, LARGEST), self.automaton
-        state = opening_state(automaton.spec, side, side, device=automaton.device)
+        automaton, (height, width) = self.automaton, (min(side, LARGEST) for side in self.grid)
+        state = opening_state(automaton.spec, height, width, device=automaton.device)
         return automaton.rollout(state, min(self.steps, LONGEST))[0]
 
     @property

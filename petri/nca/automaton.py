@@ -50,7 +50,7 @@ class Automaton(nn.Module):
 
         Args:
             seed: of a start that is drawn by chance.
-            fixed: the fixed planes, `[fixed, height, width]` or of every sample; zero if left out.
+            fixed: the fixed planes, `[fixed, height, width]` or of every sample, if the Spec has any.
         """
         return seed_state(
             self.spec, height, width or height, batch=batch, device=self.device, seed=seed, fixed=fixed

@@ -59,4 +59,12 @@ def from_table(what: str, table: Any, known: Mapping[str, type], default: str) -
     for name in fields:
         if name not in names:
             raise BadRequest(f"{what} ({kind}) has an unknown field {name!r}{nearest(name, names)}")
-    return known[kind](**fields)
+    for field in dataclasses.fields(known[kind]):
+        if field.name not in fields and field.default is field.default_factory is dataclasses.MISSING:
+            raise BadRequest(f"{what} ({kind}) lacks the field {field.name!r}")
+    # What a kind holds can be hashed, so a list was a tuple.
+    return known[kind](**{name: _tuple(value) for name, value in fields.items()})
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(_tuple(inner) for inner in value) if isinstance(value, list) else value

@@ -34,13 +34,14 @@ def seed_state(
         batch: samples.
         seed: of a start that is drawn by chance, 0..2³²-1.
         first_sample: number of the first sample.
-        fixed: the fixed planes, `[fixed, height, width]` or of every sample; zero if left out.
+        fixed: the fixed planes, `[fixed, height, width]` or of every sample, if the Spec has any.
 
     Returns:
         float32 `[batch, planes, height, width]`.
 
     Raises:
-        BadRequest: fixed planes that are not those of the Spec and the grid, or a start that must be given.
+        BadRequest: fixed planes that are not given, or not those of the Spec and the grid, or a start that
+            must be given.
     """
     shape = (spec.fixed, height, width)
     if fixed is not None and tuple(fixed.shape) not in (shape, (batch, *shape)):
@@ -48,20 +49,21 @@ def seed_state(
             f"the fixed planes must be [{spec.fixed}, {height}, {width}], or [{batch}, …] for each sample, "
             f"got {list(fixed.shape)}"
         )
+    if spec.fixed and fixed is None:
+        many = f"{spec.fixed} fixed plane" + "s" * (spec.fixed > 1)
+        raise BadRequest(f"the Spec has {many}: give them, as [{spec.fixed}, {height}, {width}]")
     seeds = sample_seeds(seed, batch, first=first_sample, device=device)
     state = spec.start.state(spec.channels, height, width, seeds)
-    if not spec.fixed:
+    if fixed is None or not spec.fixed:
         return state
-    planes = torch.zeros(batch, *shape, device=device)
-    if fixed is not None:
-        planes = planes + fixed.to(planes)
-    return torch.cat([state, planes], dim=1)
+    return torch.cat([state, fixed.to(state).expand(batch, *shape)], dim=1)
 
 
 def opening_state(
     spec: Spec, height: int, width: int, *, device: torch.device | str = "cpu", seed: int = 0
 ) -> Tensor:
-    """What a page, a film or a thumbnail opens with: empty where the start is to be given."""
+    """What a page, a film or a thumbnail opens with: empty where a start or planes are to be given."""
     if isinstance(spec.start, Given):
         return torch.zeros(1, spec.planes, height, width, device=device)
-    return seed_state(spec, height, width, device=device, seed=seed)
+    planes = torch.zeros(spec.fixed, height, width)
+    return seed_state(spec, height, width, device=device, seed=seed, fixed=planes)

@@ -8,14 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from petri.tasks.grow import Growing
+from petri.tasks.learner import Learner
 from petri.tasks.task import Rows, Task
 
 if TYPE_CHECKING:
     from petri.training.recipe import Recipe
 
-__all__ = ["TASKS", "Growing", "Rows", "Task", "make"]
+__all__ = ["TASKS", "Growing", "Learner", "Rows", "Task", "make"]
 
-TASKS: dict[str, type[Growing]] = {"grow": Growing}
+TASKS: dict[str, type[Task]] = {"grow": Growing}
 
 
 def make(recipe: Recipe, *, blank: bool = False) -> Task:

@@ -81,10 +81,16 @@ class Growing(Task):
         self.pictures = [pictures] if isinstance(pictures, Tensor) else list(pictures)
         seen = show(torch.zeros(spec.planes, 1, 1), spec).shape[0]
         for picture in self.pictures:
+            if not picture.is_floating_point() or picture.min() < 0 or picture.max() > 1:
+                raise BadRequest("a picture to grow must be of floating point numbers in 0..1")
             if picture.ndim != 3 or picture.shape[0] != seen:
                 raise BadRequest(
                     f"a picture for this Spec must be [{seen}, height, width], got {list(picture.shape)}"
                 )
+        if spec.fixed:
+            raise BadRequest(
+                f"growing a picture gives no fixed planes, the Spec has {spec.fixed}: a task of your own can"
+            )
         super().__init__(spec, (self.pictures[0].shape[1], self.pictures[0].shape[2]))
         self.wanted, self.hold, self.steps = terms or LossTerms(), hold, list(steps)
         self.weights = self.weigh(self.wanted)
@@ -109,7 +115,10 @@ class Growing(Task):
             if blank:
                 pictures.append(torch.zeros(seen, *phase.grid))
             else:
-                drawn = targets.load(recipe.target, targets.check_res(phase.res)).pixels[:seen]
+                if isinstance(phase.res, tuple):
+                    rows, columns = phase.res
+                    raise BadRequest(f"a target is drawn on a square, phases.res is {rows} × {columns}")
+                drawn = targets.load(recipe.target, phase.res).pixels[:seen]
                 pictures.append(torch.from_numpy(drawn.copy()))
         steps = [phase.steps[1] for phase in recipe.phases]
         task = cls(recipe.spec, pictures, recipe.loss, hold=recipe.hold, steps=steps)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from petri.nca import Automaton, Spec
+    from petri.training.recipe import Recipe
 
 # What the pool keeps of each of its entries, `[entry, …]` by name: `state`, and what a task needs beside it,
 # such as a label, a condition or a target.
@@ -38,17 +39,22 @@ class Task:
         weights: of each loss in what is minimised, by name; 0 for one that is only watched.
     """
 
-    # Table `loss` of a recipe for this task: a frozen dataclass that checks its fields.
+    # Table `loss` of a recipe for this task: a frozen dataclass that checks its fields; None: there is none.
     terms: ClassVar[type | None] = None
-    weights: Mapping[str, float] = {"loss": 1.0}
+    weights: Mapping[str, float] = {"error": 1.0}
 
-    def __init__(self, spec: Spec, grid: tuple[int, int]) -> None:
-        self.spec, self.grid = spec, grid
+    def __init__(self, spec: Spec, grid: int | tuple[int, int]) -> None:
+        self.spec, self.grid = spec, (grid, grid) if isinstance(grid, int) else grid
 
     @classmethod
-    def weigh(cls, terms: Any) -> dict[str, float]:
+    def of(cls, recipe: Recipe, *, blank: bool = False) -> Task:
+        """The task of a recipe; `blank` if a checkpoint is going to fill in its tensors."""
+        return cls(recipe.spec, recipe.phases[0].grid)
+
+    @classmethod
+    def weigh(cls, terms: Any) -> Mapping[str, float]:
         """The weight of each loss by name, as the table `loss` of a recipe has them."""
-        return {"loss": 1.0}
+        return cls.weights
 
     def to(self, device: torch.device) -> Task:
         """The same, what it compares with on a device."""
@@ -65,11 +71,16 @@ class Task:
         """Phase `number` of the recipe, from 0, begins; the grid may be another one from here on."""
 
     def begin(self, count: int, chance: torch.Generator, device: torch.device) -> Rows:
-        """Rows that have not been trained yet: the state that the Spec starts from, and what goes with it."""
+        """Rows that have not been trained yet: the state that the Spec starts from, and what goes with it.
+
+        Fixed planes are empty here: a task that has any fills them.
+        """
         seed = 0
         if self.spec.start_is_drawn:
             seed = int(torch.randint(2**32, (), generator=chance))
-        return {"state": seed_state(self.spec, *self.grid, batch=count, device=device, seed=seed)}
+        empty = torch.zeros(self.spec.fixed, *self.grid)
+        state = seed_state(self.spec, *self.grid, batch=count, device=device, seed=seed, fixed=empty)
+        return {"state": state}
 
     def marks(self, steps: int) -> tuple[int, ...]:
         """The steps after which the states are looked at, in order; the last ones go back into the pool.
@@ -89,10 +100,17 @@ class Task:
         raise NotImplementedError
 
     def learn(self, looks: Sequence[Tensor], rows: Rows) -> None:
-        """Train whatever learns beside the automaton, such as a critic; called once an epoch, after it."""
+        """Train whatever learns beside the automaton, such as a critic; called once an epoch, after it.
+
+        Args:
+            looks, rows: as for `losses`, without a gradient and of the whole batch, on every process alike.
+        """
 
     def learned(self) -> dict[str, Tensor]:
-        """What `learn` changes, by name, with the state of its optimiser: kept, and gone back to."""
+        """What `learn` changes, by name, with the state of its optimiser; `Learner.tensors` has both.
+
+        A checkpoint keeps it, and a run that goes back takes it back. The names are the same from the start.
+        """
         return {}
 
     def tensors(self) -> dict[str, Tensor]:
@@ -116,17 +134,17 @@ class Task:
         return list(columns["loss"]), "loss, in the pool", None
 
     def measure(self, automaton: Automaton, *, seeds: int) -> dict[str, Any]:
-        """How good an automaton is, with fresh chance; an early stop goes by `loss`, of which less is better.
+        """How good an automaton is, with fresh chance. An early stop goes by `loss`, if there is one.
 
         Args:
             automaton: as trained so far.
             seeds: rollouts.
         """
-        raise NotImplementedError
+        return {}
 
     def finish(self, automaton: Automaton, folder: Path) -> Outcome:
-        """Measure a trained automaton, and draw it into the run's folder."""
-        raise NotImplementedError
+        """Measure a trained automaton, and draw it into the run's folder; by default neither."""
+        return Outcome(stands=True, files=())
 
 
 @dataclass(frozen=True)

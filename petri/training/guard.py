@@ -9,6 +9,10 @@ from petri.errors import RunFailed
 from petri.training.recipe import GuardUse
 
 
+class Diverged(RunFailed):
+    """Training went wrong again and again."""
+
+
 class Guard:
     """Watches a run: it keeps weights that were sound, and knows how often rollouts died of late.
 
@@ -60,14 +64,13 @@ class Guard:
         """Take the weights that were kept; the number of epochs after which they were.
 
         Raises:
-            RunFailed: after several such returns.
+            Diverged: after several such returns.
         """
         self.returns += 1
         if self.returns > self.use.returns:
-            raise RunFailed(
+            raise Diverged(
                 f"{reason} in epoch {epoch + 1:,}, again after {self.use.returns} returns to an earlier "
-                "state, each with half the learning rate; begin anew with --recipe RUN/recipe.toml and "
-                "--set optimiser.learning_rate=…, or bound the state by spec.clamp"
+                "state, each with half the learning rate"
             )
         for name, tensor in learned.items():
             tensor.copy_(self.good[name])

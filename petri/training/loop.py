@@ -17,6 +17,7 @@ from petri.errors import BadRequest, RunFailed
 from petri.modelfile import Model
 from petri.progress import Observer, Progress
 from petri.training import patience, plots
+from petri.training.guard import Diverged
 from petri.training.memory import check
 from petri.training.pace import Pace
 from petri.training.recipe import Recipe
@@ -217,6 +218,11 @@ def train(
         with memory.explained("lower --res or, by --set, phases.batch or checkpoint"):
             seconds = _train_epochs(run, trainer, observer, seconds, stop, record)
             return finish(run, trainer, seconds)
+    except Diverged as error:
+        raise RunFailed(
+            f"{error}; begin anew with --recipe RUN/recipe.toml and --set optimiser.learning_rate=…, "
+            "or bound the state by spec.clamp"
+        ) from None
     except OSError as error:
         message = f"cannot write to {run.folder}: {error.strerror or error}"
         if run.path(CHECKPOINT).is_file():
@@ -286,8 +292,8 @@ def _train_epochs(
         if isinstance(outcome, Epoch) and outcome.note:
             observer.note(f"epoch {outcome.number:,}: {outcome.note}")
         if isinstance(outcome, Epoch) and patience.due(recipe, outcome.number):
-            found = trainer.task.measure(trainer.result(), seeds=patience.SEEDS)["loss"]
-            looks[outcome.number] = math.inf if found is None else found
+            found = trainer.task.measure(trainer.result(), seeds=patience.SEEDS)
+            looks[outcome.number] = found.get("loss", math.nan)
             early = patience.exhausted(recipe, [*run.looks, *looks.items()])
         stopping = trainer.ranks.any(early or stop(), trainer.device)
         if isinstance(outcome, Return):

@@ -15,6 +15,7 @@ from petri.toml import parse
 
 POOL_BYTES = 400_000_000  # a checkpoint holds the pool, so it is kept from growing with the grid
 SCHEDULES = ("one-cycle", "drop")
+GENTLE = 0.25  # share of the learning rate with which a finished run goes on
 OWN = "own"  # a task that a program gives to the trainer; no file can name it
 
 
@@ -32,6 +33,7 @@ class Phase:
     again: tuple[int, int] | tuple[()] = ()  # and for unhurt states of the pool that have turns; as `steps`
     turns: int = 0  # every so many epochs the batch is seeds, else the pool's; 0: one of each batch is a seed
     truncate: int = 0  # backpropagate through this many steps at most; 0 for all of them
+    rate: float = 1.0  # share of the learning rate
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "res", _grid(self.res))
@@ -45,6 +47,7 @@ class Phase:
         if self.again and not self.turns_of:
             raise BadRequest("again is for states of the pool that have turns of their own: give turns too")
         checks.whole("truncate", self.truncate, 0, 100_000)
+        checks.number("rate", self.rate, 0, 10, low_open=True)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -199,8 +202,9 @@ class Recipe:
         checks.printable("target", self.target)
         checks.printable("name", self.name)
         checks.choice("task", self.task, (*TASKS, OWN))
-        if self.loss is None and self.task != OWN:
-            object.__setattr__(self, "loss", TASKS[self.task].terms())
+        terms = None if self.task == OWN else TASKS[self.task].terms
+        if self.loss is None and terms is not None:
+            object.__setattr__(self, "loss", terms())
         object.__setattr__(self, "phases", tuple(self.phases))
         if not self.phases:
             raise BadRequest("the recipe needs at least one phase")
@@ -257,8 +261,12 @@ class Recipe:
         return dataclasses.replace(self, phases=(*self.phases[:number], last))
 
     def longer(self, epochs: int) -> Recipe:
-        """The same with a phase more, like the last one but of so many epochs."""
-        last = dataclasses.replace(self.phases[-1], epochs=epochs)
+        """The same with a phase more, like the last one but of so many epochs, at a gentler rate.
+
+        At the full rate what has been learned would first be lost.
+        """
+        last = self.phases[-1]
+        last = dataclasses.replace(last, epochs=epochs, rate=min(last.rate, GENTLE))
         return dataclasses.replace(self, phases=(*self.phases, last))
 
     def pool_size(self, phase: Phase) -> int:
@@ -297,7 +305,11 @@ class Recipe:
         task = checks.choice("task", fields.get("task", cls.task), tuple(TASKS))
         tables = {"loss": TASKS[task].terms, "pool": PoolUse, "optimiser": Optimisation, "guard": GuardUse}
         for name, kind in tables.items():
-            if name in fields:
+            if kind is None and fields.get(name) not in (None, "none", {}):
+                raise BadRequest(f"the task {task} has no table {name!r}")
+            if kind is None:
+                made.pop(name, None)
+            if kind is not None and name in fields:
                 made[name] = kind(**_known(kind, _table(fields[name], name), name))
         return cls(**made)
 

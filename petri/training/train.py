@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from petri.modelfile import Model
 from petri.nca import Automaton
 from petri.tasks import Task
 from petri.training.recipe import OWN, Optimisation, Phase, PoolUse, Recipe
@@ -27,7 +28,7 @@ def train(
     engine: str = "auto",
     automaton: Automaton | None = None,
     tell: Callable[[Epoch], None] = lambda epoch: None,
-) -> Automaton:
+) -> Model:
     """Train an automaton for a task; what `petri grow` does, without a folder.
 
     Args:
@@ -46,7 +47,7 @@ def train(
         tell: told of each epoch.
 
     Returns:
-        A new automaton.
+        A model: the automaton, and the grid and steps that it was trained on; `petri.save` writes it.
 
     Raises:
         petri.errors.BadRequest: a value out of range.
@@ -68,4 +69,5 @@ def train(
         outcome = trainer.train_epoch()
         if isinstance(outcome, Epoch):
             tell(outcome)
-    return trainer.result()
+    training = {"recipe": recipe.to_fields(), "epochs": epochs}
+    return Model(automaton=trainer.result(), target=type(task).__name__, training=training)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from petri.damage import random_damage
+from petri.errors import BadRequest
 from petri.nca import Automaton
 from petri.nca.life import has_life
 from petri.tasks import Rows, Task
@@ -82,6 +83,9 @@ class Trainer:
         self.draws = torch.Generator(device).manual_seed(recipe.seed)  # of the pool
         self.automaton = Automaton(recipe.spec, generator=self.chance).to(device)
         if weights is not None:
+            if weights.spec != recipe.spec:
+                theirs, ours = weights.spec.describe(), recipe.spec.describe()
+                raise BadRequest(f"the model to start from is {theirs}; what is trained is {ours}")
             self.automaton.load_state_dict(weights.state_dict())
         self.weights = dict(self.automaton.named_parameters())
         self.adam = optimiser.make(self.weights, recipe.optimiser)
@@ -107,14 +111,42 @@ class Trainer:
         self.empty = self._loss_of(self._begin(1, torch.Generator().manual_seed(0)))
 
     def _begin(self, count: int, chance: torch.Generator | None = None) -> Rows:
-        return self.task.begin(count, chance or self.chance, self.device)
+        rows = self.task.begin(count, chance or self.chance, self.device)
+        if "state" not in rows:
+            raise BadRequest(f"{type(self.task).__name__}.begin must give rows with a 'state'")
+        return rows
 
     @torch.no_grad()
     def _loss_of(self, rows: Rows) -> Tensor:
         """What is minimised, of rows as they are; the mean of all, as entries of a pool begin with."""
         first = {name: values[:1] for name, values in rows.items()}
         looks = [first["state"]] * len(self.task.marks(1))
-        return self._weighed(self.task.losses(looks, first)).mean()
+        losses = self.task.losses(looks, first)
+        self._check(losses, rows)
+        return self._weighed(losses).mean()
+
+    def _check(self, losses: dict[str, Tensor], rows: Rows) -> None:
+        """Refuse what a task gives by mistake, before anything is trained.
+
+        Raises:
+            BadRequest: losses by other names than its weights, or none that counts; values that are not one a
+                sample; or states of another shape than the Spec and the grid have.
+        """
+        name, task = type(self.task).__name__, self.task
+        if set(losses) != set(task.weights):
+            said, wanted = (", ".join(sorted(names)) or "none" for names in (losses, task.weights))
+            raise BadRequest(f"{name}.losses gives {said}, but {name}.weights has {wanted}")
+        if not any(task.weights.values()):
+            raise BadRequest(f"{name}.weights must have one that is not 0, got {dict(task.weights)}")
+        for loss, values in losses.items():
+            if values.shape != (1,):
+                found = list(values.shape)
+                raise BadRequest(f"{name}.losses must give one value a sample: {loss!r} of one is {found}")
+        shape = (self.recipe.spec.planes, *self.phase.grid)
+        if tuple(rows["state"].shape[1:]) != shape:
+            raise BadRequest(
+                f"{name}.begin must give states of {shape}, got {tuple(rows['state'].shape[1:])}"
+            )
 
     def _weighed(self, losses: dict[str, Tensor]) -> Tensor:
         """What is minimised, `[batch]`."""
@@ -122,8 +154,7 @@ class Trainer:
         for name, weight in self.task.weights.items():
             if weight:
                 total = total + (losses[name] if weight == 1 else weight * losses[name])
-        assert isinstance(total, Tensor), "a task weighs at least one of its losses"
-        return total
+        return torch.as_tensor(total)
 
     def train_epoch(self) -> Epoch | Return:
         """Grow a batch from the pool, hold it, and change the weights so that both look better.
@@ -176,12 +207,13 @@ class Trainer:
         dead = parts[-1]
         note = self.guard.heed_deaths(dead)
         epoch = self.epoch - self.begun
-        rate = optimiser.learning_rate(epoch, phase.epochs, recipe.optimiser) * self.guard.slower.item()
+        rate = optimiser.learning_rate(epoch, phase.epochs, recipe.optimiser)
+        rate *= phase.rate * self.guard.slower.item()
         self.adam.param_groups[0]["lr"] = rate
         optimiser.normalise_gradients(self.weights.values())
         self.guard.keep(self._learned(), self.epoch)  # this epoch's rollout has shown that they are sound
         self.adam.step()
-        task.learn([look.detach() for look in looks], part)
+        task.learn([self.ranks.gather(look.detach()) for look in looks], rows)
         if seeds < phase.batch or not phase.turns_of or self._stays(phase):
             self._put_back(indices, {**rows, "state": held}, parts[0], dead > 0)
         self.epoch += 1

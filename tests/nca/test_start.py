@@ -7,7 +7,7 @@ import torch
 from nca import loops
 
 from petri.errors import BadRequest
-from petri.nca import Automaton, Cell, Given, Noise, Spec, Uniform, seed_cell, seed_state
+from petri.nca import Automaton, Cell, Given, Noise, Spec, Uniform, opening_state, seed_cell, seed_state
 
 SEED = 0xC0FFEE
 
@@ -90,7 +90,12 @@ def test_fixed_planes_stand_behind_the_channels(shape):
         state[:, :6], begin(Noise(), 9, 7, batch=3)
     )
     assert torch.equal(Automaton(FIXED).seed_state(9, 7, batch=3, fixed=fixed), state)
-    assert not seed_state(FIXED, 9, 7)[:, 6:].any()
+    assert not opening_state(FIXED, 9, 7)[:, 6:].any()
+
+
+def test_fixed_planes_that_are_not_given_are_asked_for():
+    with pytest.raises(BadRequest, match=re.escape("the Spec has 2 fixed planes: give them, as [2, 9, 7]")):
+        seed_state(FIXED, 9, 7)
 
 
 @pytest.mark.parametrize(

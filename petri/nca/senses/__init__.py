@@ -2,7 +2,8 @@
 
 A sense is a frozen dataclass that a Spec holds, and that builds the module which computes it. It has
 
-- `size`: cells along a side of what it reads, odd, and `reach`: how many cells away the farthest of them is;
+- `size`: cells along a side of what it reads, odd; where another backend computes it also `reach`: cells to the
+  farthest;
 - `features(channels)`: how many numbers it gives a cell;
 - `parameters(channels)`: how many it has, as the report counts them;
 - `word(width)`: its name on the command line, where its default width is `width`;
