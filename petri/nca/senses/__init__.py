@@ -2,7 +2,7 @@
 
 A sense is a frozen dataclass that a Spec holds, and that builds the module which computes it. It has
 
-- `size`: cells along a side of what it reads, odd; where another backend computes it also `reach`: cells to the
+- `size`: cells along a side of what it reads, odd; if another backend computes it, `reach`: cells to the
   farthest;
 - `features(channels)`: how many numbers it gives a cell;
 - `parameters(channels)`: how many it has, as the report counts them;
