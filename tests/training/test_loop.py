@@ -70,7 +70,7 @@ def test_a_run_beyond_repair_fails_and_keeps_its_checkpoint(tmp_path):
     run, trainer = loop.start(tiny(), tmp_path, None, CPU)
     before = run.path("checkpoint.safetensors").read_bytes()
     with pytest.raises(
-        RunFailed, match="no longer finite in epoch 1, again after 3 returns .*; begin anew with --recipe"
+        RunFailed, match=r"no longer finite in epoch 1, again after 3 returns .*; begin anew with --recipe"
     ):
         spoil(trainer)
         trainer.guard.good["weights.rule.weights.0"].fill_(float("nan"))
