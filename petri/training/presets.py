@@ -120,7 +120,7 @@ def quick_figure(target: Target) -> dict[str, Any]:
         "spec": FIGURE_SPEC,
         "loss": {"stability": 0.0, "bound": 1.0},
         "pool": {"size": 32, "rivals": 16, "newcomer": 8, "damage_every": 2, "damage_radii": [0.1, 0.5]},
-        "optimiser": {"average": 0.99, "warm_up": 0.05, "beta2": 0.99},
+        "optimiser": {"average": 0.99, "warm_up": 0.05},
         "hold": 0,
         "patience": PATIENCE,
     }
