@@ -34,7 +34,13 @@ class Pool:
         return self.rows["state"]
 
     def draw(
-        self, batch: int, generator: torch.Generator, *, fresh: Rows | None = None, rivals: int = 0
+        self,
+        batch: int,
+        generator: torch.Generator,
+        *,
+        fresh: Rows | None = None,
+        rivals: int = 0,
+        best: bool = False,
     ) -> tuple[Tensor, Rows]:
         """Draw a batch without replacement, so that no entry is written back twice.
 
@@ -43,6 +49,7 @@ class Pool:
             generator: on the pool's device.
             fresh: rows that take the place of the first ones drawn, at most as many as the batch.
             rivals: so many are drawn, if more than the batch, and the batch is the worst of these.
+            best: or the best of these.
 
         Returns:
             Indices `[batch]` and rows, the largest loss first, but for the fresh ones.
@@ -55,7 +62,8 @@ class Pool:
             indices = (logits - (-chance.clamp_min(1e-30).log()).log()).topk(drawn).indices
         else:
             indices = torch.randperm(len(self.states), generator=generator, device=device)[:drawn]
-        indices = indices[self.losses[indices].argsort(descending=True, stable=True)][:batch]
+        indices = indices[self.losses[indices].argsort(descending=True, stable=True)]
+        indices = indices[-batch:] if best else indices[:batch]
         rows = {name: values[indices] for name, values in self.rows.items()}
         for name, values in (fresh or {}).items():
             rows[name][: len(values)] = values

@@ -32,7 +32,7 @@ STRETCHING = 150  # of each larger one
 REFINING = 1000  # more after each doubling, and of the last, on larger grids in inverse proportion
 REFINED = 128  # cells along a side up to which they are as many
 PATIENCE = 0.5  # share of the last phase: some patterns come suddenly after a long time of nothing
-FIGURE = 12_000  # epochs of a figure
+FIGURE = 16_000  # epochs of a figure
 LEAST_SIDE, LEAST_AGAIN = 32, 64  # cells that a figure's steps are reckoned from, at the least
 WAY = 1.8  # least steps a cell of the way through a figure: growth goes about 0.8 cells a step
 FIGURE_SPEC = {
@@ -119,7 +119,15 @@ def quick_figure(target: Target) -> dict[str, Any]:
         "phases": [figure_phase(target, FIGURE)],
         "spec": FIGURE_SPEC,
         "loss": {"stability": 0.0, "bound": 1.0},
-        "pool": {"size": 32, "rivals": 16, "newcomer": 8, "damage_every": 2, "damage_radii": [0.1, 0.5]},
+        "pool": {
+            "size": 32,
+            "rivals": 16,
+            "newcomer": 4,
+            "damage_of": 4,
+            "damage_every": 2,
+            "damage_radii": [0.1, 0.65],
+            "damage_widens": 0.4,
+        },
         "optimiser": {"average": 0.99, "warm_up": 0.05},
         "hold": 0,
         "patience": PATIENCE,

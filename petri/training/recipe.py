@@ -104,17 +104,21 @@ class PoolUse:
     damage: int = 0  # so many of a batch, the best, lose a circle or a half before they grow on
     rivals: int = 0  # what has grown from a batch of seeds replaces the worst of so many entries; 0: any
     newcomer: int = 4  # where seeds have turns: of so many of these one batch stays, so that others grow old
+    damage_of: int = 0  # where seeds have turns: what is damaged is the best of so many entries; 0: any
     damage_every: int = 1  # of so many batches that could be damaged one is, so that others last unhurt
     damage_from: float = 0.0  # share of a phase's epochs after which there is damage: what grows can be hurt
     damage_radii: tuple[float, float] = (0.1, 0.4)  # least and most of a circle, in halves of the grid's side
+    damage_widens: float = 0.0  # share of a phase's epochs over which the most grows to that, from the least
     half_planes: bool = True  # false: damage is circles alone
 
     def __post_init__(self) -> None:
         checks.whole("pool.size", self.size, 1, 1_000_000)
         checks.number("pool.priority", self.priority, 0, 100)
         checks.whole("pool.damage", self.damage, 0, 4096)
+        checks.whole("pool.damage_of", self.damage_of, 0, 1_000_000)
         checks.whole("pool.damage_every", self.damage_every, 1, 1000)
         checks.number("pool.damage_from", self.damage_from, 0, 1)
+        checks.number("pool.damage_widens", self.damage_widens, 0, 1)
         if not isinstance(self.damage_radii, (tuple, list)) or len(self.damage_radii) != 2:
             raise BadRequest(f"pool.damage_radii must be two numbers, got {self.damage_radii!r}")
         least, most = self.damage_radii
@@ -124,6 +128,12 @@ class PoolUse:
         checks.whole("pool.rivals", self.rivals, 0, 1_000_000)
         checks.whole("pool.newcomer", self.newcomer, 1, 1000)
         checks.truth("pool.half_planes", self.half_planes)
+
+    def radii_after(self, share: float) -> tuple[float, float]:
+        """Least and most radius of a circle when so large a share of the phase's epochs is done."""
+        least, most = self.damage_radii
+        widened = min(1.0, share / self.damage_widens) if self.damage_widens else 1.0
+        return least, least + (most - least) * widened
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -177,8 +177,10 @@ class Trainer:
         steps = self._draw_steps(hurt=hurt > 0)
         fire_seed = int(torch.randint(2**32, (), generator=self.chance))
         rivals = use.rivals if seeds == phase.batch else 0
+        if spared := hurt > 0 and not seeds:  # what has not healed yet is not wounded again
+            rivals = use.damage_of
         fresh = self._begin(seeds) if seeds else None
-        indices, rows = self.pool.draw(phase.batch, self.draws, fresh=fresh, rivals=rivals)
+        indices, rows = self.pool.draw(phase.batch, self.draws, fresh=fresh, rivals=rivals, best=spared)
         if hurt:
             self._damage(rows["state"][phase.batch - hurt :])  # the best: the batch is sorted by loss
 
@@ -225,9 +227,8 @@ class Trainer:
     def _damage(self, states: Tensor) -> None:
         """Wound states, in their place; fixed planes are no part of them."""
         use, evolving = self.recipe.pool, states[:, : self.recipe.spec.channels]
-        evolving.copy_(
-            random_damage(evolving, self.chance, radii=use.damage_radii, half_planes=use.half_planes)
-        )
+        radii = use.radii_after((self.epoch - self.begun) / self.phase.epochs)
+        evolving.copy_(random_damage(evolving, self.chance, radii=radii, half_planes=use.half_planes))
 
     def _stays(self, phase: Phase) -> bool:
         """Whether a batch of seeds comes into the pool: one of so many of them, in turn."""

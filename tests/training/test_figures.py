@@ -9,12 +9,12 @@ from safetensors.torch import load_file
 
 from petri import modelfile, tasks
 from petri.errors import BadRequest
-from petri.nca import Automaton
+from petri.nca import Automaton, Spec
 from petri.nca.life import has_life
 from petri.targets import load
 from petri.training import loop, patience
 from petri.training.presets import make_recipe
-from petri.training.recipe import Phase, Recipe
+from petri.training.recipe import Phase, PoolUse, Recipe
 from petri.training.runs import Run, has_finished
 from petri.training.trainer import Trainer
 
@@ -280,3 +280,24 @@ def test_damage_spares_every_second_batch_of_the_pool_where_it_is_asked_to():
     mixed = Phase(res=16, epochs=9, batch=4, steps=(4, 8))
     assert [mixed.hurt(epoch, 1) for epoch in range(3)] == [3, 3, 3]
     assert [mixed.hurt(epoch, 2) for epoch in range(3)] == [3, 0, 3]
+
+
+def test_circles_widen_over_a_share_of_the_phase(monkeypatch):
+    use = PoolUse(damage=1, damage_radii=(0.1, 0.6), damage_widens=0.5)
+    assert [use.radii_after(share) for share in (0.0, 0.25, 0.5, 1.0)] == [
+        (0.1, pytest.approx(most)) for most in (0.1, 0.35, 0.6, 0.6)
+    ]
+    assert PoolUse(damage=1).radii_after(0.0) == (0.1, 0.4)  # from the beginning
+    cut = []
+
+    def recording(state, generator, *, radii, half_planes):
+        cut.append(radii)
+        return state
+
+    monkeypatch.setattr("petri.training.trainer.random_damage", recording)
+    phase = Phase(res=16, epochs=4, batch=2, steps=(1, 1))
+    recipe = Recipe(target="circle", name="circle", spec=Spec(), phases=(phase,), pool=use)
+    learner = Trainer(recipe, tasks.Growing.of(recipe), CPU)
+    for _ in range(4):
+        learner.train_epoch()
+    assert cut == [use.radii_after(share) for share in (0.0, 0.25, 0.5, 0.75)]

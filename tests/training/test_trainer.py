@@ -111,6 +111,28 @@ def test_the_pool_draws_without_replacement_and_resets_the_worst_entry():
     assert (pool.states[5] == 5).all()
 
 
+def test_of_some_entries_the_pool_gives_the_worst_or_the_best():
+    pool = Pool({"state": torch.arange(8.0).view(8, 1, 1, 1)})
+    pool.losses = torch.tensor([3.0, 7.0, 1.0, 5.0, 0.0, 6.0, 2.0, 4.0])
+    for best, wanted in ((False, [7.0, 6.0]), (True, [1.0, 0.0])):
+        indices, rows = pool.draw(2, torch.Generator().manual_seed(0), rivals=8, best=best)
+        assert pool.losses[indices].tolist() == wanted
+        assert rows["state"].flatten().tolist() == indices.tolist()
+
+
+def test_only_the_best_of_some_entries_is_damaged():
+    learner = randomised(trainer(pool=PoolUse(size=4, damage=1, damage_of=4), batch=1, steps=(1, 1)))
+    learner.train_epoch()  # the seed
+    learner.pool.losses = torch.tensor([0.3, 0.1, 0.4, 0.2])
+    cut = []
+    learner._damage = lambda states: cut.append(states.clone())
+    states = learner.pool.states.clone()
+    states += torch.arange(4.0).view(4, 1, 1, 1) / 8  # to be told apart
+    learner.pool.rows["state"] = states.clone()
+    learner.train_epoch()
+    assert torch.equal(cut[0], states[1:2])
+
+
 def test_batches_of_one_are_the_seed_and_a_damaged_state_of_the_pool_in_turn():
     learner = randomised(trainer(pool=PoolUse(size=4, damage=1), batch=1, steps=(9, 9)))
     seen = []
