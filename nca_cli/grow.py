@@ -154,7 +154,7 @@ def grow(
         raise BadRequest("--from-study is for one target: leave it out, or the others")
     if time is not None:
         if len(asked) > 1:
-            raise BadRequest("--time is for one target: name the moment of each shader, such as waves.glsl@2.5")
+            raise BadRequest("--time is for one target: name each shader's moment, such as waves.glsl@2.5")
         asked = [targets.at_time(asked[0], time)]
     if res is not None and "phases" in fields:
         raise BadRequest(f"--res contradicts the phases in {recipe}: leave one of them out")

@@ -291,7 +291,7 @@ def _say_grown(recipe: Recipe, result: Result) -> tuple[int, int]:
 
 
 def _say_changed(recipe: Recipe, outcome: Changed) -> tuple[int, int]:
-    """Print what each of several pictures has come to; how many rollouts of all fell at most, and of how many."""
+    """Print what each of several pictures has come to; how many rollouts fell at most, and of how many."""
     from petri.console import out, table
 
     moments = list(next(iter(outcome.each.values()))[1])

@@ -52,7 +52,9 @@ def film(
     step = 0
     while step < steps:
         if damage_at is not None and step >= damage_at:
-            state = cut_circle(state, x=HOLE[0], y=HOLE[1])
+            state = state.clone()
+            evolving = state[:, : automaton.spec.channels]
+            evolving.copy_(cut_circle(evolving, x=HOLE[0], y=HOLE[1]))
             damage_at = None
             yield step, picture(state[0], automaton.spec, ground)
         if step in switches:

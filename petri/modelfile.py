@@ -81,6 +81,14 @@ class Model:
         task = self._recipe.get("task")
         return task if isinstance(task, str) else "grow"
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of what it grows: one, or of several one for each condition."""
+        several = self._recipe.get("targets")
+        if isinstance(several, list) and several and all(isinstance(name, str) for name in several):
+            return tuple(several)
+        return (self.target,)
+
     def condition(self, asked: str | int | None = None) -> int | None:
         """The fixed plane that asks for one of its targets, from 0; None if it knows no conditions.
 
@@ -282,9 +290,7 @@ def _check(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Model:
     if not isinstance(training, dict):
         raise BadRequest(f"training must be a JSON object, got {type(training).__name__}")
     conditions = _conditions(metadata.get("conditions", "[]"))
-    return Model(
-        automaton=automaton, target=metadata["target"], training=training, conditions=conditions
-    )
+    return Model(automaton=automaton, target=metadata["target"], training=training, conditions=conditions)
 
 
 def _conditions(text: str) -> tuple[str, ...]:

@@ -15,10 +15,10 @@ from petri.evaluation.report import error_of, grow_and_hold, report_loss_of
 from petri.losses.perceptual import PerceptualLoss
 from petri.nca import under
 from petri.nca.life import has_life
+from petri.targets.several import check_count, labels
 from petri.tasks.changed import Changed, finish
 from petri.tasks.grow import Growing, LossTerms, check_picture, draw
 from petri.tasks.task import Rows
-from petri.targets.several import check_count, labels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,9 +70,7 @@ class GrowingMany(Growing):
             for phase in recipe.phases
         ]
         steps = [phase.steps[1] for phase in recipe.phases]
-        return cls(
-            recipe.spec, pictures, labels(recipe.targets), recipe.loss, hold=recipe.hold, steps=steps
-        )
+        return cls(recipe.spec, pictures, labels(recipe.targets), recipe.loss, hold=recipe.hold, steps=steps)
 
     @classmethod
     def check(cls, recipe: Recipe) -> None:
@@ -150,9 +148,7 @@ class GrowingMany(Growing):
         found, died = [], 0
         for condition, target in enumerate(self.target):
             grown, held = grow_and_hold(automaton, target, **asked, seeds=seeds, condition=condition)
-            found.append(
-                asdict(report_loss_of(grown, held, target, **asked, error=error_of(self.spec)))
-            )
+            found.append(asdict(report_loss_of(grown, held, target, **asked, error=error_of(self.spec))))
             died += int((~has_life(held)).sum()) if self.spec.living else 0
         means = {name: sum(one[name] for one in found) / len(found) for name in found[0]}
         return means | {"died": died}

@@ -32,7 +32,7 @@ class Phase:
     batch: int  # states trained together
     steps: tuple[int, int]  # least and most steps to grow, drawn anew each epoch
     again: tuple[int, int] | tuple[()] = ()  # and for unhurt states of the pool that have turns; as `steps`
-    # Every so many epochs the batch is seeds, else the pool's; 1: always seeds; 0: one of each batch is a seed.
+    # Every so many epochs the batch is seeds, else the pool's; 1: always; 0: one of each batch is a seed.
     turns: int = 0
     truncate: int = 0  # backpropagate through this many steps at most; 0 for all of them
     rate: float = 1.0  # share of the learning rate

@@ -29,7 +29,14 @@ from petri.training.recipe import Recipe
 CHECKPOINT, SCHEMA = "checkpoint.safetensors", "5"
 Row = tuple[float, ...]  # the values of a run's columns
 ROWS = "rows"  # the metrics' name in a checkpoint
-SAME = ("target", "targets", "name", "task", "spec", "seed")  # what another recipe may not change under a checkpoint
+SAME = (
+    "target",
+    "targets",
+    "name",
+    "task",
+    "spec",
+    "seed",
+)  # what another recipe may not change under a checkpoint
 
 
 # What is not measured in every epoch: the loss from the seed.
