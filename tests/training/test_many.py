@@ -62,9 +62,7 @@ def test_every_target_has_as_many_rows_and_each_row_its_planes():
     rows = task.begin(9, torch.Generator().manual_seed(3), CPU)
     assert rows["condition"].bincount().tolist() == [3, 3, 3]
     assert torch.equal(rows["state"][:, 16:].mean(dim=(2, 3)), torch.eye(3)[rows["condition"]])
-    alone = [
-        int(task.begin(1, torch.Generator().manual_seed(seed), CPU)["condition"]) for seed in range(60)
-    ]
+    alone = [int(task.begin(1, torch.Generator().manual_seed(seed), CPU)["condition"]) for seed in range(60)]
     assert set(alone) == {0, 1, 2}
     assert torch.equal(task.aim(rows), task.target[rows["condition"]])
 
@@ -115,7 +113,9 @@ def test_the_share_that_mutates_is_not_hurt_and_gets_all_steps(monkeypatch):
     monkeypatch.setattr("petri.training.trainer.random_damage", damage)
     steps = []
     draw = trainer._draw_steps
-    monkeypatch.setattr(trainer, "_draw_steps", lambda **how: steps.append(how["hurt"]) or min(4, draw(**how)))
+    monkeypatch.setattr(
+        trainer, "_draw_steps", lambda **how: steps.append(how["hurt"]) or min(4, draw(**how))
+    )
     for _ in range(12):
         trainer.train_epoch()
     assert all(epoch % 2 for epoch, _ in changed + hurt)  # never a batch of seeds
@@ -197,7 +197,11 @@ def test_recipes_that_contradict_themselves_are_refused():
         (recipe, {"targets": (LIZARD, FLY, FISH)}, "spec.fixed must be 3, got 2"),
         (recipe, {"targets": "🦎🦋"}, "targets must be a list"),
         (one, {"targets": (LIZARD, FLY)}, "the task grow has one target, got 2"),
-        (one, {"pool": dataclasses.replace(one.pool, mutation=0.5)}, "pool.mutation is for a rule of several"),
+        (
+            one,
+            {"pool": dataclasses.replace(one.pool, mutation=0.5)},
+            "pool.mutation is for a rule of several",
+        ),
     ):
         with pytest.raises(BadRequest, match=said):
             dataclasses.replace(made, **fields)
