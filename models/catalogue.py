@@ -31,8 +31,8 @@ SEVERAL = """
 ## Several in one
 
 One rule grows each of them, told which, and changes one into another: `petri play MODEL --target 🦋`. The
-likeness is that of the least like of its targets, healed the mean of all, and changed the share of the
-difference between two targets that is gone 300 steps after the other one was asked for, the mean of all pairs.
+likeness is that of the least like of its targets, and healed is the mean of all. Changed is the share of
+the difference between two targets that is gone 300 steps after the other was asked for, of all pairs.
 """
 PLANES = """
 ## Patterns

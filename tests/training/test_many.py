@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 import petri
-from petri import modelfile, tasks, targets
+from petri import modelfile, targets, tasks
 from petri.damage import random_damage
 from petri.errors import BadRequest
 from petri.losses import pattern_loss
@@ -277,7 +277,7 @@ def test_a_model_of_several_starts_from_any_of_them(run_folder, tmp_path):
     assert torch.equal(model.seed_state(fixed=planes)[0, 16:], planes)
     assert torch.equal(model.grown(), model.grown("🦎")) and not torch.equal(model.grown(), model.grown("🦋"))
     for asked in ("🐠", 2, -1):
-        with pytest.raises(BadRequest, match="there is no condition .*; there are 🦎, 🦋"):
+        with pytest.raises(BadRequest, match=r"there is no condition .*; there are 🦎, 🦋"):
             model.seed_state(condition=asked)
     with pytest.raises(BadRequest, match="is one target and knows no conditions"):
         petri.load("circle").condition("🦋")
