@@ -57,7 +57,8 @@ def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
         "thumbnail": thumbnail(model),
         "obstacle": reason or None,
         "film": data_uri(film(model), WEBP) if reason else None,
-        "golden": None if reason else golden(model.automaton),
+        "golden": None if reason else golden(model.automaton, condition=model.condition()),
+        **({"conditions": list(model.conditions)} if model.conditions else {}),
     }
 
 
@@ -80,8 +81,20 @@ def heals(model: Model) -> bool | None:
 
 
 def healed(model: Model) -> float | None:
-    """Percent of what a cut circle takes that was measured to grow back; None if its file does not say."""
+    """Percent of what a cut circle takes that was measured to grow back; None if its file does not say.
+
+    Of several targets the mean.
+    """
     evaluation = model.training.get("evaluation")
+    if not isinstance(evaluation, dict):
+        return None
+    each = evaluation.get("each", [evaluation])
+    found = [_of_circle(one) for one in each] if isinstance(each, list) else []
+    known = [percent for percent in found if percent is not None]
+    return sum(known) / len(known) if known and len(known) == len(found) else None
+
+
+def _of_circle(evaluation: Any) -> float | None:
     cuts = evaluation.get("regeneration") if isinstance(evaluation, dict) else None
     for cut in cuts if isinstance(cuts, list) else ():
         if isinstance(cut, dict) and cut.get("kind") == "circle":
@@ -108,7 +121,9 @@ def film(model: Model) -> bytes:
     on = ground.of(model)
     frames = [
         Image.fromarray(frame)
-        for _, frame in growth(automaton, (side, side), FILM_STEPS, ground=on, every=FILM_EVERY)
+        for _, frame in growth(
+            automaton, (side, side), FILM_STEPS, ground=on, every=FILM_EVERY, condition=model.condition()
+        )
     ]
     content = io.BytesIO()
     frames[0].save(
