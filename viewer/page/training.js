@@ -8,8 +8,7 @@ const SEEN = 0.005; // … if it is more than this, which nobody sees
 export function heals(training) {
   const { trained_to: goal, recipe } = training;
   if (goal) return goal === "regenerate";
-  if (!recipe) return null;
-  return Boolean(recipe.pool?.damage);
+  return recipe?.pool ? Boolean(recipe.pool.damage) : null;
 }
 
 /** Percent of what a cut circle takes that was measured to grow back; null where that was not measured. */
