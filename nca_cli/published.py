@@ -115,7 +115,10 @@ def torch(
     offset: Offset = None,
     out: Out = None,
 ) -> None:
-    """Import the weights of a PyTorch file, of which nothing is executed."""
+    """Import the weights in a PyTorch file.
+
+    It is read without being unpickled: nothing in it is executed.
+    """
     from petri.published import read_torch
 
     def read(**convention: Any) -> Model:
