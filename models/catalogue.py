@@ -17,7 +17,7 @@ from petri.tasks.catalogue import TABLE_5, reports_architecture
 PICTURES = "pictures"
 INTRODUCTION = """# Models that come with petri
 
-`petri play spiral`, `petri view` and `petri evaluate spiral` take them by name; `make models` trains them
+`petri play spiral`, `petri view` and `petri evaluate spiral` take them by name; `make models` trains petri's own
 from nothing and writes this page from their files. Each holds its recipe and what was measured of it.
 
 ## Figures
@@ -36,6 +36,15 @@ eight fire seeds, beside that of [the report](../docs/report.md) at 256²; drift
 measured. A star: not the cell of the report's Table 4. [The notes](../docs/notes/2026-11-23-models.md)
 have more, and which of them an earlier recipe made.
 """
+TEXTURES = """
+## Textures that others published
+
+They weave a plane of any size from an empty one, and are not of petri's training: `petri import textures` read
+them from the atlas of *Self-organising Textures* (Eyvind Niklasson, Alexander Mordvintsev, Ettore Randazzo,
+Michael Levin, Distill 2021), github.com/distillpub/post--selforg-textures, `public/demo/models.json`. They are
+under [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/), as each file says; the weights are the authors', in
+petri's order.
+"""
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,11 @@ class Entry:
     healed: float | None  # percent, of a circle that was cut out
     trained_to_heal: bool | None
     seconds: int | None  # of training
+
+    @property
+    def published(self) -> bool:
+        """Whether others trained it."""
+        return self.model.training.get("imported") is True
 
     @property
     def starred(self) -> str:
@@ -95,8 +109,9 @@ def write_catalogue(folder: Path) -> None:
     for entry in found:
         drawn = thumbnail(entry.model, ground.of(entry.model))
         write_whole(folder / _picture(entry), base64.b64decode(drawn.split(",")[1]))
-    living = [entry for entry in found if entry.model.automaton.spec.living]
-    planes = [entry for entry in found if not entry.model.automaton.spec.living]
+    published = [entry for entry in found if entry.published]
+    living = [entry for entry in found if entry.model.spec.living and not entry.published]
+    planes = [entry for entry in found if not entry.model.spec.living and not entry.published]
     figures = _table(
         "| | model | what | cell | kB | grid | dB after 160 steps | after 5,000 | standing | trained to heal "
         "| healed | training, min |",
@@ -107,7 +122,11 @@ def write_catalogue(folder: Path) -> None:
         "| training, min |",
         [_row(entry) for entry in planes],
     )
-    write_whole(folder / "README.md", "\n".join([INTRODUCTION, *figures, PLANES, *patterns]) + "\n")
+    parts = [INTRODUCTION, *figures, PLANES, *patterns]
+    if published:
+        head = "| | model | in the atlas | cell | parameters | kB | licence |"
+        parts += [TEXTURES, *_table(head, [_published_row(entry) for entry in published])]
+    write_whole(folder / "README.md", "\n".join(parts) + "\n")
 
 
 def _table(head: str, rows: list[list[str]]) -> list[str]:
@@ -143,6 +162,14 @@ def _figure_row(entry: Entry) -> list[str]:
         f"{last['standing']} of {last['seeds']}" if last else figure(None),
         "yes" if entry.trained_to_heal else "no", figure(entry.healed, ".0f", " %"),
         figure(entry.seconds and entry.seconds / 60, ".0f"),
+    ]  # fmt: skip
+
+
+def _published_row(entry: Entry) -> list[str]:
+    spec, model = entry.model.spec, entry.model
+    return [
+        f"![{entry.name}]({_picture(entry)})", entry.name, model.target, spec.describe(), f"{spec.parameters:,}",
+        f"{entry.bytes / 1e3:.0f}", model.training["licence"],
     ]  # fmt: skip
 
 
