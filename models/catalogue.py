@@ -17,8 +17,8 @@ from petri.tasks.catalogue import TABLE_5, reports_architecture
 PICTURES = "pictures"
 INTRODUCTION = """# Models that come with petri
 
-`petri play spiral`, `petri view` and `petri evaluate spiral` take them by name; `make models` trains petri's own
-from nothing and writes this page from their files. Each holds its recipe and what was measured of it.
+`petri play spiral`, `petri view` and `petri evaluate spiral` take them by name; `make models` trains petri's
+own from nothing and writes this page from their files. Each holds its recipe and what was measured of it.
 
 ## Figures
 
@@ -39,11 +39,11 @@ have more, and which of them an earlier recipe made.
 TEXTURES = """
 ## Textures that others published
 
-They weave a plane of any size from an empty one, and are not of petri's training: `petri import textures` read
+They weave a plane of any size from an empty one, and petri did not train them: `petri import textures` read
 them from the atlas of *Self-organising Textures* (Eyvind Niklasson, Alexander Mordvintsev, Ettore Randazzo,
-Michael Levin, Distill 2021), github.com/distillpub/post--selforg-textures, `public/demo/models.json`. They are
-under [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/), as each file says; the weights are the authors', in
-petri's order.
+Michael Levin, Distill 2021), github.com/distillpub/post--selforg-textures, `public/demo/models.json`. They
+are under [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/), as each file says; the weights are the
+authors', in petri's order.
 """
 
 
@@ -168,8 +168,8 @@ def _figure_row(entry: Entry) -> list[str]:
 def _published_row(entry: Entry) -> list[str]:
     spec, model = entry.model.spec, entry.model
     return [
-        f"![{entry.name}]({_picture(entry)})", entry.name, model.target, spec.describe(), f"{spec.parameters:,}",
-        f"{entry.bytes / 1e3:.0f}", model.training["licence"],
+        f"![{entry.name}]({_picture(entry)})", entry.name, model.target, spec.describe(),
+        f"{spec.parameters:,}", f"{entry.bytes / 1e3:.0f}", model.training["licence"],
     ]  # fmt: skip
 
 
