@@ -17,7 +17,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "petri search --show spiral-64",
     ),
     "ablate": ("petri ablate spiral", "petri ablate circle multi-scale curriculum --seeds 5"),
-    "play": ("petri play circle", "petri play runs/spiral-64 --out spiral.gif", "petri play circle --damage"),
+    "play": (
+        "petri play circle",
+        "petri play runs/spiral-64 --out spiral.gif",
+        "petri play circle --damage",
+        "petri play woven --tile tile.png --size 512",
+    ),
     "evaluate": (
         "petri evaluate rings",
         "petri evaluate runs/* --sheet sheet.png",

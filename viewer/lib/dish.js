@@ -301,7 +301,7 @@ export class Dish {
   }
 
   /**
-   * Give a texture another grid, on which it lives on: it is repeated where there is more room, and heals at the seams.
+   * Give a texture another grid, on which it lives on in the middle, and begins anew where there is more room.
    * Others begin again, as by `resize`.
    */
   async reshape(width, height) {
@@ -309,15 +309,17 @@ export class Dish {
     const painted = this.#fixed !== null && this.#condition === null;
     await this.resize(width, height);
     if (!fillsAnyShape(this.spec)) return;
-    const area = width * height;
-    const state = new Float32Array(this.spec.planes * area);
-    for (let i = 0; i < state.length; i++) {
-      const [plane, row, column] = [Math.floor(i / area), Math.floor(i / width) % height, i % width];
-      state[i] = before[(plane * down + (row % down)) * across + (column % across)];
+    const [area, begin] = [width * height, this.spec.channels * width * height];
+    const state = seedState(this.spec, height, width, { seed: this.seed, fixed: this.#fixed });
+    const [right, below] = [Math.floor((width - across) / 2), Math.floor((height - down) / 2)];
+    const within = (place, last) => Math.min(last - 1, Math.max(0, place));
+    for (let i = 0; i < (painted ? state.length : begin); i++) {
+      const [plane, row, column] = [Math.floor(i / area), (Math.floor(i / width) % height) - below, (i % width) - right];
+      const [y, x] = [within(row, down), within(column, across)];
+      // What was painted at the edge goes on beyond it.
+      if (i >= begin || (x === column && y === row)) state[i] = before[(plane * down + y) * across + x];
     }
-    const begin = this.spec.channels * area;
     if (painted) [this.#fixed, this.#condition] = [state.slice(begin), null];
-    else if (this.#fixed) state.set(this.#fixed, begin);
     this.#begin(state, stepNumber);
   }
 

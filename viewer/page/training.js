@@ -37,6 +37,7 @@ export function healing(entry) {
     const though = heals === "Heals" && !entry.heals ? ", though it was not trained to" : "";
     return `${heals}${though}: of a circle that is cut out, ${percent(entry.healed)} grows back.`;
   }
+  if (entry.training.recipe?.task === "texture") return "A texture, for a plane of any size: erase a part, and it is woven anew.";
   if (entry.heals) return "Trained to heal: erase a part and watch it grow back.";
   if (entry.training.trained_to === "grow") {
     return "Trained to grow, not to last: it may fade or overgrow, and what you erase may not come back.";
