@@ -1012,11 +1012,11 @@ def pressed(page):
 def test_a_button_changes_the_world_while_it_lives(visit, conditions):
     page = visit("model=texture&speed=60", url=conditions)
     assert page.locator("#conditions button").all_text_contents() == ["🦎", "🦋"] and pressed(page) == ["🦎"]
-    wait_for_step(page, 25)
+    wait_for_step(page, 50)
     assert colours(page)[0].all() and "&target=%F0%9F%A6%8E" in page.url
     before = step(page)
     page.click("#conditions button:nth-child(2)")
-    wait_for_step(page, before + 25)  # it lives on
+    wait_for_step(page, before + 50)  # it lives on
     assert colours(page)[1].all() and pressed(page) == ["🦋"]
     page.click("#play")
     page.click("#reset")
