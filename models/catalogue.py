@@ -27,6 +27,13 @@ whichever is worse: the median of eight fire seeds and the worst of them. Standi
 after 5,000 steps. Healed is the share of the damage of a cut circle, a quarter of the grid, that is gone 300
 steps later. Emoji are drawn after Google's Noto (SIL OFL 1.1).
 """
+SEVERAL = """
+## Several in one
+
+One rule grows each of them, told which, and changes one into another: `petri play MODEL --target 🦋`. The
+likeness is that of the least like of its targets, and healed is the mean of all. Changed is the share of
+the difference between two targets that is gone 300 steps after the other was asked for, of all pairs.
+"""
 PLANES = """
 ## Patterns
 
@@ -110,8 +117,11 @@ def write_catalogue(folder: Path) -> None:
         drawn = thumbnail(entry.model, ground.of(entry.model))
         write_whole(folder / _picture(entry), base64.b64decode(drawn.split(",")[1]))
     published = [entry for entry in found if entry.published]
-    living = [entry for entry in found if entry.model.spec.living and not entry.published]
-    planes = [entry for entry in found if not entry.model.spec.living and not entry.published]
+    own = [entry for entry in found if not entry.published]
+    several = [entry for entry in own if entry.model.conditions]
+    alone = [entry for entry in own if not entry.model.conditions]
+    living = [entry for entry in alone if entry.model.automaton.spec.living]
+    planes = [entry for entry in alone if not entry.model.automaton.spec.living]
     figures = _table(
         "| | model | what | cell | kB | grid | dB after 160 steps | after 5,000 | standing | trained to heal "
         "| healed | training, min |",
@@ -122,7 +132,12 @@ def write_catalogue(folder: Path) -> None:
         "| training, min |",
         [_row(entry) for entry in planes],
     )
-    parts = [INTRODUCTION, *figures, PLANES, *patterns]
+    together = _table(
+        "| | model | targets | cell | kB | grid | dB after 160 steps | after 5,000 | healed | changed "
+        "| training, min |",
+        [_several_row(entry) for entry in several],
+    )
+    parts = [INTRODUCTION, *figures, *([SEVERAL, *together] if several else []), PLANES, *patterns]
     if published:
         head = "| | model | in the atlas | cell | parameters | kB | licence |"
         parts += [TEXTURES, *_table(head, [_published_row(entry) for entry in published])]
@@ -170,6 +185,25 @@ def _published_row(entry: Entry) -> list[str]:
     return [
         f"![{entry.name}]({_picture(entry)})", entry.name, model.target, spec.describe(),
         f"{spec.parameters:,}", f"{entry.bytes / 1e3:.0f}", model.training["licence"],
+    ]  # fmt: skip
+
+
+def _several_row(entry: Entry) -> list[str]:
+    spec, model = entry.model.automaton.spec, entry.model
+    measured = model.training.get("evaluation", {})
+
+    def least(steps: int) -> float | None:
+        """PSNR of the least like target's median."""
+        looks = [look for one in measured.get("each", ()) for look in one["drift"] if look["steps"] == steps]
+        return min((look["median"] for look in looks if look["median"] is not None), default=None)
+
+    changed = [one["percent"] for one in measured.get("mutation", ())]
+    mean = sum(changed) / len(changed) if changed and None not in changed else None
+    return [
+        f"![{entry.name}]({_picture(entry)})", entry.name, " ".join(model.conditions), spec.describe(),
+        f"{entry.bytes / 1e3:.0f}", f"{model.res}²", figure(least(160), ".1f"), figure(least(5000), ".1f"),
+        figure(entry.healed, ".0f", " %"), figure(mean, ".1f", " %"),
+        figure(entry.seconds and entry.seconds / 60, ".0f"),
     ]  # fmt: skip
 
 
