@@ -64,6 +64,8 @@ def read_distill(path: str | Path) -> Model:
 
 
 def _layers(layers: Any) -> list[Any]:
+    if isinstance(layers, dict) and "model_names" in layers:
+        raise BadRequest("is an atlas of textures: petri import textures reads it")
     if not isinstance(layers, list) or len(layers) != 2:
         got = f"a list of {len(layers)}" if isinstance(layers, list) else type(layers).__name__
         raise BadRequest(f"a published model must be a list of 2 layers, got {got}")

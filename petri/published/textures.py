@@ -104,6 +104,8 @@ def read_textures(path: str | Path, which: str | int) -> Model:
 
 def _atlas(path: Path) -> dict[str, Any]:
     atlas = content.read_json(path, most=LARGEST)
+    if isinstance(atlas, list) and atlas and isinstance(atlas[0], dict) and "data_b64" in atlas[0]:
+        raise BadRequest("is a figure of the Distill article of 2020: petri import distill reads it")
     if not isinstance(atlas, dict) or not {"model_names", "layers"} <= atlas.keys():
         raise BadRequest("an atlas must be a JSON object with model_names and layers")
     if not isinstance(atlas["layers"], list) or len(atlas["layers"]) != 2:

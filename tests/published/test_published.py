@@ -215,6 +215,14 @@ def refused(read, path, message, *more):
     assert "\n" not in text and len(text) < 600 + len(str(path))
 
 
+def test_a_file_of_another_family_is_named(tmp_path):
+    figure = Path(__file__).parents[1] / "data" / "distill" / "ex1_lizard.json"
+    refused(read_textures, figure, "petri import distill reads it", 0)
+    path = tmp_path / "models.json"
+    path.write_text(json.dumps(atlas()[0]))
+    refused(read_distill, path, "is an atlas of textures: petri import textures reads it")
+
+
 def test_a_texture_that_an_atlas_does_not_have(tmp_path):
     path = tmp_path / "models.json"
     path.write_text(json.dumps(atlas()[0]))
