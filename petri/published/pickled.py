@@ -9,11 +9,14 @@ from __future__ import annotations
 import pickletools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any, BinaryIO
 
 from petri.errors import BadRequest
 
 MOST_STEPS = 1_000_000
+MOST_AXES = 8  # of a tensor
+LARGEST = 1 << 40  # of the numbers that say where a tensor lies
 FOREIGN = "asks for foreign code, {}, which is never run: save the model's state_dict() instead"
 
 
@@ -168,7 +171,7 @@ def _appends(stack: list[Any]) -> None:
 
 def _set_item(stack: list[Any]) -> None:
     value, key = stack.pop(), stack.pop()
-    _as(dict, stack[-1])[key] = value
+    _as(dict, stack[-1]).update(_pairs([key, value]))
 
 
 def _set_items(stack: list[Any]) -> None:
@@ -177,7 +180,16 @@ def _set_items(stack: list[Any]) -> None:
 
 
 def _pairs(values: list[Any]) -> Iterator[tuple[Any, Any]]:
-    return zip(values[::2], values[1::2], strict=True)
+    """Keys and values; a key that holds others, and those others, could be too deep for Python to hash."""
+    for key, value in zip(values[::2], values[1::2], strict=True):
+        if not isinstance(key, (str, int, float, bytes, NoneType)):
+            raise BadRequest("its pickle is damaged: a name must be a text or a number")
+        yield key, value
+
+
+def _ordered(*pairs: Any) -> dict[Any, Any]:
+    listed = _as(list, pairs[0]) if pairs else []
+    return dict(_pairs([part for pair in listed for part in pair[:2]]))
 
 
 def _as(kind: type, value: Any) -> Any:
@@ -196,7 +208,7 @@ def _persistent(stack: list[Any]) -> None:
     _, kind, key, _, count, *view = what
     if any(part is not None for part in view):
         raise BadRequest("its tensors share numbers in a way that only an old PyTorch knows")
-    if not isinstance(kind, Name) or not isinstance(key, str) or type(count) is not int or count < 0:
+    if not isinstance(kind, Name) or not isinstance(key, str) or not _is_count(count):
         raise BadRequest("its pickle is damaged: a storage has no kind, key or count")
     stack.append(Storage(kind.text.rpartition(".")[2], key, count))
 
@@ -226,11 +238,17 @@ def _build(stack: list[Any]) -> None:
 
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Stored:
     numbers = (offset, *size, *stride)
-    if not isinstance(storage, Storage) or not all(type(n) is int and n >= 0 for n in numbers):
+    if not isinstance(storage, Storage) or not all(map(_is_count, numbers)):
         raise BadRequest("its pickle is damaged: a tensor has no size")
-    if len(size) != len(stride):
-        raise BadRequest("its pickle is damaged: a tensor has a size and strides of different lengths")
+    if len(size) != len(stride) or len(size) > MOST_AXES:
+        raise BadRequest(
+            "its pickle is damaged: a tensor has a size and strides of different lengths, or too many"
+        )
     return Stored(storage, offset, tuple(size), tuple(stride))
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= LARGEST
 
 
 _IGNORED = {"PROTO", "FRAME"}
@@ -270,7 +288,7 @@ _CALLS: dict[str, Callable[..., Any]] = {
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_parameter": lambda tensor, *_: tensor,
-    "collections.OrderedDict": lambda *pairs: dict(*pairs),
+    "collections.OrderedDict": _ordered,
     "__builtin__.set": lambda *members: list(*members),
     "builtins.set": lambda *members: list(*members),
     "torch.Size": lambda *sizes: tuple(*sizes),

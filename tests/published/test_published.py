@@ -395,7 +395,7 @@ def tensor_pickle(count, size, stride, offset=0, key="0", kind="FloatStorage"):
 STORED, DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
 HOSTILE = [
     (b"", "was not written by torch.save"),
-    (b"PK\x03\x04 and nothing more", "was not written by torch.save"),
+    (b"PK\x03\x04 and nothing more", "its zip archive is damaged"),
     (os.urandom(64), "was not written by torch.save"),
     (pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2), "its pickle is damaged"),
     (zipped(b"\x80\x02}."), "no pair of layers [hidden, 3 or 4 · channels] and [channels, hidden]"),
@@ -412,10 +412,15 @@ HOSTILE = [
     (zipped(tensor_pickle(4, [2], [1], 3), **{"data/0": (bytes(16), STORED)}), "within its 4 numbers"),
     (zipped(tensor_pickle(4, [2], [-1], 3), **{"data/0": (bytes(16), STORED)}), "a tensor has no size"),
     (zipped(tensor_pickle(10**15, [2], [1]), **{"data/0": (bytes(16), STORED)}), "16 bytes instead of"),
+    (zipped(tensor_pickle(10**4000, [2], [1])), "a storage has no kind, key or count"),
+    (zipped(tensor_pickle(4, [10**4000], [1])), "a tensor has no size"),
+    (zipped(tensor_pickle(4, [1] * 9, [1] * 9)), "a size and strides of different lengths"),
+    # A key so deep that to hash it would end Python itself.
+    (zipped(b"\x80\x02})" + b"\x85" * 500_000 + b"K\x01s."), "a name must be a text or a number"),
     # A bomb: a million zeros in a thousand bytes.
     (zipped(tensor_pickle(10**6, [2], [1]), **{"data/0": (bytes(4 * 10**6), DEFLATED)}), "is compressed"),
     (zipped(tensor_pickle(4, [4], [1]), **{"byteorder": (b"big", STORED)}), "the other byte order"),
-    (zipped(b"\x80\x02}.")[:-30], "was not written by torch.save"),
+    (zipped(b"\x80\x02}.")[:-30], "its zip archive is damaged"),
 ]
 
 
