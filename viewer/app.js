@@ -407,7 +407,7 @@ function wire() {
     setGround();
     keepLink();
   });
-  on("full", "click", enterOrLeaveFull);
+  on("full-screen", "click", enterOrLeaveFull);
   document.addEventListener("fullscreenchange", () => trying(fillWindow));
   addEventListener("resize", () => {
     if (document.fullscreenElement) trying(fillWindow);

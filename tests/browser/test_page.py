@@ -1062,7 +1062,7 @@ def test_a_condition_is_painted_where_it_is_to_hold(visit, conditions):
 def test_a_texture_fills_the_full_screen_and_lives_on(visit, conditions):
     page = visit("model=texture&speed=60&seed=3", url=conditions)
     wait_for_step(page, 25)
-    page.click("#full")
+    page.click("#full-screen")
     wait(page, "document.querySelector('#dish').width > 32")
     shown = page.locator("#dish").bounding_box()
     assert (shown["x"], shown["y"]) == (0, 0)
@@ -1078,7 +1078,7 @@ def test_a_texture_fills_the_full_screen_and_lives_on(visit, conditions):
     )
     assert step(page) >= 25
     page = visit("model=lizard", url=conditions)
-    page.click("#full")
+    page.click("#full-screen")
     wait(page, "document.fullscreenElement !== null")
     shown = page.locator("#dish").bounding_box()
     assert (shown["width"], shown["height"], shown["x"]) == (800, 800, 240)  # a figure stays square
