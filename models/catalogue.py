@@ -17,8 +17,8 @@ from petri.tasks.catalogue import TABLE_5, reports_architecture
 PICTURES = "pictures"
 INTRODUCTION = """# Models that come with petri
 
-`petri play spiral`, `petri view` and `petri evaluate spiral` take them by name; `make models` trains them
-from nothing and writes this page from their files. Each holds its recipe and what was measured of it.
+`petri play spiral`, `petri view` and `petri evaluate spiral` take them by name; `make models` trains petri's
+own from nothing and writes this page from their files. Each holds its recipe and what was measured of it.
 
 ## Figures
 
@@ -43,6 +43,15 @@ eight fire seeds, beside that of [the report](../docs/report.md) at 256²; drift
 measured. A star: not the cell of the report's Table 4. [The notes](../docs/notes/2026-11-23-models.md)
 have more, and which of them an earlier recipe made.
 """
+TEXTURES = """
+## Textures that others published
+
+They weave a plane of any size from an empty one, and petri did not train them: `petri import textures` read
+them from the atlas of *Self-organising Textures* (Eyvind Niklasson, Alexander Mordvintsev, Ettore Randazzo,
+Michael Levin, Distill 2021), github.com/distillpub/post--selforg-textures, `public/demo/models.json`. They
+are under [CC BY 4.0](https://creativecommons.org/licenses/by/4.0/), as each file says; the weights are the
+authors', in petri's order.
+"""
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,11 @@ class Entry:
     healed: float | None  # percent, of a circle that was cut out
     trained_to_heal: bool | None
     seconds: int | None  # of training
+
+    @property
+    def published(self) -> bool:
+        """Whether others trained it."""
+        return self.model.training.get("imported") is True
 
     @property
     def starred(self) -> str:
@@ -102,8 +116,10 @@ def write_catalogue(folder: Path) -> None:
     for entry in found:
         drawn = thumbnail(entry.model, ground.of(entry.model))
         write_whole(folder / _picture(entry), base64.b64decode(drawn.split(",")[1]))
-    several = [entry for entry in found if entry.model.conditions]
-    alone = [entry for entry in found if not entry.model.conditions]
+    published = [entry for entry in found if entry.published]
+    own = [entry for entry in found if not entry.published]
+    several = [entry for entry in own if entry.model.conditions]
+    alone = [entry for entry in own if not entry.model.conditions]
     living = [entry for entry in alone if entry.model.automaton.spec.living]
     planes = [entry for entry in alone if not entry.model.automaton.spec.living]
     figures = _table(
@@ -122,6 +138,9 @@ def write_catalogue(folder: Path) -> None:
         [_several_row(entry) for entry in several],
     )
     parts = [INTRODUCTION, *figures, *([SEVERAL, *together] if several else []), PLANES, *patterns]
+    if published:
+        head = "| | model | in the atlas | cell | parameters | kB | licence |"
+        parts += [TEXTURES, *_table(head, [_published_row(entry) for entry in published])]
     write_whole(folder / "README.md", "\n".join(parts) + "\n")
 
 
@@ -158,6 +177,14 @@ def _figure_row(entry: Entry) -> list[str]:
         f"{last['standing']} of {last['seeds']}" if last else figure(None),
         "yes" if entry.trained_to_heal else "no", figure(entry.healed, ".0f", " %"),
         figure(entry.seconds and entry.seconds / 60, ".0f"),
+    ]  # fmt: skip
+
+
+def _published_row(entry: Entry) -> list[str]:
+    spec, model = entry.model.spec, entry.model
+    return [
+        f"![{entry.name}]({_picture(entry)})", entry.name, model.target, spec.describe(),
+        f"{spec.parameters:,}", f"{entry.bytes / 1e3:.0f}", model.training["licence"],
     ]  # fmt: skip
 
 

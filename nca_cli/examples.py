@@ -23,6 +23,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "petri play runs/spiral-64 --out spiral.gif",
         "petri play circle --damage",
         "petri play runs/1f98e-1f98b-64 --target 🦋 --switch-to 🦎 --at 150",
+        "petri play woven --tile tile.png --size 512",
     ),
     "evaluate": (
         "petri evaluate rings",
@@ -37,8 +38,21 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "view": ("petri view", "petri view runs/spiral-64", "petri view --export site"),
     "targets": ("petri targets", "petri targets --sheet targets.png"),
     "models": ("petri models",),
-    "import": ("petri import distill ex3_butterfly.json",),
+    "import": (
+        "petri import distill ex3_butterfly.json",
+        "petri import textures models.json --name bubbly_0101",
+        "petri import torch dots.pt",
+    ),
     "import distill": ("petri import distill ex3_butterfly.json",),
+    "import raw": (
+        "petri import raw texture-weave.bin",
+        "petri import raw growing.bin --channels 16 --hidden 128",
+    ),
+    "import textures": ("petri import textures models.json", "petri import textures models.json --index 7"),
+    "import torch": (
+        "petri import torch dots.pt",
+        "petri import torch mine.pth --order interleaved --divisor 8",
+    ),
     "doctor": ("petri doctor",),
     "help": ("petri help", "petri help grow", "petri help dni mnist"),
     "dni": ("petri dni mnist --data mini",),

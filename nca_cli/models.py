@@ -14,6 +14,8 @@ def models() -> None:
         cell = (
             spec.describe().replace(" hidden · ", "×").replace(" layers", "").replace("living mask", "figure")
         )
+        if entry.model.task == "texture":
+            cell = f"{spec.perception} · {spec.rule.hidden}×{spec.rule.layers} · texture"
         shown.add_row(
             entry.name, f"{res}²", figure(entry.loss), figure(entry.report, ".3f"),
             figure(entry.healed, ".0f", " %"), f"{spec.parameters:,}", cell,

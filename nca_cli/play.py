@@ -34,6 +34,10 @@ def play(
         Path | None,
         typer.Option(help="File to write (.png, .gif, .webp, .apng or .mp4) instead of the terminal."),
     ] = None,
+    tile: Annotated[
+        Path | None,
+        typer.Option(help="PNG of a texture's last step, a pixel a cell: its edges fit each other."),
+    ] = None,
     res: Annotated[
         int | None, typer.Option(help="Cells along a side; as in training if left out.", min=8, max=4096)
     ] = None,
@@ -86,12 +90,20 @@ def play(
     from petri.film import EVERY, film
 
     ground = grounds.check(ground)
+    if tile is not None:
+        if out is not None or zoom is not None:
+            raise BadRequest("--tile writes one picture, a pixel a cell: leave out --out and --zoom")
+        if tile.suffix.lower() != ".png":
+            raise BadRequest(f"a tile is a .png, got {tile}")
+        out, zoom = tile, 1
     if out is not None:
         images.check_name(out, ground)
     elif ground == grounds.TRANSPARENT:
         raise BadRequest("a terminal cannot be transparent: give --out FILE, or choose another --ground")
     loaded = modelfile.read(models.find(model))
     grounds.check_figure(ground, loaded.target, loaded.automaton.spec)
+    if tile is not None and not loaded.spec.fills_any_shape:
+        raise BadRequest(f"{model} is no texture: its edges do not fit each other, so it makes no --tile")
     shown = loaded.condition(None if target is None else as_utf8(target))
     switches = _switches(loaded, switch_to or [], at or [])
     res, last = res or loaded.res, max(switches, default=0)

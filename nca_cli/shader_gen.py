@@ -103,7 +103,7 @@ def _warn_of_smaller_grids(models: dict[str, Model]) -> None:
     from petri.shaders.shadertoy import side
 
     for name, model in models.items():
-        if (room := side(model)) < model.res:
+        if (room := side(model)) < model.res and not model.spec.fills_any_shape:
             err.print(
                 f"{name} was trained on {model.res}×{model.res} cells, Shadertoy has room for {room}×{room}: "
                 "it may grow something else there",

@@ -2,6 +2,8 @@
 
 import random
 
+from petri.modelfile import Model
+from petri.nca import Automaton
 from petri.nca.padding import PADDINGS
 from petri.nca.rule import SHAPES, Mlp
 from petri.nca.senses import Attention, Conv, Deformable, Residual, Stencil
@@ -148,3 +150,32 @@ def random_sense(chance: random.Random) -> Stencil | Conv:
     filters = chance.sample(list(FILTERS), chance.randint(1, len(FILTERS)))
     size, trained = chance.choice((3, 3, 5, 7)), chance.random() < 0.5
     return Stencil(filters=tuple(filters), size=size, dilation=dilation, trained=trained)
+
+
+def two_colours(*, living: bool = False) -> Model:
+    """A model of two targets, red and blue: each cell goes towards the colour that it is asked for."""
+    start = {"kind": "cell"} if living else {"kind": "uniform", "value": 0.0}
+    spec = Spec.of(
+        channels=4,
+        fixed=2,
+        perception="identity",
+        hidden=16,
+        layers=2,
+        padding="wrap",
+        living=living,
+        start=start,
+    )
+    automaton = Automaton(spec)
+    for values in automaton.parameters():
+        values.data.zero_()
+    first, last = automaton.rule.weights
+    for unit, plane in enumerate((4, 5, 0, 1, 2)):  # what is asked, and the colour there is
+        first.data[unit, plane] = 1.0
+    last.data[0, 0] = last.data[2, 1] = 0.25
+    for colour in range(3):
+        last.data[colour, 2 + colour] = -0.25
+    automaton.rule.biases[1].data[3] = float(living)
+    training = {
+        "recipe": {"task": "grow" if living else "texture", "phases": [{"res": 32, "steps": [16, 32]}]}
+    }
+    return Model(automaton=automaton, target="red and blue", training=training, conditions=("🦎", "🦋"))

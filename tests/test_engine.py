@@ -392,7 +392,11 @@ def test_auto_takes_the_native_step_where_it_can(monkeypatch):
         automaton.rollout(state, 1, engine="native")
 
 
-@pytest.mark.parametrize("name", models.names())
+# A texture is another one by every rounding: it has no picture that it is to become.
+PICTURES = [name for name in models.names() if modelfile.read(models.find(name)).task == "grow"]
+
+
+@pytest.mark.parametrize("name", PICTURES)
 def test_a_trained_model_grows_the_same_picture(name):
     """200 steps, in which every rounding may decide otherwise: the picture stays."""
     model = modelfile.read(models.find(name))

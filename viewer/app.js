@@ -1,9 +1,12 @@
 // The page: one dish, a row of specimens, one row of controls. Its parts are the modules under page/.
 
+import { fillsAnyShape } from "./lib/spec.js";
 import { verify } from "./lib/verify.js";
 import { Brush } from "./page/brush.js";
+import { Conditions } from "./page/conditions.js";
 import { acceptFiles } from "./page/dropping.js";
 import { follow } from "./page/following.js";
+import { gridFor, toggleFull } from "./page/full.js";
 import { listen } from "./page/keyboard.js";
 import { label, listChannels, listSizes, noteSize, showFilm } from "./page/label.js";
 import { readLink, writeLink } from "./page/link.js";
@@ -40,10 +43,12 @@ const stage = new Stage(part("dish"), {
   restored: () => say("The graphics are back."),
 });
 const brush = new Brush(part("dish"), part("brush"), (tool, x, y, radius) => {
-  stage.use(tool, x, y, radius, part("ink").value);
+  stage.use(tool, x, y, radius, { ink: part("ink").value, condition: conditions.chosen });
   touched = true;
   showHint();
 });
+
+const conditions = new Conditions(part("conditions"), (number) => trying(() => ask(number)));
 
 // ---- the model in the dish
 
@@ -84,6 +89,7 @@ async function choose(chosen, leave = () => {}) {
   for (const id of ["controls", "settings"]) part(id).disabled = Boolean(entry.obstacle);
   showFilm(entry, calm.matches);
   if (entry.obstacle) {
+    conditions.list([]);
     setPlaying(false);
     silence();
     return;
@@ -92,6 +98,13 @@ async function choose(chosen, leave = () => {}) {
   listChannels(stage.model.spec.channels, stage.channel);
   listSizes(entry, linked.size);
   delete linked.size; // from here on it is the visitor's
+  conditions.list(stage.model.conditions);
+  const asked = linked.target === undefined ? 0 : conditions.find(linked.target);
+  if (asked >= 0) conditions.mark(asked);
+  delete linked.target;
+  const paints = stage.model.conditions.length > 0 && !entry.spec.living;
+  part("with-paint").hidden = part("paint").disabled = !paints;
+  if (!paints && brush.tool === "paint") chooseTool("erase");
   part("verify").disabled = !entry.golden;
   silence();
   if (entry.spec.living && !entry.ground && !entry.own) portray(entry); // the visitor's own get theirs when they come
@@ -103,9 +116,10 @@ async function choose(chosen, leave = () => {}) {
 async function restart() {
   if (entry.obstacle) return;
   await endRecording();
-  const side = Number(part("size").value) || Math.min(stage.model.res, LARGEST);
+  const side = gridSide();
   try {
-    await stage.restart(side, seed());
+    await stage.restart(grid(), seed());
+    if (conditions.labels.length && brush.tool !== "paint") stage.ask(conditions.chosen);
   } catch (error) {
     complain(error.message); // what was there stays
     part("size").value = stage.dish.width === stage.model.res ? "" : stage.dish.width;
@@ -113,10 +127,50 @@ async function restart() {
     return;
   }
   noteSize(entry, side);
-  brush.setCells(side, side);
+  brush.setCells(stage.dish.width, stage.dish.height);
   part("engine").textContent = stage.dish.describe();
   keepLink();
   if (calm.matches) trying(() => stage.growStill());
+}
+
+/** Cells along a side of the dish. */
+function gridSide() {
+  return Number(part("size").value) || Math.min(stage.model.res, LARGEST);
+}
+
+/** The grid: square, but of a texture on the full screen, which it fills. */
+function grid() {
+  const side = gridSide();
+  if (!document.fullscreenElement || !fillsAnyShape(stage.model.spec)) return { width: side, height: side };
+  const { width, height } = part("frame").getBoundingClientRect();
+  return gridFor({ width, height }, cell);
+}
+
+let cell = 4; // pixels along a cell's side, in the dish on the page
+
+async function enterOrLeaveFull() {
+  if (!document.fullscreenElement) cell = part("frame").clientWidth / gridSide();
+  await toggleFull(part("frame"));
+}
+
+/** Let a texture live on, on the grid that the window has room for now. */
+async function fillWindow() {
+  if (!entry || entry.obstacle) return;
+  part("frame").classList.toggle("fills", fillsAnyShape(stage.model.spec));
+  const { width, height } = grid();
+  if (width === stage.dish.width && height === stage.dish.height) return;
+  await endRecording();
+  await stage.reshape({ width, height });
+  brush.setCells(width, height);
+}
+
+/** Ask for one of the model's targets: everywhere, or, with the brush for it, where the next strokes go. */
+function ask(number) {
+  conditions.mark(number);
+  keepLink();
+  if (brush.tool === "paint") return;
+  stage.ask(number);
+  if (calm.matches && !stage.pace.playing) trying(() => stage.growStill(stage.dish.stepNumber));
 }
 
 function showStep(number) {
@@ -133,8 +187,10 @@ function portray(portrayed) {
   }).catch(() => {}); // then it stays without one
 }
 
+const wounds = (spec) => spec.living || fillsAnyShape(spec);
+
 function showHint() {
-  part("hint").hidden = touched || !entry?.spec.living || entry.obstacle || brush.tool !== "erase";
+  part("hint").hidden = touched || !entry || !wounds(entry.spec) || entry.obstacle || brush.tool !== "erase";
 }
 
 /** Let a figure be seen: on the ground that is asked for, or on its own. */
@@ -192,6 +248,11 @@ function setSpeed(speed) {
   part("speed").setAttribute("aria-valuetext", text);
 }
 
+function chooseTool(name) {
+  for (const input of document.getElementsByName("tool")) input.checked = input.value === name;
+  setTool();
+}
+
 function setTool() {
   const chosen = (name) => document.querySelector(`input[name=${name}]:checked`).value;
   brush.tool = chosen("tool");
@@ -233,6 +294,7 @@ function keepLink() {
   if (!entry) return "";
   const hash = writeLink({
     model: entry.own ? null : entry.name,
+    target: conditions.label,
     size: part("size").value || null,
     seed: seed(),
     speed: stage.pace.speed,
@@ -271,6 +333,7 @@ async function copyLink() {
 /** Do what the address asks for; what it does not name is as at first, what is not valid in it is named and left out. */
 async function takeLink() {
   const { settings, refused } = readLink(location.hash);
+  const { target } = settings;
   const { own } = history.state ?? {}; // a model of the visitor's own, which no link can carry
   linked = settings;
   part("seed").value = settings.seed ?? 0;
@@ -289,7 +352,8 @@ async function takeLink() {
   const found = settings.model === undefined ? picker.find(own) ?? first : picker.find(settings.model);
   await choose(found ?? first);
   if (!found) complain(`The link asks for ${settings.model}, which is not here.`);
-  else if (!found.obstacle && stage.channel !== (settings.channel ?? null)) refused.push("channel");
+  else if (target !== undefined && conditions.find(target) < 0) refused.push("target");
+  if (found && !found.obstacle && stage.channel !== (settings.channel ?? null)) refused.push("channel");
   if (found && refused.length) complain(`The link has no valid ${refused.join(", ")}.`);
   if (entry && !entry.obstacle) setPlaying(!calm.matches && settings.play !== "no");
 }
@@ -342,6 +406,11 @@ function wire() {
   on("ground", "change", () => {
     setGround();
     keepLink();
+  });
+  on("full-screen", "click", enterOrLeaveFull);
+  document.addEventListener("fullscreenchange", () => trying(fillWindow));
+  addEventListener("resize", () => {
+    if (document.fullscreenElement) trying(fillWindow);
   });
   on("picture", "click", savePicture);
   on("record", "click", record);

@@ -1,16 +1,19 @@
 // <petri-dish src="spiral.safetensors">: a pattern alive on any page.
 //
 // Attributes: src (a model file), size (cells along a side; as trained if left out), seed (decides which cells
-// fire), speed (steps a second, 30), tool (erase, seed or none: what a pointer does), ground (what lies under a figure:
+// fire), speed (steps a second, 30), fps (pictures a second at most), target (of a model of several: what it is to be, such
+// as 🦋; it lives on when that changes), tool (erase, seed or none: what a pointer does), ground (what lies under a figure:
 // a CSS colour, auto for one that it can be seen on; see-through if left out), paused, label, film (a picture in motion
 // of a model that browsers cannot compute, shown in its place).
-// Methods: play(), pause(), reset(). Events: "ready", "error" (its detail is one line).
+// A texture fills its box, whatever its shape, with `size` cells along the shorter side; other models are square.
+// Property: target. Methods: play(), pause(), reset(). Events: "ready", "error" (its detail is one line).
 
 import { openDish } from "./lib/dish.js";
 import { keptGround } from "./lib/ground.js";
 import { parseModel } from "./lib/modelfile.js";
-import { Obstacle } from "./lib/spec.js";
+import { Obstacle, fillsAnyShape } from "./lib/spec.js";
 import { Brush } from "./page/brush.js";
+import { gridFor } from "./page/full.js";
 import { Pace } from "./page/pace.js";
 import { portrait } from "./page/portrait.js";
 
@@ -22,6 +25,7 @@ STYLE.replaceSync(`
   :host([hidden]) { display: none; }
   canvas { display: block; width: min(100cqw, 100cqh); aspect-ratio: 1; image-rendering: pixelated; touch-action: none;
     cursor: crosshair; }
+  canvas.fills { width: 100cqw; height: 100cqh; aspect-ratio: auto; }
   :host([tool="none"]) canvas { touch-action: auto; cursor: default; }
   .brush { position: absolute; translate: -50% -50%; border: 1px solid #fff; border-radius: 50%;
     mix-blend-mode: difference; pointer-events: none; box-sizing: border-box; }
@@ -41,7 +45,9 @@ STYLE.replaceSync(`
 let turns = 0;
 
 export class PetriDish extends HTMLElement {
-  static observedAttributes = ["src", "size", "seed", "speed", "tool", "ground", "paused", "label", "film"];
+  static observedAttributes = [
+    "src", "size", "seed", "speed", "fps", "target", "tool", "ground", "paused", "label", "film",
+  ];
 
   #canvas = element("canvas", { tabIndex: 0, role: "application" });
   #button = element("button", { type: "button" });
@@ -52,6 +58,8 @@ export class PetriDish extends HTMLElement {
   #turn = 0; // only the last source counts
   #seen = true; // in the window
   #watch;
+  #box; // watches its size
+  #shaping = false; // whether a grid for another box is under way
   #pace = new Pace({
     step: (...asked) => this.#dish?.step(...asked),
     draw: () => this.#dish?.draw(),
@@ -70,11 +78,13 @@ export class PetriDish extends HTMLElement {
       this.#seen = entry.isIntersecting; // nobody sees it: let it rest
       this.#update();
     });
+    this.#box = new ResizeObserver(() => this.#shape());
   }
 
   connectedCallback() {
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.pause();
     this.#watch.observe(this);
+    this.#box.observe(this);
     this.#configure();
     this.#load();
   }
@@ -82,6 +92,7 @@ export class PetriDish extends HTMLElement {
   disconnectedCallback() {
     this.#turn = 0;
     this.#watch.disconnect();
+    this.#box.disconnect();
     this.#pace.pause();
     this.#dish?.close();
     this.#dish = null;
@@ -93,6 +104,19 @@ export class PetriDish extends HTMLElement {
     if (name === "src" || name === "film") this.#load();
     else if (name === "size" || name === "seed") this.reset();
     else if (name === "ground") this.#layGround();
+    else if (name === "target") {
+      this.#ask();
+      if (this.#dish && this.hasAttribute("paused")) this.#growStill(this.#dish.stepNumber);
+    }
+  }
+
+  /** What a model of several targets is to be, as its label says; "" for the first. */
+  get target() {
+    return this.getAttribute("target") ?? "";
+  }
+
+  set target(label) {
+    this.setAttribute("target", label);
   }
 
   play() {
@@ -125,7 +149,7 @@ export class PetriDish extends HTMLElement {
         await this.#restart();
         if (turn !== this.#turn) return;
       } else {
-        const dish = await openDish(this.#canvas, model, { width: this.#side(model), seed: this.#seed() });
+        const dish = await openDish(this.#canvas, model, { ...this.#grid(model), seed: this.#seed() });
         if (turn !== this.#turn) {
           dish.close();
           return;
@@ -136,6 +160,7 @@ export class PetriDish extends HTMLElement {
           if (this.hasAttribute("paused")) this.#growStill();
           this.#pace.request();
         };
+        this.#ask();
         this.#fit();
       }
       this.#configure(); // the label may be the model's
@@ -165,17 +190,19 @@ export class PetriDish extends HTMLElement {
 
   async #restart() {
     const dish = this.#dish;
-    await dish.resize(this.#side(dish.model));
+    const { width, height } = this.#grid(dish.model);
+    await dish.resize(width, height);
     if (dish !== this.#dish) return;
     dish.reset({ seed: this.#seed() });
+    this.#ask();
     this.#fit();
   }
 
   /** Grow to the end at once: what stands still is to show something. */
-  async #growStill() {
+  async #growStill(from = 0) {
     const dish = this.#dish;
     const { model } = dish;
-    await dish.grow(model.steps, () => {
+    await dish.grow(from + model.steps, () => {
       return dish === this.#dish && model === dish.model && this.hasAttribute("paused");
     });
     this.#pace.request();
@@ -183,6 +210,7 @@ export class PetriDish extends HTMLElement {
 
   #configure() {
     this.#pace.speed = this.#number("speed", 1, 1000) ?? 30;
+    this.#pace.frames = this.#number("fps", 1, 1000) ?? Infinity;
     this.#brush.tool = this.getAttribute("tool") ?? "erase";
     const name = this.#dish ? `Dish with ${this.#dish.model.name}` : "Dish";
     this.#canvas.setAttribute("aria-label", this.getAttribute("label") ?? name);
@@ -197,8 +225,42 @@ export class PetriDish extends HTMLElement {
     this.#pace.request();
   }
 
+  /** Be what the attribute asks for: the world changes, and the state lives on. */
+  #ask() {
+    const dish = this.#dish;
+    const labels = dish?.model.conditions ?? [];
+    const asked = this.target;
+    const found = asked ? labels.findIndex((label) => label === asked || label === asked.slice(asked.indexOf(":") + 1)) : 0;
+    if (!dish || (!asked && !labels.length)) return;
+    if (found < 0) {
+      const known = labels.length ? `it knows ${labels.join(", ")}` : "it knows no targets";
+      this.dispatchEvent(new CustomEvent("error", { detail: `the model cannot be ${asked}: ${known}` }));
+      return;
+    }
+    dish.setCondition(found);
+    this.#pace.request();
+  }
+
+  /** Give a texture the grid that its box has room for; it lives on. */
+  async #shape() {
+    const dish = this.#dish;
+    if (!dish || this.#shaping || !fillsAnyShape(dish.spec)) return;
+    this.#shaping = true;
+    try {
+      for (;;) {
+        const { width, height } = this.#grid(dish.model);
+        if (dish !== this.#dish || (width === dish.width && height === dish.height)) return;
+        await dish.reshape(width, height);
+        if (dish === this.#dish) this.#fit();
+      }
+    } finally {
+      this.#shaping = false;
+    }
+  }
+
   #fit() {
     const { width, height } = this.#dish;
+    this.#canvas.classList.toggle("fills", fillsAnyShape(this.#dish.spec));
     [this.#canvas.width, this.#canvas.height] = [width, height];
     this.#brush.setCells(width, height);
     this.#pace.request();
@@ -238,6 +300,13 @@ export class PetriDish extends HTMLElement {
 
   #side(model) {
     return this.#number("size", 8, 1024) ?? model.res;
+  }
+
+  #grid(model) {
+    const side = this.#side(model);
+    const { clientWidth: width, clientHeight: height } = this;
+    if (!fillsAnyShape(model.spec) || !width || !height) return { width: side, height: side };
+    return gridFor({ width, height }, Math.min(width, height) / side);
   }
 
   #seed() {

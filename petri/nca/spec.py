@@ -14,7 +14,7 @@ from petri.nca import kinds
 from petri.nca.rule import RULES, Mlp
 from petri.nca.senses import SENSES, Sense, words
 from petri.nca.space import SPACES, Grid
-from petri.nca.start import STARTS, Cell, Noise, Start
+from petri.nca.start import STARTS, Cell, Noise, Start, Uniform
 
 MOST_FIXED = 64
 # The words of a Spec as version 0.1 wrote it, which was flat, and where they stand now. They are still read
@@ -102,6 +102,11 @@ class Spec:
     def start_is_drawn(self) -> bool:
         """Whether chance has a part in where a rollout begins."""
         return isinstance(self.start, Noise)
+
+    @property
+    def fills_any_shape(self) -> bool:
+        """Whether it weaves a plane of any shape, as a texture does: no edge, no figure, no first cell."""
+        return self.space.padding == "wrap" and not self.living and isinstance(self.start, (Noise, Uniform))
 
     @property
     def perception(self) -> str:

@@ -77,7 +77,7 @@ def heals(model: Model) -> bool | None:
     if not isinstance(recipe, dict):
         return None
     pool = recipe.get("pool")
-    return bool(isinstance(pool, dict) and pool.get("damage"))
+    return bool(pool.get("damage")) if isinstance(pool, dict) else None
 
 
 def healed(model: Model) -> float | None:

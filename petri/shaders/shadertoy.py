@@ -24,7 +24,10 @@ ERASER = 0.08  # radius, as a share of the side
 
 
 def side(model: Model) -> int:
-    """Cells along a side that Shadertoy has room for: the model's own number, or fewer."""
+    """Cells along a side that Shadertoy has room for: the model's own number, or fewer.
+
+    Of no matter for a texture, whose grid is as large as the player lets it be.
+    """
     return min(model.res, LARGEST, ROWS // _tiles(model))
 
 
@@ -68,12 +71,14 @@ def shadertoy(model: Model, *, name: str) -> str:
         "count": len(constants),
         "weights": ",\n".join(constants),
         "columns": places.width,
-        "eraser": f"{ERASER * size:.1f}",
+        "eraser": ERASER,
+        "endless": spec.fills_any_shape,
         "living": spec.living,
         "frames": 2 if spec.living else 4,
         "ground": ", ".join(f"{part:.3f}" for part in ground.colour(ground.of(model))),
     }
     tabs = [_tab("Common", "no channels", resolve(COMMON, known))]
+    known["places"] = resolve(PLACES, known)
     for number, letter in enumerate(BUFFERS):
         before = BUFFERS[number - 1]
         masks = spec.living and number % 2 == 1
@@ -124,12 +129,16 @@ HEAD = """\
 // Make the tabs Common, Buffer A, Buffer B, Buffer C and Buffer D beside Image (the + above the code), paste
 // into each what follows under its name, and set its channels as said there. Every channel's sampler:
 // filter nearest, wrap clamp, vflip off. Then press the rewind button: growth begins at frame 0.
+//#if endless
+// The mouse erases. The grid is as large as the player has room for; rewind after its size has changed.
+// {{frames}} steps a frame.
+//#else
 // The mouse erases. Grid: {{size}} x {{size}} cells, {{frames}} steps a frame.
+//#end
 """
 
 COMMON = """\
 // {{description}}
-const int SIZE = {{size}};  // cells along a side
 const int TILES = {{tiles}};  // along a side of a buffer; tile g holds channels 4g .. 4g+3
 const int GROUPS = {{groups}};
 const int LAYERS = GROUPS;
@@ -137,24 +146,6 @@ const int FEATURES = {{features}};  // vec4s that a cell senses: {{filters}} a g
 const int HIDDEN = {{hidden}};
 const int TARGETS = 1;  // groups that a pixel computes
 const uint seed = 0u;  // decides which cells fire
-
-// Where a group's tile begins. Row 0 is the lowest in a buffer; Image shows it on top.
-ivec2 tile(int group) {
-    return SIZE * ivec2(group % TILES, group / TILES);
-}
-
-// The group that a pixel of a buffer belongs to; GROUPS or more for none.
-int groupOf(ivec2 pixel) {
-    ivec2 place = pixel / SIZE;
-    return place.x < TILES ? place.x + TILES * place.y : GROUPS;
-}
-
-// The place on the grid, in cells, that a pixel of the image shows.
-vec2 placeOf(vec2 pixel, vec2 resolution) {
-    float cell = min(resolution.x, resolution.y) / float(SIZE);
-    vec2 at = (pixel - 0.5 * resolution) / cell + 0.5 * float(SIZE);
-    return vec2(at.x, float(SIZE) - at.y);
-}
 
 // Two texels of weights in each, as 16-bit floats.
 const uvec4 WEIGHTS[{{count}}] = uvec4[{{count}}](
@@ -169,7 +160,35 @@ vec4 weight(int column, int row) {
 }
 """
 
+# In every tab that needs them, for what lies in Common does not know how large the player is.
+PLACES = """\
+//#if endless
+#define SIZE (ivec2(iResolution.xy) / TILES)  // cells across and down
+//#else
+const ivec2 SIZE = ivec2({{size}});  // cells across and down
+//#end
+
+// Where a group's tile begins. Row 0 is the lowest in a buffer; Image shows it on top.
+ivec2 tile(int group) {
+    return SIZE * ivec2(group % TILES, group / TILES);
+}
+
+// The group that a pixel of a buffer belongs to; GROUPS or more for none.
+int groupOf(ivec2 pixel) {
+    ivec2 place = pixel / SIZE;
+    return place.x < TILES ? place.x + TILES * place.y : GROUPS;
+}
+
+// The place on the grid, in cells, that a pixel of the image shows.
+vec2 placeOf(vec2 pixel, vec2 resolution) {
+    float cell = min(resolution.x / float(SIZE.x), resolution.y / float(SIZE.y));
+    vec2 at = (pixel - 0.5 * resolution) / cell + 0.5 * vec2(SIZE);
+    return vec2(at.x, float(SIZE.y) - at.y);
+}
+"""
+
 STEP = """\
+{{places}}
 uint stepNumber;
 int firstGroup;  // the one that this pixel computes
 
@@ -178,7 +197,7 @@ vec4 cell(ivec2 at, int group) {
 //#if wrap
     at = (at + {{reach}} * SIZE) % SIZE;  // a neighbour is at most {{reach}} cells beyond the edge
 //#else
-    if (any(lessThan(at, ivec2(0))) || any(greaterThanEqual(at, ivec2(SIZE)))) {
+    if (any(lessThan(at, ivec2(0))) || any(greaterThanEqual(at, SIZE))) {
         return vec4(0.0);  // beyond the edge lie empty cells
     }
 //#end
@@ -215,7 +234,8 @@ void mainImage(out vec4 next, in vec2 pixel) {
     bool fired = proposes(at, change);
     next = settled(cell(at, firstGroup), change[0], fired);
 //#if first
-    if (iMouse.z > 0.0 && distance(placeOf(iMouse.xy, iResolution.xy), vec2(at) + 0.5) < {{eraser}}) {
+    float eraser = {{eraser}} * float(min(SIZE.x, SIZE.y));
+    if (iMouse.z > 0.0 && distance(placeOf(iMouse.xy, iResolution.xy), vec2(at) + 0.5) < eraser) {
         next = vec4(0.0);
     }
 //#end
@@ -223,13 +243,14 @@ void mainImage(out vec4 next, in vec2 pixel) {
 """
 
 LIFE = """\
+{{places}}
 // The living mask: a cell stays only if it lives before the step and after it.
 
 float alpha(ivec2 at, bool after) {
 //#if wrap
     at = (at + SIZE) % SIZE;
 //#else
-    if (any(lessThan(at, ivec2(0))) || any(greaterThanEqual(at, ivec2(SIZE)))) {
+    if (any(lessThan(at, ivec2(0))) || any(greaterThanEqual(at, SIZE))) {
         return 0.0;
     }
 //#end
@@ -259,10 +280,11 @@ void mainImage(out vec4 next, in vec2 pixel) {
 """
 
 IMAGE = """\
+{{places}}
 void mainImage(out vec4 colour, in vec2 pixel) {
     ivec2 at = ivec2(floor(placeOf(pixel, iResolution.xy)));
     colour = vec4(0.05, 0.05, 0.05, 1.0);
-    if (all(greaterThanEqual(at, ivec2(0))) && all(lessThan(at, ivec2(SIZE)))) {
+    if (all(greaterThanEqual(at, ivec2(0))) && all(lessThan(at, SIZE))) {
         vec4 cell = texelFetch(iChannel0, at, 0);
         cell.rgb = {{offset}} + {{scale}} * cell.rgb;
 //#if living

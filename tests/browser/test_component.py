@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from specs import two_colours
 
 from petri import modelfile
 from petri.modelfile import Model
@@ -28,6 +29,7 @@ def files():
     return {
         "/petri-dish.js": (bundle("petri-dish.js"), "text/javascript"),
         "/lizard.safetensors": (lizard, None),
+        "/two.safetensors": (modelfile.to_bytes(two_colours()), None),
     } | {
         f"/{name}.safetensors": (
             modelfile.to_bytes(Model(automaton=automaton, target=name, training=training)),
@@ -69,7 +71,7 @@ def visit(browser, files):
                 script = '<script type="module" src="petri-dish.js"></script>'
                 route.fulfill(
                     body=f"<!doctype html>{head}{script}{body}",
-                    content_type="text/html",
+                    content_type="text/html; charset=utf-8",
                     headers={"Content-Security-Policy": policy} if policy else {},
                 )
             elif path in files:
@@ -238,6 +240,66 @@ def test_the_dish_fits_its_box_and_is_square(visit, style, canvas):
     for start, extent in (("x", "width"), ("y", "height")):
         before, after = inner[start] - box[start], box[start] + box[extent] - inner[start] - inner[extent]
         assert before == after >= 0
+
+
+BLUE = """(least) => {
+    const canvas = document.querySelector('petri-dish').shadowRoot.querySelector('canvas');
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    let count = 0;
+    for (let at = 0; at < data.length; at += 4) count += data[at + 2] - data[at] > 60;
+    return count >= least * data.length / 4 && (least > 0 || count === 0);
+}"""
+
+
+def test_it_becomes_another_target_while_it_lives(visit):
+    page = visit('<petri-dish src="two.safetensors" target="🦋" size="16" speed="120"></petri-dish>')
+    page.evaluate(
+        """() => {
+            const dish = document.querySelector('petri-dish');
+            window.events = [];
+            const note = (event) => events.push(event.detail ?? event.type);
+            for (const name of ['ready', 'error']) dish.addEventListener(name, note);
+        }"""
+    )
+    page.wait_for_function(BLUE, arg=0.95)
+    page.evaluate("document.querySelector('petri-dish').target = '🦎'")
+    assert page.locator("petri-dish").get_attribute("target") == "🦎"
+    page.wait_for_function(BLUE, arg=0)
+    page.evaluate("document.querySelector('petri-dish').setAttribute('target', 'emoji:🦋')")
+    page.wait_for_function(BLUE, arg=0.95)
+    assert page.evaluate("document.querySelector('petri-dish').target") == "emoji:🦋"
+    page.evaluate("document.querySelector('petri-dish').target = '🐢'")
+    assert page.evaluate("events.at(-1)") == "the model cannot be 🐢: it knows 🦎, 🦋"
+    page.evaluate("document.querySelector('petri-dish').removeAttribute('target')")
+    page.wait_for_function(BLUE, arg=0)  # the first
+    assert page.evaluate("events.filter((said) => said === 'ready').length") <= 1  # it was loaded once
+
+
+def test_standing_still_it_is_what_it_is_asked_to_be(visit):
+    page = visit('<petri-dish src="two.safetensors" size="16" paused></petri-dish>')
+    page.wait_for_function(
+        "document.querySelector('petri-dish').shadowRoot.querySelector('canvas').width === 16"
+    )
+    page.wait_for_function(BLUE, arg=0)
+    page.evaluate("document.querySelector('petri-dish').target = '🦋'")
+    page.wait_for_function(BLUE, arg=0.95)
+
+
+def test_a_texture_fills_a_box_of_any_shape_and_lives_on(visit):
+    style = "width: 300px; height: 120px; aspect-ratio: auto"
+    page = visit(
+        f'<petri-dish src="two.safetensors" target="🦋" size="16" speed="120" style="{style}"></petri-dish>'
+    )
+    grid = """(wanted) => {
+        const canvas = document.querySelector('petri-dish').shadowRoot.querySelector('canvas');
+        const { width, height } = canvas.getBoundingClientRect();
+        return [canvas.width, canvas.height, width, height].join() === wanted.join();
+    }"""
+    page.wait_for_function(grid, arg=[40, 16, 300, 120])
+    page.wait_for_function(BLUE, arg=0.95)
+    page.evaluate("document.querySelector('petri-dish').style.height = '200px'")
+    page.wait_for_function(grid, arg=[24, 16, 300, 200])
+    page.wait_for_function(BLUE, arg=0.95)
 
 
 def test_a_label_goes_when_it_is_taken_away(visit):

@@ -13,6 +13,7 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
+from specs import two_colours
 
 from petri import modelfile, models
 from petri.modelfile import Model
@@ -347,6 +348,7 @@ def test_every_key_does_what_the_list_says(visit):
     press("b", name, "circle")
     press("b", name, "evil")
     press("n", name, "circle")
+    page.keyboard.press("w")  # there is nothing to paint here
     press("d", tool, "draw")
     press("s", tool, "seed")
     press("e", tool, "erase")
@@ -382,8 +384,11 @@ def test_every_key_does_what_the_list_says(visit):
         page.keyboard.press("v")
     page.keyboard.press("g")
     wait(page, "document.querySelector('#message').textContent.startsWith('The same as in PyTorch')")
+    full = "document.fullscreenElement?.id ?? ''"
+    press("f", full, "frame")
+    press("f", full, "")
     listed = {key.lower() for key in page.locator("#key-list kbd").all_text_contents()}
-    assert listed - {"space", "arrows", "enter"} == set(checked) - {" "} | set("opvg")
+    assert listed - {"space", "arrows", "enter"} == set(checked) - {" "} | set("opvgw")
 
 
 def test_the_dish_can_be_drawn_on_by_keyboard(visit):
@@ -978,3 +983,110 @@ def test_a_run_is_followed_without_losing_the_state(visit, tmp_path):
         server.shutdown()
         server.server_close()
         run.close()
+
+
+@pytest.fixture(scope="module")
+def conditions(tmp_path_factory):
+    """A texture and a figure that are red or blue, and a model that knows nothing of it."""
+    folder = tmp_path_factory.mktemp("conditions")
+    modelfile.write(folder / "texture.safetensors", two_colours())
+    modelfile.write(folder / "figure.safetensors", two_colours(living=True))
+    server = serve([folder / "texture.safetensors", folder / "figure.safetensors", "lizard"])
+    yield server.url
+    server.shutdown()
+    server.server_close()
+
+
+def colours(page):
+    """Whether each cell is more red than blue, and whether more blue."""
+    shown = cells(page).astype(int)
+    more = shown[:, :, 0] - shown[:, :, 2]
+    return more > 100, more < -100
+
+
+def pressed(page):
+    buttons = page.locator("#conditions button")
+    return [one.text_content() for one in buttons.all() if one.get_attribute("aria-pressed") == "true"]
+
+
+def test_a_button_changes_the_world_while_it_lives(visit, conditions):
+    page = visit("model=texture&speed=60", url=conditions)
+    assert page.locator("#conditions button").all_text_contents() == ["🦎", "🦋"] and pressed(page) == ["🦎"]
+    wait_for_step(page, 50)
+    assert colours(page)[0].all() and "&target=%F0%9F%A6%8E" in page.url
+    before = step(page)
+    page.click("#conditions button:nth-child(2)")
+    wait_for_step(page, before + 50)  # it lives on
+    assert colours(page)[1].all() and pressed(page) == ["🦋"]
+    page.click("#play")
+    page.click("#reset")
+    page.keyboard.press(".")
+    wait(page, f"{said('step')} === '1'")
+    red, blue = (cells(page)[:, :, channel].max() for channel in (0, 2))
+    assert blue > 0 == red  # a new beginning asks for the same
+    link = page.url.split("#")[1]
+    other = visit(link, url=conditions)
+    assert pressed(other) == ["🦋"] and other.url == page.url
+    page.locator("#picker label").nth(2).click()
+    wait(page, f"{said('name')} === 'lizard'")
+    assert page.locator("#conditions").is_hidden() and "target" not in page.url
+
+
+def test_a_link_names_what_it_is_to_be(visit, conditions):
+    page = visit("model=figure&target=emoji:🦋&speed=60", url=conditions)
+    assert pressed(page) == ["🦋"] and messages(page)[1].strip() == "×"
+    assert page.locator("#with-paint").is_hidden()  # of a figure the whole is asked for
+    wait_for_step(page, 40)
+    red, blue = colours(page)
+    assert blue.sum() > 100 and not red.any()
+    page = visit("model=texture&target=🐢&play=no", url=conditions)
+    assert pressed(page) == ["🦎"] and "The link has no valid target." in messages(page)[1]
+
+
+def test_a_condition_is_painted_where_it_is_to_hold(visit, conditions):
+    page = visit("model=texture&play=no&tool=paint&brush=large", url=conditions)
+    assert page.locator("#with-paint").is_visible()
+    page.click("#conditions button:nth-child(2)")  # what the brush paints with
+    page.mouse.move(*at(page, 0.25, 0.5))
+    page.mouse.down()
+    page.mouse.move(*at(page, 0.25, 0.75), steps=3)
+    page.mouse.up()
+    page.click("#play")
+    wait_for_step(page, 40)
+    red, blue = colours(page)
+    assert blue[17, 8] and blue[23, 8] and not blue[:, 16:].any()
+    assert red[:, 20:].all() and not red[14:25, 6:10].any()
+    assert not (red | blue)[17, 3:14].all()  # soft between
+
+
+def test_a_texture_fills_the_full_screen_and_lives_on(visit, conditions):
+    page = visit("model=texture&speed=60&seed=3", url=conditions)
+    wait_for_step(page, 25)
+    page.click("#full-screen")
+    wait(page, "document.querySelector('#dish').width > 32")
+    shown = page.locator("#dish").bounding_box()
+    assert (shown["x"], shown["y"]) == (0, 0)
+    assert (shown["width"], shown["height"]) == (DESKTOP["width"], DESKTOP["height"])
+    height, width = cells(page).shape[:2]
+    assert width / height == pytest.approx(1280 / 800, rel=0.03) and height > 32
+    assert step(page) >= 25  # nothing began anew
+    page.set_viewport_size({"width": 800, "height": 800})
+    wait(page, "document.querySelector('#dish').width === document.querySelector('#dish').height")
+    page.keyboard.press("f")
+    wait(
+        page, "document.querySelector('#dish').width === 32 && document.querySelector('#dish').height === 32"
+    )
+    assert step(page) >= 25
+    page = visit("model=lizard", url=conditions)
+    page.click("#full-screen")
+    wait(page, "document.fullscreenElement !== null")
+    shown = page.locator("#dish").bounding_box()
+    assert (shown["width"], shown["height"], shown["x"]) == (800, 800, 240)  # a figure stays square
+    assert cells(page).shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_axe_finds_nothing_serious_about_the_buttons(visit, conditions, scheme):
+    page = visit("model=texture&play=no", url=conditions, color_scheme=scheme)
+    found = Axe().run(page).response["violations"]
+    assert not [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")], found

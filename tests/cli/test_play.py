@@ -131,3 +131,28 @@ def test_memory_at_an_end_is_explained_by_every_command(petri, monkeypatch):
     monkeypatch.setattr("petri.modelfile.read", read)
     said = petri("evaluate", "circle", code=1)
     assert said.strip() == "petri: not enough memory: ask for a smaller grid, or for less at once"
+
+
+def test_a_tile_of_a_texture_fits_itself(petri, tmp_path):
+    path = tmp_path / "tile.png"
+    said = petri("play", "woven", "--tile", path, "--size", 40, "--steps", 150)
+    assert "tile.png" in said
+    with Image.open(path) as read:
+        assert read.size == (40, 40)  # a pixel a cell
+        tile = np.asarray(read.convert("RGB")).astype(float)
+    for axis in (0, 1):
+        steps = np.abs(tile - np.roll(tile, 1, axis=axis)).mean(axis=(1 - axis, 2))
+        seam, inside = steps[0], steps[1:]
+        assert inside.min() <= seam <= inside.max()  # the seam is a line like any other
+        far = np.abs(tile - np.roll(tile, 20, axis=axis)).mean(axis=(1 - axis, 2))
+        assert far.mean() > 1.2 * inside.mean()  # which lines of two places are not
+
+
+def test_what_is_no_tile_is_refused(petri, tmp_path):
+    for arguments, message in [
+        (("spiral", "--tile", "a.png"), "spiral is no texture: its edges do not fit each other"),
+        (("woven", "--tile", "a.gif"), "a tile is a .png, got a.gif"),
+        (("woven", "--tile", "a.png", "--out", "b.png"), "leave out --out and --zoom"),
+        (("woven", "--tile", "a.png", "--zoom", 2), "leave out --out and --zoom"),
+    ]:
+        assert message in petri("play", *arguments, code=2)

@@ -3,9 +3,10 @@
 import { probeGpu } from "./context.js";
 import { Gpu } from "./gpu.js";
 import { toLayers } from "./pack.js";
-import { seedState } from "./spec.js";
+import { fillsAnyShape, seedState } from "./spec.js";
 import { Wasm } from "./wasm.js";
 
+const SOFT = 3; // cells across the border of what is painted
 const KEEP_EVERY = 256; // steps after which the state is copied, in case the GPU is lost
 let probed = null;
 
@@ -70,6 +71,8 @@ export class Dish {
   #begun = 0; // how often the state was set: a step that was asked for before counts no more
   #given = null; // what a start that is given begins with, while the grid stays
   #fixed = null; // the fixed planes, likewise
+  #condition = null; // which of them is 1 everywhere; null where they were given, or painted
+  #painted = false; // whether the engine has other fixed planes than these
 
   /** Use `openDish`. */
   constructor(canvas, model, seed, engine) {
@@ -82,6 +85,7 @@ export class Dish {
     this.stepNumber = 0;
     engine.image.addEventListener("webglcontextlost", this.#onLost);
     engine.image.addEventListener("webglcontextrestored", this.#onRestored);
+    this.#ask(0);
     this.reset();
   }
 
@@ -119,6 +123,7 @@ export class Dish {
    * @returns {Promise<number>} how many were taken
    */
   async step(count = 1, budget = Infinity) {
+    this.#layPaint();
     if (!this.gl) return this.#stepAway(count, budget);
     const first = this.stepNumber;
     for (let i = 0; i < count && !this.#gone(); i++) {
@@ -199,14 +204,85 @@ export class Dish {
     this.#check("the fixed planes", planes, spec.fixed);
     if (!spec.fixed) return;
     this.#fixed = Float32Array.from(planes);
+    this.#condition = null;
+    this.#layFixed();
+  }
+
+  #layFixed() {
+    const { spec } = this;
+    this.#painted = false;
     const begin = spec.channels * this.height * this.width;
     this.#kept.state.set(this.#fixed, begin);
     if (this.#gone()) return;
     if (this.gl) this.#engine.dropCopy(); // it has the planes of before
-    const state = new Float32Array(begin + planes.length);
+    const state = new Float32Array(begin + this.#fixed.length);
     state.set(this.#fixed, begin);
     const layers = toLayers(spec, state, this.width, this.height);
     this.#engine.writeFixed(layers.subarray(4 * spec.groups * this.height * this.width));
+  }
+
+  /** Which of the model's conditions holds everywhere, from 0; null if it knows none, or several hold. */
+  get condition() {
+    return this.#condition;
+  }
+
+  /**
+   * Ask all cells for one of the targets that a model knows: the world changes, and the state lives on.
+   * @param {number} condition its number in `model.conditions`
+   */
+  setCondition(condition) {
+    const { conditions } = this.model;
+    if (!Number.isInteger(condition) || condition < 0 || condition >= conditions.length) {
+      throw new Error(`the condition must be one of ${conditions.length}, from 0, got ${condition}`);
+    }
+    this.#ask(condition);
+    this.#layFixed();
+  }
+
+  /** Fill the fixed planes with a condition; of a model that knows none they stay to be given. */
+  #ask(condition) {
+    this.#painted = false;
+    this.#condition = this.model.conditions.length ? condition : null;
+    if (this.#condition === null) {
+      this.#fixed = null;
+      return;
+    }
+    const area = this.width * this.height;
+    this.#fixed = new Float32Array(this.spec.fixed * area);
+    this.#fixed.fill(1, condition * area, (condition + 1) * area);
+  }
+
+  /**
+   * Ask the cells around a point for a target, the others for what they were asked before; softly at the border.
+   * @param {number} x, y, radius all in cells from the top left corner
+   * @param {number} condition its number in `model.conditions`
+   */
+  paintCondition(x, y, radius, condition) {
+    const { width, height } = this;
+    const area = width * height;
+    const planes = this.#fixed;
+    if (!planes || condition >= this.spec.fixed) return;
+    const far = radius + SOFT / 2;
+    const within = (centre, last) => [Math.max(0, Math.floor(centre - far)), Math.min(last, Math.ceil(centre + far))];
+    const [top, bottom] = within(y, height);
+    const [left, right] = within(x, width);
+    for (let row = top; row < bottom; row++) {
+      for (let column = left; column < right; column++) {
+        const share = Math.min(1, (far - Math.hypot(column + 0.5 - x, row + 0.5 - y)) / SOFT);
+        const at = row * width + column;
+        const before = planes[condition * area + at];
+        if (share <= before) continue;
+        for (let plane = 0; plane < this.spec.fixed; plane++) planes[plane * area + at] *= (1 - share) / (1 - before);
+        planes[condition * area + at] = share;
+      }
+    }
+    this.#condition = null;
+    this.#painted = true;
+  }
+
+  /** Give the engine what was painted: a stroke has many points, and a step needs the last of them. */
+  #layPaint() {
+    if (this.#painted) this.#layFixed();
   }
 
   #check(what, values, planes) {
@@ -219,18 +295,44 @@ export class Dish {
     checkSize(width, height);
     if (!this.#gone()) await this.#engine.resize(width, height);
     else Object.assign(this.#engine, { width, height });
-    this.#given = this.#fixed = null;
+    this.#given = null;
+    this.#ask(this.#condition ?? 0);
     this.reset();
   }
 
-  /** Take another model: the state goes on living if channels and fixed planes agree, else growth begins again. */
+  /**
+   * Give a texture another grid, on which it lives on in the middle, and begins anew where there is more room.
+   * Others begin again, as by `resize`.
+   */
+  async reshape(width, height) {
+    const [before, { width: across, height: down, stepNumber }] = [await this.read(), this];
+    const painted = this.#fixed !== null && this.#condition === null;
+    await this.resize(width, height);
+    if (!fillsAnyShape(this.spec)) return;
+    const [area, begin] = [width * height, this.spec.channels * width * height];
+    const state = seedState(this.spec, height, width, { seed: this.seed, fixed: this.#fixed });
+    const [right, below] = [Math.floor((width - across) / 2), Math.floor((height - down) / 2)];
+    const within = (place, last) => Math.min(last - 1, Math.max(0, place));
+    for (let i = 0; i < (painted ? state.length : begin); i++) {
+      const [plane, row, column] = [Math.floor(i / area), (Math.floor(i / width) % height) - below, (i % width) - right];
+      const [y, x] = [within(row, down), within(column, across)];
+      // What was painted at the edge goes on beyond it.
+      if (i >= begin || (x === column && y === row)) state[i] = before[(plane * down + y) * across + x];
+    }
+    if (painted) [this.#fixed, this.#condition] = [state.slice(begin), null];
+    this.#begin(state, stepNumber);
+  }
+
+  /** Take another model: the state goes on living if channels, fixed planes and conditions agree, else growth begins again. */
   async load(model) {
     const before = this.model;
-    const agree = ["channels", "fixed"].every((name) => model.spec[name] === this.spec[name]);
+    const asks = (one) => [one.spec.channels, one.spec.fixed, one.conditions.length].join();
+    const agree = asks(model) === asks(before);
     const loaded = this.#gone() ? null : this.#engine.load(model);
     this.model = model;
     if (!agree) {
-      this.#given = this.#fixed = null;
+      this.#given = null;
+      this.#ask(0);
       this.reset();
     }
     try {
@@ -266,6 +368,7 @@ export class Dish {
 
   /** The state, float32 `[plane, height, width]`: the channels, then the fixed planes. */
   async read() {
+    this.#layPaint();
     return this.#gone() ? this.#kept.state.slice() : this.#engine.read();
   }
 
@@ -277,6 +380,7 @@ export class Dish {
    */
   write(state, { stepNumber = this.stepNumber } = {}) {
     this.#check("a state", state, this.spec.planes);
+    this.#painted = false;
     this.#begin(Float32Array.from(state), stepNumber);
   }
 

@@ -9,8 +9,9 @@ const SCHEMA = "2";
  * Read a model file.
  * @param {ArrayBuffer} buffer the whole file
  * @returns {{name: string, spec: object, weights: Object<string, Float32Array>, res: number, steps: number,
- *   training: object, metadata: Object<string, string>}} name: what it grows; weights: by their names in the file;
- *   res: cells along a side that it was trained on; steps: most that it was trained to grow in
+ *   training: object, conditions: string[], metadata: Object<string, string>}} name: what it grows; weights: by their
+ *   names in the file; res: cells along a side that it was trained on; steps: most that it was trained to grow in;
+ *   conditions: of a model of several targets, what each of its fixed planes asks for
  * @throws {Error} one line: not a model file, of another schema, or its Spec and weights do not fit each other; an
  *   `Obstacle` if it is a model that a browser does not compute
  */
@@ -61,8 +62,23 @@ export function parseModel(buffer) {
     res: isWhole(last.res, 8, 4096) ? last.res : 72,
     steps: isWhole(most, 1, 50_000) ? most : 100,
     training,
+    conditions: checkConditions(parseJson("conditions", metadata.conditions ?? "[]"), spec),
     metadata,
   };
+}
+
+/** The names of the targets that a model knows: none, or a text for each fixed plane. */
+function checkConditions(labels, spec) {
+  if (!Array.isArray(labels)) throw new Error("conditions must be a list");
+  for (const label of labels) {
+    if (typeof label !== "string") throw new Error("each of the conditions must be a text");
+    checkPrintable("each of the conditions", label);
+  }
+  if (new Set(labels).size < labels.length) throw new Error("conditions must differ");
+  if (labels.length && labels.length !== spec.fixed) {
+    throw new Error(`there must be a condition for each of ${spec.fixed} fixed planes, got ${labels.length}`);
+  }
+  return labels;
 }
 
 /** The tensors of a file of version 0.1 (schema 1), whose trained bank was the only one, by their names of now. */

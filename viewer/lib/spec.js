@@ -270,6 +270,11 @@ export function seedState(spec, height, width, { seed = 0, given = null, fixed =
   return state;
 }
 
+/** Whether an automaton weaves a plane of any shape, as a texture does: no edge, no figure, no first cell. */
+export function fillsAnyShape({ space, living, start }) {
+  return space.padding === "wrap" && !living && start.kind !== "cell" && start.kind !== "given";
+}
+
 /** Names and shapes of the tensors that a model of this Spec has in its file. */
 export function tensorShapes(spec) {
   const { hidden, layers } = spec.rule;

@@ -9,6 +9,8 @@ const KEYS = [
   [["e"], "erase", () => pick("tool", "erase")],
   [["d"], "draw", () => pick("tool", "draw")],
   [["s"], "seed", () => pick("tool", "seed")],
+  [["w"], "paint what it is to be", () => pick("tool", "paint")],
+  [["f"], "full screen", () => press("full-screen")],
   [["1", "2", "3"], "brush size", (key) => pick("brush", ["small", "medium", "large"][key - 1])],
   [["+", "="], "faster", () => slide("speed", 3)],
   [["-"], "slower", () => slide("speed", -3)],

@@ -2,7 +2,7 @@
 
 import { speedAt } from "./pace.js";
 
-const TOOLS = ["erase", "draw", "seed"];
+const TOOLS = ["erase", "draw", "seed", "paint"];
 const BRUSHES = ["small", "medium", "large"];
 const ENGINES = ["webgl", "wasm"];
 const SMALLEST = 16;
@@ -18,6 +18,7 @@ const ground = (text) => (text === "transparent" ? text : colour(text));
 
 const READ = {
   model: (text) => text,
+  target: (text) => text,
   size: whole(SMALLEST, LARGEST),
   seed: whole(0, 2 ** 32 - 1),
   speed: whole(1, speedAt(3)),
@@ -52,7 +53,7 @@ export function writeLink(settings) {
   const words = new URLSearchParams();
   for (const name of Object.keys(READ)) {
     const value = settings[name];
-    if (value !== null && value !== undefined) words.set(name, String(value).replace(/^#/, ""));
+    if (value !== null && value !== undefined) words.set(name, String(value).replace(/^#(?=[0-9a-f]{6}$)/, ""));
   }
   return `#${words}`;
 }

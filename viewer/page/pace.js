@@ -13,6 +13,7 @@ export class Pace {
   constructor({ step, draw, measured }) {
     Object.assign(this, { step, draw, measured });
     this.speed = 30; // steps a second, asked for
+    this.frames = Infinity; // a second, at most
     this.playing = false;
     this.busy = false; // waiting for the next frame, or at work on it
     this.asked = false; // for another one after that
@@ -46,6 +47,11 @@ export class Pace {
   }
 
   async frame(now) {
+    // Half a frame of a common display early is in time: otherwise 30 a second would become 20.
+    if (this.playing && this.last !== null && now - this.last < 1000 / this.frames - 8) {
+      requestAnimationFrame((then) => this.frame(then));
+      return;
+    }
     this.asked = false;
     try {
       if (this.playing) await this.advance(now);
@@ -60,7 +66,7 @@ export class Pace {
     const passed = this.last === null ? 0 : Math.max(0, now - this.last);
     this.last = now;
     if (!this.cut) {
-      this.cap = passed > SLOW ? Math.max(1, Math.floor(this.cap * 0.7)) : Math.min(MOST, this.cap * 1.1 + 1);
+      this.cap = passed > Math.max(SLOW, 1100 / this.frames) ? Math.max(1, Math.floor(this.cap * 0.7)) : Math.min(MOST, this.cap * 1.1 + 1);
     }
     this.owed += (Math.min(passed, 250) / 1000) * this.speed;
     const count = Math.floor(Math.min(this.owed, this.cap));

@@ -43,17 +43,33 @@ export class Stage {
   }
 
   /** Begin again from the seed; throws an Error of one line where there is no room, and all stays as it was. */
-  async restart(side, seed) {
-    if (this.dish.width !== side || this.dish.height !== side) await this.dish.resize(side, side);
+  async restart({ width, height }, seed) {
+    if (this.dish.width !== width || this.dish.height !== height) await this.dish.resize(width, height);
     this.dish.reset({ seed });
-    [this.canvas.width, this.canvas.height] = [side, side];
+    this.#fit();
+  }
+
+  /** Go on, on a grid of another shape; a texture lives on. */
+  async reshape({ width, height }) {
+    await this.dish.reshape(width, height);
+    this.#fit();
+  }
+
+  #fit() {
+    [this.canvas.width, this.canvas.height] = [this.dish.width, this.dish.height];
+    this.pace.request();
+  }
+
+  /** Ask all cells for one of the model's targets. */
+  ask(condition) {
+    this.dish.setCondition(condition);
     this.pace.request();
   }
 
   /** Grow to the end without showing the growth, for those who asked for less motion. */
-  async growStill() {
+  async growStill(from = 0) {
     const { dish, model } = this;
-    await dish.grow(model.steps, () => dish === this.dish && model === this.model && !this.pace.playing);
+    await dish.grow(from + model.steps, () => dish === this.dish && model === this.model && !this.pace.playing);
     this.pace.request();
   }
 
@@ -93,11 +109,12 @@ export class Stage {
     return this.dish.draw({ channel: this.channel });
   }
 
-  /** Use a tool at a point, in cells. */
-  use(tool, x, y, radius, ink) {
+  /** Use a tool at a point, in cells; `paint` asks the cells there for a condition. */
+  use(tool, x, y, radius, { ink, condition }) {
     if (!this.dish) return;
     if (tool === "erase") this.dish.erase(x, y, radius);
     else if (tool === "seed") this.dish.plant(x, y);
+    else if (tool === "paint") this.dish.paintCondition(x, y, radius, condition);
     else this.dish.paint(x, y, radius, rgb(ink));
     this.pace.request();
   }

@@ -8,8 +8,7 @@ const SEEN = 0.005; // … if it is more than this, which nobody sees
 export function heals(training) {
   const { trained_to: goal, recipe } = training;
   if (goal) return goal === "regenerate";
-  if (!recipe) return null;
-  return Boolean(recipe.pool?.damage);
+  return recipe?.pool ? Boolean(recipe.pool.damage) : null;
 }
 
 /** Percent of what a cut circle takes that was measured to grow back; null where that was not measured. */
@@ -38,6 +37,7 @@ export function healing(entry) {
     const though = heals === "Heals" && !entry.heals ? ", though it was not trained to" : "";
     return `${heals}${though}: of a circle that is cut out, ${percent(entry.healed)} grows back.`;
   }
+  if (entry.training.recipe?.task === "texture") return "A texture, for a plane of any size: erase a part, and it is woven anew.";
   if (entry.heals) return "Trained to heal: erase a part and watch it grow back.";
   if (entry.training.trained_to === "grow") {
     return "Trained to grow, not to last: it may fade or overgrow, and what you erase may not come back.";

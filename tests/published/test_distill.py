@@ -14,7 +14,7 @@ from petri import modelfile, targets
 from petri.errors import BadRequest
 from petri.published import read_distill
 
-PUBLISHED = Path(__file__).parent / "data" / "distill"
+PUBLISHED = Path(__file__).parents[1] / "data" / "distill"
 
 # What the models grow: how many cells are not empty, rows and columns they lie in, colour of what is there.
 GROWN = {

@@ -1,9 +1,8 @@
-"""Models that others published, turned into petri's own."""
+"""The growing figures of the Distill article of 2020."""
 
 from __future__ import annotations
 
 import base64
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,13 @@ from torch import Tensor
 
 from petri.errors import BadRequest
 from petri.modelfile import Model
-from petri.nca import Automaton, Spec
-from petri.nca.senses.stencil import SLOPES
+from petri.nca import Spec
+from petri.published import content
+from petri.published.convention import Convention, Layers, settle
 from petri.wording import readable
 
-LARGEST = 1 << 20  # bytes; the published files have 11 thousand
 LARGEST_SCALE = 1e4  # the published ones are about 1
+CONVENTION = Convention(order="blocks", divisor=8, padding="zero")
 TRAINED_TO = {"1": "grow", "2": "persist", "3": "regenerate"}  # by the article's experiment
 
 
@@ -41,17 +41,10 @@ def read_distill(path: str | Path) -> Model:
     spec = Spec.of(
         perception="sobel", hidden=128, layers=2, fire_rate=0.5, living=True, padding="zero", clamp=None
     )
-    automaton = Automaton(spec)
+    sizes = [(spec.features, spec.rule.hidden), (spec.rule.hidden, spec.channels)]
     try:
-        layers = _layers(_content(path))
-        sizes = [(spec.features, spec.rule.hidden), (spec.rule.hidden, spec.channels)]
-        for number, (layer, (inputs, outputs)) in enumerate(zip(layers, sizes, strict=True)):
-            weight, bias = _matrix(f"layer {number}", layer, inputs, outputs)
-            if number == 0:
-                # The article orders the features filter by filter, petri channel by channel.
-                weight = weight.unflatten(1, (len(SLOPES), spec.channels)).transpose(1, 2).flatten(1)
-            automaton.rule.weights[number].data.copy_(weight)
-            automaton.rule.biases[number].data.copy_(bias)
+        stored = enumerate(zip(_layers(content.read_json(path)), sizes, strict=True))
+        matrices = [_matrix(f"layer {number}", layer, *size) for number, (layer, size) in stored]
     except BadRequest as error:
         raise BadRequest(f"{path}: {error}") from None
     name = readable(path.stem)
@@ -65,27 +58,14 @@ def read_distill(path: str | Path) -> Model:
     }
     if experiment in TRAINED_TO:
         training["trained_to"] = TRAINED_TO[experiment]
+    (first, first_bias), (last, last_bias) = matrices
+    automaton = settle(spec, Layers(first, first_bias, last, last_bias), CONVENTION)
     return Model(automaton=automaton, target=name, training=training)
 
 
-def _content(path: Path) -> bytes:
-    if not path.is_file():
-        raise BadRequest("there is no such file")
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-    except OSError as error:
-        raise BadRequest(f"cannot be read: {error.strerror}") from None
-    if len(content) > LARGEST:
-        raise BadRequest(f"a published model has at most {LARGEST} bytes, this file has more")
-    return content
-
-
-def _layers(content: bytes) -> list[Any]:
-    try:
-        layers = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(f"is not JSON: {error}") from None
+def _layers(layers: Any) -> list[Any]:
+    if isinstance(layers, dict) and "model_names" in layers:
+        raise BadRequest("is an atlas of textures: petri import textures reads it")
     if not isinstance(layers, list) or len(layers) != 2:
         got = f"a list of {len(layers)}" if isinstance(layers, list) else type(layers).__name__
         raise BadRequest(f"a published model must be a list of 2 layers, got {got}")
