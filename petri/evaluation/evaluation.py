@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,6 @@ from petri import checks, ground, images, targets
 from petri.errors import BadRequest, RunFailed
 from petri.evaluation.regeneration import KINDS, Regeneration, recovery
 from petri.evaluation.report import (
-    EVALUATION_SEED,
     SEEDS,
     Measure,
     ReportLoss,
@@ -24,6 +23,7 @@ from petri.evaluation.report import (
     report_loss_of,
 )
 from petri.evaluation.standing import Standing, standing
+from petri.evaluation.walk import walk
 from petri.modelfile import Model
 from petri.nca import Automaton, Spec, seed_cell
 
@@ -32,7 +32,6 @@ FIGURES_DRIFT = (100, 160, 500, 1000, 2000, 5000)  # a figure is looked at for l
 GROWTH = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)  # of the steps it had to grow in: moments to be shown
 SIZES = (0.5, 0.75, 1.5, 2.0)  # times the size it was trained at
 HEAL_STEPS = 300  # given to heal, or as many as it had to grow in; the NCAtorch paper: from 149 to 449
-CHUNK = 50  # steps at a time, so that Ctrl-C is heard
 ALIVE = 0.1  # alpha of a cell that belongs to a figure
 
 
@@ -151,7 +150,7 @@ def _evaluate(
     kept: dict[int, Tensor] = {}
     drift_at = FIGURES_DRIFT if spec.living else DRIFT
     stops = sorted({*growth_at, healed_at, *drift_at})
-    for step, state in _walk(automaton, automaton.seed_state(res, batch=seeds), stops):
+    for step, state in walk(automaton, automaton.seed_state(res, batch=seeds), stops):
         say(f"step {step:,} of {stops[-1]:,}")
         looks[step] = _look(state, step, pixels, spec, on)
         if step in (steps, damage_at):
@@ -175,7 +174,7 @@ def _evaluate(
         side = there.shape[-1]
         say(f"{side}×{side} cells")
         count = round(damage_at * max(1.0, side / res))
-        *_, (_, state) = _walk(automaton, automaton.seed_state(side, batch=seeds), [count])
+        *_, (_, state) = walk(automaton, automaton.seed_state(side, batch=seeds), [count])
         # A figure's errors are counted by the cells it was trained on: empty room is no merit.
         share = (side / res) ** 2 if spec.living else 1.0
         sizes.append(_look(state, count, there, spec, on, scale=share))
@@ -209,7 +208,7 @@ def _regeneration(
     spec = automaton.spec
     cut = KINDS[kind](state)
     # The same cells fire as in the rollout without damage: what differs is the damage alone.
-    *_, (_, later) = _walk(automaton, cut, [undamaged.steps], start=before.steps)
+    *_, (_, later) = walk(automaton, cut, [undamaged.steps], start=before.steps)
     damaged, healed = (pattern_measure(state, pixels, spec) for state in (cut, later))
     empty = pattern_measure(torch.zeros_like(cut), pixels, spec)
     percent, why = recovery(before.pattern.mean, damaged.mean, healed.mean, empty=empty.mean)
@@ -226,19 +225,6 @@ def _regeneration(
         damaged_picture=images.picture(cut[0], spec, on),
         healed_picture=images.picture(later[0], spec, on),
     )
-
-
-def _walk(
-    automaton: Automaton, state: Tensor, stops: Iterable[int], *, start: int = 0
-) -> Iterator[tuple[int, Tensor]]:
-    """Go on from a state after `start` steps; give it at each of the stops, which must rise."""
-    step = start
-    for stop in stops:
-        while step < stop:
-            count = min(CHUNK, stop - step)
-            state = automaton.rollout(state, count, seed=EVALUATION_SEED, start=step)
-            step += count
-        yield step, state
 
 
 def _other_sizes(name: str, spec: Spec, pixels: Tensor) -> Iterator[Tensor]:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from petri.tasks.grow import Growing
 from petri.tasks.learner import Learner
 from petri.tasks.task import Rows, Task
+from petri.tasks.texture import Weaving
 
 if TYPE_CHECKING:
     from petri.training.recipe import Recipe
 
-__all__ = ["TASKS", "Growing", "Learner", "Rows", "Task", "make"]
+__all__ = ["TASKS", "Growing", "Learner", "Rows", "Task", "Weaving", "make"]
 
-TASKS: dict[str, type[Task]] = {"grow": Growing}
+TASKS: dict[str, type[Task]] = {"grow": Growing, "texture": Weaving}
 
 
 def make(recipe: Recipe, *, blank: bool = False) -> Task:

@@ -32,6 +32,7 @@ class Phase:
     steps: tuple[int, int]  # least and most steps to grow, drawn anew each epoch
     again: tuple[int, int] | tuple[()] = ()  # and for unhurt states of the pool that have turns; as `steps`
     turns: int = 0  # every so many epochs the batch is seeds, else the pool's; 0: one of each batch is a seed
+    fresh: int = 0  # so many of that batch are seeds, and the others the pool's; 0: all of it
     truncate: int = 0  # backpropagate through this many steps at most; 0 for all of them
     rate: float = 1.0  # share of the learning rate
 
@@ -42,6 +43,9 @@ class Phase:
         object.__setattr__(self, "steps", _range("steps", self.steps))
         object.__setattr__(self, "again", _range("again", self.again) if self.again else ())
         checks.whole("turns", self.turns, 0, 1000)
+        checks.whole("fresh", self.fresh, 0, self.batch)
+        if self.fresh and not self.turns_of:
+            raise BadRequest("fresh is of batches of seeds that have turns of their own: give turns too")
         if self.turns == 1:
             raise BadRequest("turns = 1 would never train a state of the pool: give 0, or at least 2")
         if self.again and not self.turns_of:
@@ -71,7 +75,7 @@ class Phase:
         """How many of the batch that follows `epoch` epochs are the seed."""
         if not self.turns_of:
             return 1
-        return 0 if epoch % self.turns_of else self.batch
+        return 0 if epoch % self.turns_of else self.fresh or self.batch
 
     def hurt(self, epoch: int, every: int) -> int:
         """How many of the batch that follows `epoch` epochs may be damaged: none of the seeds."""
