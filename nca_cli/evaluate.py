@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import torch
     from rich.table import Table
 
-    from petri.evaluation import Evaluation
+    from petri.evaluation import Evaluation, TextureEvaluation
+    from petri.evaluation.regeneration import Regeneration
     from petri.evaluation.report import Measure, ReportLoss
 
 SCHEMA = 1  # of the JSON; raised when a reader of the old one would misread the new one
@@ -44,15 +45,21 @@ def evaluate(
         ),
     ] = None,
     seeds: Annotated[
-        int, typer.Option(help="Rollouts per measurement, each with its own random seed.", min=2, max=4096)
-    ] = 8,
+        int | None,
+        typer.Option(
+            help="Rollouts per measurement, each with its own random seed; 8 if left out, 2 of a texture.",
+            min=2,
+            max=4096,
+            show_default=False,
+        ),
+    ] = None,
     sheet: Annotated[
         Path | None, typer.Option(help="PNG file for a picture of all results.", show_default=False)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
-    """Measure MODELS: loss, drift, healing, growth on other grids.
+    """Measure MODELS: loss or likeness, drift, healing, growth on other grids.
 
     Each model is grown several times from its seed, by random numbers that training has not seen and that are
     the same every time. Of several arguments, those that are no models are skipped.
@@ -68,7 +75,7 @@ def evaluate(
     from petri.evaluation import sheet as sheets
 
     chosen = devices.choose(device)
-    done: list[tuple[str, Evaluation]] = []
+    done: list[tuple[str, Any]] = []
     failed: list[dict[str, str]] = []
     skipped: list[str] = []
     for name in models:
@@ -109,10 +116,10 @@ def _measure(
     name: str,
     target: str | None,
     res: int | None,
-    seeds: int,
+    seeds: int | None,
     device: torch.device,
     say: Callable[[str], object],
-) -> Evaluation:
+) -> Any:
     from petri import modelfile, models
     from petri.evaluation import evaluate
     from petri.evaluation.target import target_of
@@ -124,26 +131,53 @@ def _measure(
         model,
         target or target_of(model, path),
         res=res,
-        seeds=seeds,
         say=lambda text: say(f"measuring {name}: {text}"),
+        **({} if seeds is None else {"seeds": seeds}),
     )
 
 
-def _show(name: str, found: Evaluation) -> None:
+def _show(name: str, found: Any) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
     from petri.console import out
+    from petri.evaluation import TextureEvaluation
 
     out.print(Text.assemble((name, "bold"), f" · {found.summary}"), soft_wrap=True)
-    for title, table in (
-        ("loss", _loss(found)),
-        ("drift", _drift(found)),
-        ("damage", _damage(found)),
-        ("other grids", _sizes(found)),
-    ):
+    tables = _of_texture(found) if isinstance(found, TextureEvaluation) else _of_picture(found)
+    for title, table in tables.items():
         out.print(f"\n{title}", style="bold")
         out.print(Padding(table, (0, 0, 0, 2), expand=False))
+
+
+def _of_picture(found: Evaluation) -> dict[str, Table]:
+    return {
+        "loss": _loss(found),
+        "drift": _drift(found),
+        "damage": _damage(found.regeneration),
+        "other grids": _sizes(found),
+    }
+
+
+def _of_texture(found: TextureEvaluation) -> dict[str, Table]:
+    return {
+        "style, of 0 % for more of the same picture and 100 % for its shuffled pixels": _style(found),
+        "damage": _damage(found.regeneration),
+    }
+
+
+def _style(found: TextureEvaluation) -> Table:
+    table = _table("cells", "steps", "distance", "way", "colours, mean", "covariance")
+    size = f"{found.res}×{found.res}"
+    table.add_row(size, found.floor_by, f"{found.floor:.4f}", "0 %", "", "", style="dim")
+    for look in (*found.looks, *found.sizes):
+        side = found.res * look.factor
+        table.add_row(
+            f"{side}×{side}", f"{look.steps:,}", _measured(look.distance), f"{look.way:.1f} %",
+            f"{look.mean:.3f}", f"{look.spread:.0%}",
+        )  # fmt: skip
+    table.add_row(size, "shuffled pixels", f"{found.ceiling:.4f}", "100 %", "", "", style="dim")
+    return table
 
 
 def _loss(found: Evaluation) -> Table:
@@ -178,11 +212,11 @@ def _drift(found: Evaluation) -> Table:
     return table
 
 
-def _damage(found: Evaluation) -> Table:
-    first = found.regeneration[0]
-    table = _table("", "pattern", f"{first.healed_at - first.damaged_at} steps later", "healed")
+def _damage(regeneration: tuple[Regeneration, ...]) -> Table:
+    first = regeneration[0]
+    table = _table("", "at once", f"{first.healed_at - first.damaged_at} steps later", "healed")
     table.add_row("none", _measured(first.before), _measured(first.undamaged), "")
-    for one in found.regeneration:
+    for one in regeneration:
         healed = one.why if one.percent is None else f"{one.percent:.1f} %"
         table.add_row(one.kind, _measured(one.damaged), _measured(one.healed), healed)
     return table

@@ -140,7 +140,7 @@ def grow(
     from petri import targets
 
     ground = grounds.check(ground)
-    fields = _read(recipe) if recipe is not None else {}
+    fields = read_recipe(recipe) if recipe is not None else {}
     if storage is not None and from_study is None:
         raise BadRequest("--storage is where the study of --from-study is: give both")
     study = _open(from_study, storage, context) if from_study is not None else None
@@ -151,7 +151,7 @@ def grow(
         target = targets.at_time(target, time)
     if res is not None and "phases" in fields:
         raise BadRequest(f"--res contradicts the phases in {recipe}: leave one of them out")
-    size = res if res is not None else _last_res(fields, preset)
+    size = res if res is not None else last_res(fields, _res_of(preset))
     drawn = targets.load(target, size)
 
     # Only now, as torch takes seconds to import: a typing error is found before.
@@ -203,7 +203,7 @@ def grow(
         start_run(made, notes, device, engine, out, name, tensorboard, model=model, ground=ground)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_recipe(path: Path) -> dict[str, Any]:
     """The fields of a recipe file."""
     from petri.files import check_plain
     from petri.training.recipe import parse
@@ -230,20 +230,25 @@ def _open(name: str, storage: str | None, context: typer.Context) -> Study:
     return Study(connect(storage or LOCAL, create=False), name)
 
 
-def _last_res(fields: dict[str, Any], preset: str) -> int:
-    """The size of a recipe file's last phase, or the preset's own."""
+def _res_of(preset: str) -> int:
+    """The size of a preset, if the user names none."""
     from petri.training.presets import RES
 
+    return RES.get(preset, 64)
+
+
+def last_res(fields: dict[str, Any], preset: int) -> int:
+    """The size of a recipe file's last phase, or the preset's own."""
     phases = fields.get("phases")
     last = phases[-1] if isinstance(phases, list) and phases else {}
-    return last["res"] if isinstance(last, dict) and "res" in last else RES.get(preset, 64)
+    return last["res"] if isinstance(last, dict) and "res" in last else preset
 
 
 def allow_only(context: typer.Context, allowed: tuple[str, ...], reason: str) -> None:
     """Refuse options that would be passed over in silence."""
     given = [name for name in context.params if _is_given(context, name) and name not in allowed]
     if given:
-        spoken = {"target": "TARGET", "settings": "--set", "from_model": "--from"}
+        spoken = {"target": "TARGET", "image": "IMAGE", "settings": "--set", "from_model": "--from"}
         names = ", ".join(spoken.get(option, f"--{option.replace('_', '-')}") for option in given)
         raise BadRequest(f"{reason}: leave out {names}")
 

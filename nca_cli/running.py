@@ -189,7 +189,7 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], t
 
     recipe = run.recipe
     _introduce(recipe, trainer.device.type, (*notes, *_why_slow(trainer)))
-    display = GrowDisplay(f"growing {recipe.name}", trainer.task.goal())
+    display = GrowDisplay(f"{DOING[recipe.task]} {recipe.name}", trainer.task.goal())
     try:
         with ExitStack() as stack:
             record: Callable[[tuple[float, ...]], None] = loop.unrecorded
@@ -203,7 +203,7 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], t
                 run, trainer, display, seconds=seconds, stop=lambda: display.stopping, record=record
             )
     except KeyboardInterrupt:
-        out.say(f"stopped at once; go on from the last checkpoint:  petri grow --resume {quoted(run.folder)}")
+        out.say(f"stopped at once; go on from the last checkpoint:  {_resume(recipe, run.folder)}")
         raise
     _conclude(recipe, result)
     if not result.finished:
@@ -222,8 +222,53 @@ def _why_slow(trainer: Trainer) -> tuple[str, ...]:
     return (f"by PyTorch alone, several times slower than the native step: {reason}",)
 
 
+def _resume(recipe: Recipe, folder: Path) -> str:
+    """The command that goes on with a run."""
+    return f"petri {recipe.task} --resume {quoted(folder)}"
+
+
 def _conclude(recipe: Recipe, result: Result) -> None:
     from petri.console import duration, grid, out
+
+    outcome = result.outcome
+    done = DONE[recipe.task][outcome.stands]
+    if not result.finished:
+        done = f"stopped at epoch {result.epochs:,} of {recipe.epochs:,}"
+        if result.res < recipe.res:
+            done += f", on {result.res}×{result.res} cells"
+    out.say("\n", (f"{recipe.name} {done}", "bold"), f" in {duration(result.seconds)}")
+    rows, trouble = SAID[recipe.task](recipe, result)
+    out.print(grid(*rows))
+    if result.finished and not outcome.stands:
+        more = max(1000, recipe.epochs // 2)
+        out.say(
+            (trouble, "red"),
+            f" train it further by  {_resume(recipe, result.folder)} --epochs {more}, "
+            "or anew with another --seed",
+        )
+    out.say("\n", (f"{result.folder}/", "bold"))
+    said_of = {
+        "model.safetensors": "the model",
+        "grown.png": "what it grows",
+        "growth.webp": "the same, from the seed on",
+        "target.png": "what it was to grow",
+        "tile.png": "what it weaves, without a seam",
+        "sizes.png": "the same on larger grids",
+        "weaving.webp": "the same, from noise on",
+        "exemplar.png": "what it was to be like",
+        "loss.png": "the loss over the epochs",
+        "metrics.csv": "all losses",
+        "recipe.toml": "how it was trained",
+    }
+    out.print(grid(*[(f"  {file}", said_of[file]) for file in result.files]))
+    if result.finished:
+        out.say(f"\nWatch it grow:  petri play {quoted(result.folder)}")
+    else:
+        out.say(f"\nGo on:  {_resume(recipe, result.folder)}")
+
+
+def _of_grown(recipe: Recipe, result: Result) -> tuple[list[tuple[str, str]], str]:
+    """Figures of a picture that was grown; and what is wrong if it does not stand."""
     from petri.tasks.catalogue import reports_loss
     from petri.tasks.grown import Grown
 
@@ -233,12 +278,6 @@ def _conclude(recipe: Recipe, result: Result) -> None:
     said = f"{loss.loss:.4f}"
     if (theirs := reports_loss(recipe.target, result.res)) is not None:
         said += f" (the report, at 256²: {theirs:.3f})"
-    done = "grown" if grown.stands else "has not grown"
-    if not result.finished:
-        done = f"stopped at epoch {result.epochs:,} of {recipe.epochs:,}"
-        if result.res < recipe.res:
-            done += f", on {result.res}×{result.res} cells"
-    out.say("\n", (f"{recipe.name} {done}", "bold"), f" in {duration(result.seconds)}")
     rows = [
         ("loss from the seed", f"{said}, the less the better"),
         (f"after {loss.steps} steps", f"{loss.pattern:.4f} mean squared error"),
@@ -250,27 +289,26 @@ def _conclude(recipe: Recipe, result: Result) -> None:
         if recipe.spec.living:
             words.append(f"{look.standing} of {look.seeds} stand")
         rows.append((f"after {step:,} steps", " · ".join(words)))
-    out.print(grid(*rows))
-    if result.finished and not grown.stands:
-        fallen = max(look.seeds - look.standing for look in grown.looks.values())
-        more = max(1000, recipe.epochs // 2)
-        out.say(
-            (f"{fallen} of {look.seeds} rollouts did not grow or did not last:", "red"),
-            f" train it further by  petri grow --resume {quoted(result.folder)} --epochs {more}, "
-            "or anew with another --seed",
-        )
-    out.say("\n", (f"{result.folder}/", "bold"))
-    said_of = {
-        "model.safetensors": "the model",
-        "grown.png": "what it grows",
-        "growth.webp": "the same, from the seed on",
-        "target.png": "what it was to grow",
-        "loss.png": "the loss over the epochs",
-        "metrics.csv": "all losses",
-        "recipe.toml": "how it was trained",
-    }
-    out.print(grid(*[(f"  {file}", said_of[file]) for file in result.files]))
-    if result.finished:
-        out.say(f"\nWatch it grow:  petri play {quoted(result.folder)}")
-    else:
-        out.say(f"\nGo on:  petri grow --resume {quoted(result.folder)}")
+    fallen, seeds = max((look.seeds - look.standing, look.seeds) for look in grown.looks.values())
+    return rows, f"{fallen} of {seeds} rollouts did not grow or did not last:"
+
+
+def _of_woven(recipe: Recipe, result: Result) -> tuple[list[tuple[str, str]], str]:
+    """Figures of a texture; and what is wrong if it is none."""
+    from petri.tasks.woven import Woven
+
+    woven = result.outcome
+    assert isinstance(woven, Woven), "what this command trains for is a texture"
+    rows = [
+        ("style distance", f"{woven.distance:.4f} after {woven.steps} steps, in layers not trained by"),
+        ("more of the picture", f"{woven.floor:.4f}"),
+        ("its pixels, shuffled", f"{woven.ceiling:.4f}"),
+        ("of the way between", f"{woven.way:.1f} %, the less the better"),
+    ]
+    return rows, "it has not become the texture:"
+
+
+# What a run says of itself, by its task.
+DOING = {"grow": "growing", "texture": "weaving"}
+DONE = {"grow": ("has not grown", "grown"), "texture": ("is not woven", "woven")}
+SAID = {"grow": _of_grown, "texture": _of_woven}

@@ -36,6 +36,12 @@ class Model:
     training: dict[str, Any] = field(default_factory=dict)  # how it was trained; JSON values
 
     @property
+    def task(self) -> str:
+        """What it was trained for, as `petri.tasks.TASKS` has it; "grow" if it does not say."""
+        task = self._recipe.get("task")
+        return task if isinstance(task, str) else "grow"
+
+    @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns that it was trained on; 72 of each, the field's usual size, if it does not say."""
         res = self._last_phase.get("res")

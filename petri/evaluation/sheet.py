@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from petri.evaluation.evaluation import Evaluation
+from petri.evaluation.regeneration import Regeneration
 from petri.evaluation.report import Measure
+from petri.evaluation.texture import Look, TextureEvaluation
 from petri.files import replacing
 from petri.wording import readable
 
@@ -32,30 +35,32 @@ class _Tile:
     second: bool = False  # of a pair
 
 
-def save(path: Path, evaluations: Sequence[tuple[str, Evaluation]]) -> None:
+def save(path: Path, evaluations: Sequence[tuple[str, Any]]) -> None:
     """Draw the models, each with its name, one under another, into a PNG: whole or not at all.
 
-    A model has four rows: the target and how it grows; how it is long after; what each kind of damage does
-    to it and what has healed; how it grows on other grids, beside what was to be seen there.
+    A model that grows a picture has four rows: the target and how it grows; how it is long after; what each
+    kind of damage does to it and what has healed; how it grows on other grids, beside what was to be seen
+    there. One that weaves a texture has three: the exemplar, its shuffled pixels, and how it is early and
+    late; damage; larger grids, from which a square is cut.
     """
     with replacing(path) as temporary:
         draw(evaluations).save(temporary, format="PNG", optimize=True)
 
 
-def draw(evaluations: Sequence[tuple[str, Evaluation]]) -> Image.Image:
+def draw(evaluations: Sequence[tuple[str, Any]]) -> Image.Image:
     """The picture that `save` writes."""
     row = LINE + TILE + 2 * LINE + GAP
     head = TITLE + LINE + 2 * GAP
-    high = head + 4 * row
+    drawn = [(name, found, ROWS[type(found)](found)) for name, found in evaluations]
     width = COLUMNS * (TILE + GAP) + GAP
-    picture = Image.new("RGB", (width, high * len(evaluations) + GAP), GROUND)
+    picture = Image.new("RGB", (width, sum(head + len(rows) * row for *_, rows in drawn) + GAP), GROUND)
     pen = _Pen(picture)
-    for index, (name, found) in enumerate(evaluations):
-        top = index * high + GAP
+    top = GAP
+    for name, found, rows in drawn:
         pen.write(GAP, top, readable(name), TITLE, BRIGHT)
         pen.write(GAP, top + TITLE + 6, f"{found.summary} · {_losses(found)}", LETTERS, QUIET)
         top += head - GAP
-        for title, tiles in _rows(found):
+        for title, tiles in rows:
             pen.write(GAP, top, title, LETTERS, QUIET)
             for column, tile in enumerate(tiles):
                 left = GAP + column * (TILE + GAP)
@@ -64,6 +69,7 @@ def draw(evaluations: Sequence[tuple[str, Evaluation]]) -> Image.Image:
                 left, wide = GAP + CURVE[0] * (TILE + GAP), CURVE[1] * (TILE + GAP) - GAP
                 picture.paste(_curve(found, wide, TILE + 2 * LINE), (left, top + LINE))
             top += row
+        top += GAP
     return picture
 
 
@@ -85,21 +91,52 @@ class _Pen:
         self.write(left, top + TILE + 3 + LINE, tile.note, LETTERS, QUIET)
 
 
-def _rows(found: Evaluation) -> list[tuple[str, list[_Tile]]]:
+def _grown(found: Evaluation) -> list[tuple[str, list[_Tile]]]:
     growth = [_Tile(found.growth[0].target, "target")]
     growth += [_Tile(look.picture, f"step {look.steps:,}", _figure(look.pattern)) for look in found.growth]
     drift = [_Tile(look.picture, f"step {look.steps:,}", _figure(look.pattern)) for look in found.drift]
-    damage = []
-    for one in found.regeneration:
-        healed = one.why if one.percent is None else f"{one.percent:.1f} % healed"
-        later = f"{one.healed_at - one.damaged_at} steps later"
-        damage.append(_Tile(one.damaged_picture, one.kind, _figure(one.damaged)))
-        damage.append(_Tile(one.healed_picture, later, f"{_figure(one.healed)} · {healed}", second=True))
+    damage = _damage(found.regeneration)
     sizes = []
     for look in found.sizes:
         sizes.append(_Tile(look.target, f"{look.res}×{look.res}", "to be seen"))
         sizes.append(_Tile(look.picture, f"step {look.steps:,}", _figure(look.pattern), second=True))
     return [("growth", growth), ("drift", drift), ("damage", damage), ("other grids", sizes)]
+
+
+def _woven(found: TextureEvaluation) -> list[tuple[str, list[_Tile]]]:
+    anchors = [
+        _Tile(found.exemplar, "exemplar", f"{found.floor_by}: {found.floor:.4f}"),
+        _Tile(found.shuffled, "its pixels, shuffled", f"{found.ceiling:.4f}"),
+    ]
+    looks = [_Tile(look.picture, f"step {look.steps:,}", _way(look)) for look in found.looks]
+    sizes = []
+    for look in found.sizes:
+        side = found.res * look.factor
+        square = look.picture[: 2 * found.res, : 2 * found.res]
+        sizes.append(_Tile(square, f"{side}×{side}, step {look.steps:,}", _way(look)))
+    return [("texture", [*anchors, *looks]), ("damage", _damage(found.regeneration)), ("larger", sizes)]
+
+
+# What is drawn of each kind of evaluation: rows of tiles, each with its title.
+ROWS: dict[type, Callable[[Any], list[tuple[str, list[_Tile]]]]] = {
+    Evaluation: _grown,
+    TextureEvaluation: _woven,
+}
+
+
+def _damage(regeneration: Sequence[Regeneration]) -> list[_Tile]:
+    """Pairs: right after the damage, and healed."""
+    tiles = []
+    for one in regeneration:
+        healed = one.why if one.percent is None else f"{one.percent:.1f} % healed"
+        later = f"{one.healed_at - one.damaged_at} steps later"
+        tiles.append(_Tile(one.damaged_picture, one.kind, _figure(one.damaged)))
+        tiles.append(_Tile(one.healed_picture, later, f"{_figure(one.healed)} · {healed}", second=True))
+    return tiles
+
+
+def _way(look: Look) -> str:
+    return f"{look.distance.mean:.4f} · {look.way:.1f} %"
 
 
 def _curve(found: Evaluation, width: int, height: int) -> Image.Image:
@@ -131,7 +168,9 @@ def _curve(found: Evaluation, width: int, height: int) -> Image.Image:
     return drawn.resize((width, height)) if drawn.size != (width, height) else drawn
 
 
-def _losses(found: Evaluation) -> str:
+def _losses(found: Any) -> str:
+    if isinstance(found, TextureEvaluation):
+        return "percent of the way from more of the same picture to its shuffled pixels"
     seen, over = found.loss, "as seen" if found.shows == "rgba" else "over RGB"
     return f"loss {seen.loss:.4f} ± {seen.loss_spread:.4f} {over}"
 

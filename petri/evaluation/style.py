@@ -27,7 +27,9 @@ class Judge:
 
     Attributes:
         floor: distance of the others from the exemplar, their mean: no texture need be nearer.
-        ceiling: distance of the exemplar's own pixels in random order: the right colours, and no texture.
+        by: what the floor is made of.
+        shuffled: the exemplar's own pixels in random order, `[3, height, width]`.
+        ceiling: their distance: the right colours, and no texture.
     """
 
     def __init__(self, exemplar: Tensor, others: Sequence[Tensor] = ()) -> None:
@@ -38,8 +40,8 @@ class Judge:
         self.floor = sum(self.distance(one[None]).item() for one in same) / len(same)
         chance = torch.Generator().manual_seed(EVALUATION_SEED)
         order = torch.randperm(exemplar[0].numel(), generator=chance).to(exemplar.device)
-        shuffled = exemplar.flatten(1)[:, order].view_as(exemplar)
-        self.ceiling = self.distance(shuffled[None]).item()
+        self.shuffled = exemplar.flatten(1)[:, order].view_as(exemplar)
+        self.ceiling = self.distance(self.shuffled[None]).item()
 
     @torch.no_grad()
     def distance(self, rgb: Tensor) -> Tensor:
@@ -53,8 +55,10 @@ class Judge:
         """
         chance = torch.Generator().manual_seed(EVALUATION_SEED)
         # One by one: large grids would need much memory at once.
-        return self._loss(rgb.clamp(0, 1), chance) if len(rgb) == 1 else torch.cat(
-            [self.distance(one[None]) for one in rgb]
+        return (
+            self._loss(rgb.clamp(0, 1), chance)
+            if len(rgb) == 1
+            else torch.cat([self.distance(one[None]) for one in rgb])
         )
 
     def way(self, distance: float) -> float:

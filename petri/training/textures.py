@@ -7,7 +7,6 @@ from typing import Any
 
 from petri import checks, targets
 from petri.nca.spec import Spec
-from petri.targets.exemplar import Exemplar
 from petri.training.presets import merge, over
 from petri.training.recipe import Recipe, plain
 
@@ -15,7 +14,6 @@ PRESETS = {
     "quick": "minutes on two cores at 96² or 128²; one state at a time; VGG16's blocks 1–3 at three sizes",
     "distill": "the settings of Self-Organising Textures (2021); needs VGG16's blocks 4 and 5",
 }
-RES = {"quick": 128, "distill": 128}  # if the user names none
 PLANE = {"living": False, "space": {"padding": "wrap"}, "colour_offset": 0.5, "clamp": "none"}
 
 
@@ -58,7 +56,7 @@ MAKERS = {"quick": quick, "distill": distill}
 
 
 def make_texture_recipe(
-    exemplar: Exemplar,
+    name: str,
     asked: str,
     *,
     preset: str = "quick",
@@ -73,7 +71,7 @@ def make_texture_recipe(
     """The recipe for a texture.
 
     Args:
-        exemplar: what it is to be like.
+        name: what it is called; of a file, its name without the folders.
         asked: the picture as the user gave it.
         preset: what it starts from.
         res: cells along a side.
@@ -92,6 +90,6 @@ def make_texture_recipe(
     merge(fields, {"spec": PLANE})
     merge(fields, MAKERS[preset](res))
     merge(fields, copy.deepcopy(file or {}))
-    merge(fields, {"target": targets.written(asked), "name": exemplar.name, "task": "texture"})
+    merge(fields, {"target": targets.written(asked), "name": name, "task": "texture"})
     merge(fields, {"loss": cut or {}})
     return over(fields, settings=settings, architecture=architecture or {}, epochs=epochs, seed=seed)
