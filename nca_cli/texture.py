@@ -138,8 +138,8 @@ def texture(
     if res is not None and "phases" in fields:
         raise BadRequest(f"--res contradicts the phases in {recipe}: leave one of them out")
     size = res if res is not None else last_res(fields, RES)
-    cut = {name: value for name, value in (("scale", scale), ("crop", _place(crop))) if value is not None}
-    drawn = exemplar.load(asked, size, **cut)
+    place = _place(crop)
+    drawn = exemplar.load(asked, size, scale=scale or 0.0, crop=place or exemplar.MIDDLE)
 
     # Only now, as torch takes seconds to import: a typing error is found before.
     from petri import modelfile, models
@@ -159,7 +159,7 @@ def texture(
         res=size,
         file=fields,
         settings=settings or (),
-        cut=cut,
+        cut={name: value for name, value in (("scale", scale), ("crop", place)) if value is not None},
         architecture={field: value for field, value in architecture.items() if value is not None},
         epochs=epochs,
         seed=seed,
@@ -176,7 +176,7 @@ def texture(
         start_run(made, notes, device, engine, out, name, tensorboard, model=model)
 
 
-def _place(crop: str | None) -> list[float] | None:
+def _place(crop: str | None) -> tuple[float, float] | None:
     """Two fractions, as `--crop` has them."""
     if crop is None:
         return None
@@ -186,4 +186,4 @@ def _place(crop: str | None) -> list[float] | None:
         x = y = math.nan
     if not (0 <= x <= 1 and 0 <= y <= 1):
         raise BadRequest(f"--crop must be two fractions in 0..1, such as 0.5,0.5, got {crop!r}")
-    return [x, y]
+    return x, y

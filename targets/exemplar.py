@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-from petri import targets
+from petri import checks, targets
 from petri.errors import BadRequest
 from petri.targets import image
 from petri.targets.render import one_colour
 from petri.wording import readable
 
 LEAST = 16  # pixels along a side of which something can be learned
+MIDDLE = (0.5, 0.5)
 WHITE = (255, 255, 255)
 PLACES = (0.0, 0.5, 1.0)  # where other squares lie, of the room that there is, both ways
 SHARED = 0.5  # of a square's area that it may have in common with the exemplar, to be another one
@@ -34,7 +35,7 @@ class Exemplar:
         """Squares of the same size from elsewhere in the picture, as `pixels`; none where it has no room."""
         if self.image is None:
             return
-        left, top, right, bottom = self.box
+        left, top, right, _ = self.box
         side, res = right - left, self.pixels.shape[-1]
         for y in PLACES:
             for x in PLACES:
@@ -44,7 +45,7 @@ class Exemplar:
                     yield _cut(self.image, (across, down, across + side, down + side), res)
 
 
-def load(name: str, res: int, *, scale: float = 0.0, crop: tuple[float, float] = (0.5, 0.5)) -> Exemplar:
+def load(name: str, res: int, *, scale: float = 0.0, crop: tuple[float, float] = MIDDLE) -> Exemplar:
     """Find a picture and cut out what the grid is to be like.
 
     Args:
@@ -59,13 +60,14 @@ def load(name: str, res: int, *, scale: float = 0.0, crop: tuple[float, float] =
             scale or a place of what has no pixels of its own.
     """
     targets.check_res(res)
+    checks.number("scale", scale, 0, 10_000)
     if not targets.travels(name):
         path, _ = targets.found(name)
         if path.suffix.lower() not in targets.SHADERS:
             notes: list[str] = []
             picture = _opaque(image.read(path, res, notes), path.name, notes)
             return _checked(_of(picture, readable(path.name), res, scale, crop, notes))
-    if scale or tuple(crop) != (0.5, 0.5):
+    if scale or tuple(crop) != MIDDLE:
         raise BadRequest(f"a scale and a crop are of a picture in a file, which {readable(name)} is not")
     drawn = targets.load(name, res)
     notes = list(drawn.notes)
@@ -112,7 +114,7 @@ def _opaque(picture: Image.Image, name: str, notes: list[str]) -> Image.Image:
         return Image.fromarray(grey).convert("RGB")
     if picture.mode != "RGBA":
         return picture
-    if picture.getchannel("A").getextrema()[0] < image.OPAQUE:
+    if np.asarray(picture.getchannel("A")).min() < image.OPAQUE:
         notes.append(f"{name} is transparent in places: they are white here")
     ground = Image.new("RGBA", picture.size, WHITE)
     return Image.alpha_composite(ground, picture).convert("RGB")

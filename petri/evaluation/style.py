@@ -1,4 +1,4 @@
-"""How far a texture lies from its exemplar, between two anchors: more of the same, and its pixels shuffled."""
+"""How far a texture lies from its exemplar: between more of the same picture and its pixels shuffled."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Judge:
         exemplar: RGB, `[3, height, width]` in 0..1.
         others: more of the same picture, each as large; if there are none, the exemplar's own quarters are
             compared with the whole of it, which lie further from it than what is as large.
+        layers, sizes: what is compared, as for `TransportLoss`.
 
     Attributes:
         floor: distance of the others from the exemplar, their mean: no texture need be nearer.
@@ -32,9 +33,16 @@ class Judge:
         ceiling: their distance: the right colours, and no texture.
     """
 
-    def __init__(self, exemplar: Tensor, others: Sequence[Tensor] = ()) -> None:
+    def __init__(
+        self,
+        exemplar: Tensor,
+        others: Sequence[Tensor] = (),
+        *,
+        layers: Sequence[str] = HELD_OUT,
+        sizes: int = SIZES,
+    ) -> None:
         self.exemplar = exemplar
-        self._loss = TransportLoss(exemplar, layers=HELD_OUT, sizes=SIZES, projections=DIRECTIONS)
+        self._loss = TransportLoss(exemplar, layers=layers, sizes=sizes, projections=DIRECTIONS)
         self.by = "other crops" if others else "its quarters"
         same = list(others) or _quarters(exemplar)
         self.floor = sum(self.distance(one[None]).item() for one in same) / len(same)

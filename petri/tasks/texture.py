@@ -73,8 +73,8 @@ class Weaving(Task):
         steps: most steps that it is trained to take.
 
     Raises:
-        BadRequest: the Spec has a living mask or fixed planes, the exemplar is no such picture or smaller than
-            what the loss looks at, or weights of VGG16 are not here.
+        BadRequest: the Spec has a living mask or fixed planes, the exemplar is no such picture or too small
+            for the loss, or weights of VGG16 are not here.
     """
 
     terms: ClassVar[type] = TextureTerms
