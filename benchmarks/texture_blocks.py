@@ -134,10 +134,8 @@ def main() -> None:
             images.save_picture(asked.out / f"{kind}.png", exemplar)
             images.save_picture(asked.out / f"{kind}, {way}.png", picture)
             results.append({"texture": kind, "by": way, "epochs": epochs, "seconds": seconds, **found})
-            print(
-                f"{kind:12} {way:24} {epochs:5,} epochs in {seconds:4.0f} s  {found['way']:6.1f} % of the way",
-                flush=True,
-            )
+            took = f"{epochs:5,} epochs in {seconds:4.0f} s"
+            print(f"{kind:12} {way:24} {took}  {found['way']:6.1f} % of the way", flush=True)
             machine = f"{platform.machine()}, 1 thread, torch {torch.__version__}"
             made = {"machine": machine, "res": asked.res, "seed": asked.seed, "results": results}
             (asked.out / "results.json").write_text(json.dumps(made, indent=1))

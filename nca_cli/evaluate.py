@@ -11,6 +11,7 @@ import typer
 
 from nca_cli.completion import complete_model, complete_target
 from petri.errors import BadRequest, NotAModel, RunFailed
+from petri.wording import percent
 
 if TYPE_CHECKING:
     import torch
@@ -173,7 +174,7 @@ def _style(found: TextureEvaluation) -> Table:
     for look in (*found.looks, *found.sizes):
         side = found.res * look.factor
         table.add_row(
-            f"{side}×{side}", f"{look.steps:,}", _measured(look.distance), f"{look.way:.1f} %",
+            f"{side}×{side}", f"{look.steps:,}", _measured(look.distance), percent(look.way),
             f"{look.mean:.3f}", f"{look.spread:.0%}",
         )  # fmt: skip
     table.add_row(size, "shuffled pixels", f"{found.ceiling:.4f}", "100 %", "", "", style="dim")

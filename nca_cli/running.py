@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from petri.errors import BadRequest
-from petri.wording import quoted
+from petri.wording import percent, quoted
 
 if TYPE_CHECKING:
     import torch
@@ -303,7 +303,7 @@ def _of_woven(recipe: Recipe, result: Result) -> tuple[list[tuple[str, str]], st
         ("style distance", f"{woven.distance:.4f} after {woven.steps} steps, in layers not trained by"),
         ("more of the picture", f"{woven.floor:.4f}"),
         ("its pixels, shuffled", f"{woven.ceiling:.4f}"),
-        ("of the way between", f"{woven.way:.1f} %, the less the better"),
+        ("of the way between", percent(woven.way) or "none: parts of the picture differ as much"),
     ]
     return rows, "it has not become the texture:"
 

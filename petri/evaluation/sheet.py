@@ -17,7 +17,7 @@ from petri.evaluation.regeneration import Regeneration
 from petri.evaluation.report import Measure
 from petri.evaluation.texture import Look, TextureEvaluation
 from petri.files import replacing
-from petri.wording import readable
+from petri.wording import percent, readable
 
 TILE, GAP, COLUMNS = 192, 14, 8  # pixels; grids of 16, 24, 32, 48, 64, 96 and 192 cells fit exactly
 NEAR = 4  # pixels between the two tiles of a pair
@@ -136,7 +136,7 @@ def _damage(regeneration: Sequence[Regeneration]) -> list[_Tile]:
 
 
 def _way(look: Look) -> str:
-    return f"{look.distance.mean:.4f} · {look.way:.1f} %"
+    return " · ".join(part for part in (f"{look.distance.mean:.4f}", percent(look.way)) if part)
 
 
 def _curve(found: Evaluation, width: int, height: int) -> Image.Image:

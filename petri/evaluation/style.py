@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -14,6 +15,7 @@ from petri.nca import Automaton
 
 # Of VGG16, none of which training looks at.
 HELD_OUT = ("relu1_2", "relu2_2", "relu3_2")
+LEAST_WAY = 0.05  # of the ceiling, between it and the floor, for a percentage to say anything
 SIZES, DIRECTIONS = 3, 64  # 1, 1/2 and 1/4 of the size; directions a layer, always the same
 
 
@@ -70,8 +72,14 @@ class Judge:
         )
 
     def way(self, distance: float) -> float:
-        """The share of the way from the floor to the ceiling, in percent; below 0 nearer than the floor."""
-        return 100 * (distance - self.floor) / max(self.ceiling - self.floor, 1e-12)
+        """The share of the way from the floor to the ceiling, in percent; below 0 nearer than the floor.
+
+        Not a number if there is no way: of a picture that is no texture, other parts may lie as far from it
+        as its pixels in random order do.
+        """
+        if self.ceiling - self.floor < LEAST_WAY * self.ceiling:
+            return math.nan
+        return 100 * (distance - self.floor) / (self.ceiling - self.floor)
 
 
 def _quarters(exemplar: Tensor) -> list[Tensor]:

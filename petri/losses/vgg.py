@@ -76,8 +76,8 @@ def check_blocks(blocks: int) -> None:
     """
     if blocks > SHIPPED and not _more().is_file():
         raise BadRequest(
-            f"{blocks} blocks of VGG16 are asked for, petri ships {SHIPPED}: the weights of the others "
-            f"would have to be in {_more()}"
+            f"{blocks} blocks of VGG16 are asked for, petri ships {SHIPPED} and {_more()} is not there: "
+            f"--set loss.blocks={SHIPPED}"
         )
 
 

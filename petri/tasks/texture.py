@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from petri.targets.exemplar import Exemplar
     from petri.training.recipe import Recipe
 
-SMALLEST = 16  # cells a side
-
 
 @dataclass(frozen=True, kw_only=True)
 class TextureTerms:
@@ -98,7 +96,7 @@ class Weaving(Task):
                 "a texture fills its plane: the Spec must have no living mask and no fixed planes, "
                 f"got living = {str(spec.living).lower()}, fixed = {spec.fixed}"
             )
-        least = SMALLEST << max(0, self.wanted.blocks - 1 + self.wanted.sizes - 1 - 4)
+        least = 2 ** (max(1, self.wanted.blocks) + self.wanted.sizes - 2)  # each of them halves it
         if min(exemplar.shape[1:]) < least:
             raise BadRequest(
                 f"loss.blocks = {self.wanted.blocks} and loss.sizes = {self.wanted.sizes} need a grid of "

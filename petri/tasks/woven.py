@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SEEDS = 2  # textures that a figure is the mean of
 FACTORS = (1, 2, 4)  # times the size it was trained at
 LARGEST = 2048  # cells a side of what is drawn
-AWAY = 50.0  # percent of the way from the floor to the ceiling beyond which it is no such texture
+AWAY = 0.5  # of the way from the floor to the ceiling: what is further is no such texture
 GAP, GROUND = 16, 255  # pixels between the sizes of the sheet, and the grey level behind them
 FILM_PIXELS, FILM_FPS = 256, 20
 EXEMPLAR = "exemplar.png"
@@ -37,7 +37,7 @@ class Woven(Outcome):
     distance: float  # style distance in held-out layers
     floor: float  # of more of the same
     ceiling: float  # of the exemplar's pixels, shuffled
-    way: float  # of the distance between them, percent
+    way: float  # of the distance between them, percent; NaN if there is none
 
 
 @torch.no_grad()
@@ -61,7 +61,7 @@ def finish(task: Weaving, automaton: Automaton, folder: Path) -> Woven:
     way = judge.way(distance)
     figures = {"distance": distance, "floor": judge.floor, "ceiling": judge.ceiling, "way": way}
     return Woven(
-        stands=way <= AWAY,
+        stands=distance <= max(judge.floor, (1 - AWAY) * judge.floor + AWAY * judge.ceiling),
         files=DRAWN,
         fields={"style": {"steps": steps} | {name: plain(value) for name, value in figures.items()}},
         steps=steps,
