@@ -224,7 +224,8 @@ def _why_slow(trainer: Trainer) -> tuple[str, ...]:
 
 def _resume(recipe: Recipe, folder: Path) -> str:
     """The command that goes on with a run."""
-    return f"petri {recipe.task} --resume {quoted(folder)}"
+    verb = "texture" if recipe.task == "texture" else "grow"
+    return f"petri {verb} --resume {quoted(folder)}"
 
 
 def _conclude(recipe: Recipe, result: Result) -> None:
@@ -237,8 +238,7 @@ def _conclude(recipe: Recipe, result: Result) -> None:
         if result.res < recipe.res:
             done += f", on {result.res}×{result.res} cells"
     out.say("\n", (f"{recipe.name} {done}", "bold"), f" in {duration(result.seconds)}")
-    rows, trouble = SAID[recipe.task](recipe, result)
-    out.print(grid(*rows))
+    trouble = SAY[recipe.task](recipe, result)
     if result.finished and not outcome.stands:
         more = max(1000, recipe.epochs // 2)
         out.say(
@@ -251,6 +251,7 @@ def _conclude(recipe: Recipe, result: Result) -> None:
         "model.safetensors": "the model",
         "grown.png": "what it grows",
         "growth.webp": "the same, from the seed on",
+        "changes.webp": "how each becomes the next",
         "target.png": "what it was to grow",
         "tile.png": "what it weaves, without a seam",
         "sizes.png": "the same on larger grids",
@@ -267,8 +268,9 @@ def _conclude(recipe: Recipe, result: Result) -> None:
         out.say(f"\nGo on:  {_resume(recipe, result.folder)}")
 
 
-def _of_grown(recipe: Recipe, result: Result) -> tuple[list[tuple[str, str]], str]:
-    """Figures of a picture that was grown; and what is wrong if it does not stand."""
+def _say_grown(recipe: Recipe, result: Result) -> str:
+    """Print what a picture has come to; what is wrong if it does not stand."""
+    from petri.console import grid, out
     from petri.tasks.catalogue import reports_loss
     from petri.tasks.grown import Grown
 
@@ -289,12 +291,40 @@ def _of_grown(recipe: Recipe, result: Result) -> tuple[list[tuple[str, str]], st
         if recipe.spec.living:
             words.append(f"{look.standing} of {look.seeds} stand")
         rows.append((f"after {step:,} steps", " · ".join(words)))
-    fallen, seeds = max((look.seeds - look.standing, look.seeds) for look in grown.looks.values())
-    return rows, f"{fallen} of {seeds} rollouts did not grow or did not last:"
+    out.print(grid(*rows))
+    return _fallen(max(look.seeds - look.standing for look in grown.looks.values()), look.seeds)
 
 
-def _of_woven(recipe: Recipe, result: Result) -> tuple[list[tuple[str, str]], str]:
-    """Figures of a texture; and what is wrong if it is none."""
+def _say_changed(recipe: Recipe, result: Result) -> str:
+    """Print what each of several pictures has come to; what is wrong if they do not stand."""
+    from petri.console import out, table
+    from petri.tasks.changed import Changed
+
+    outcome = result.outcome
+    assert isinstance(outcome, Changed), "what this command trains for are several pictures"
+    moments = list(next(iter(outcome.each.values()))[1])
+    columns = [word for step in moments for word in (f"after {step:,}", *["stand"] * recipe.spec.living)]
+    shown = table("", "loss from the seed", *columns)
+    fallen = seeds = 0
+    for label, (loss, looks) in outcome.each.items():
+        cells = []
+        for look in looks.values():
+            cells += [f"{look.median:.1f} dB (worst {look.worst:.1f})"]
+            cells += [f"{look.standing} of {look.seeds}"] * recipe.spec.living
+        shown.add_row(label, f"{loss.loss:.4f}", *cells)
+        fallen += max(look.seeds - look.standing for look in looks.values())
+        seeds += look.seeds
+    out.print(shown)
+    return _fallen(fallen, seeds)
+
+
+def _fallen(fallen: int, seeds: int) -> str:
+    return f"{fallen} of {seeds} rollouts did not grow or did not last:"
+
+
+def _say_woven(recipe: Recipe, result: Result) -> str:
+    """Print what a texture has come to; what is wrong if it is none."""
+    from petri.console import grid, out
     from petri.tasks.woven import Woven
 
     woven = result.outcome
@@ -305,10 +335,15 @@ def _of_woven(recipe: Recipe, result: Result) -> tuple[list[tuple[str, str]], st
         ("its pixels, shuffled", f"{woven.ceiling:.4f}"),
         ("of the way between", percent(woven.way) or "none: parts of the picture differ as much"),
     ]
-    return rows, "it has not become the texture:"
+    out.print(grid(*rows))
+    return "it has not become the texture:"
 
 
 # What a run says of itself, by its task.
-DOING = {"grow": "growing", "texture": "weaving"}
-DONE = {"grow": ("has not grown", "grown"), "texture": ("is not woven", "woven")}
-SAID = {"grow": _of_grown, "texture": _of_woven}
+DOING = {"grow": "growing", "many": "growing", "texture": "weaving"}
+DONE = {name: ("has not grown", "grown") for name in DOING} | {"texture": ("is not woven", "woven")}
+SAY: dict[str, Callable[[Recipe, Result], str]] = {
+    "grow": _say_grown,
+    "many": _say_changed,
+    "texture": _say_woven,
+}

@@ -1,21 +1,52 @@
-"""How good a model is at what it was trained for."""
+"""How good a model is: measured by what it was trained for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from petri.evaluation import evaluation, texture
+from petri.errors import BadRequest
+from petri.evaluation import evaluation, many, texture
 from petri.evaluation.evaluation import Evaluation
+from petri.evaluation.many import ManyEvaluation
 from petri.evaluation.texture import TextureEvaluation
 from petri.modelfile import Model
 
-__all__ = ["MEASURES", "Evaluation", "TextureEvaluation", "evaluate"]
+__all__ = ["MEASURES", "Evaluation", "Found", "ManyEvaluation", "TextureEvaluation", "evaluate"]
 
-# By task; a model of any other is measured by what it grows.
-MEASURES: dict[str, Callable[..., Any]] = {"grow": evaluation.evaluate, "texture": texture.evaluate}
+Found = Evaluation | ManyEvaluation | TextureEvaluation
 
 
-def evaluate(model: Model, target: str | None = None, **how: Any) -> Any:
-    """Measure a model by what its task asks; see the `evaluate` of each for the arguments."""
-    return MEASURES.get(model.task, evaluation.evaluate)(model, target, **how)
+def evaluate(model: Model, target: str | Sequence[str] | None = None, **how: Any) -> Found:
+    """Measure a model by what it was trained for; see the `evaluate` of each of `MEASURES`.
+
+    Args:
+        model: as `petri.modelfile.read` gives it.
+        target: what it is to look like; of a model of several targets, one for each.
+        how: as the measure of its task takes it.
+
+    Raises:
+        BadRequest: a value out of range, no such target, or not as many as the model has.
+        RunFailed: memory is at an end.
+    """
+    names = [target] if isinstance(target, str) else list(target or ())
+    measure = MEASURES.get(model.task) or MEASURES["many" if model.conditions else "grow"]
+    return measure(model, names, **how)
+
+
+def _grown(model: Model, names: Sequence[str], **how: Any) -> Evaluation:
+    return evaluation.evaluate(model, _only(model, names), **how)
+
+
+def _woven(model: Model, names: Sequence[str], **how: Any) -> TextureEvaluation:
+    return texture.evaluate(model, _only(model, names), **how)
+
+
+def _only(model: Model, names: Sequence[str]) -> str | None:
+    if len(names) > 1:
+        raise BadRequest(f"{model.target} is one target, got {len(names)} to compare with")
+    return names[0] if names else None
+
+
+# By a model's task; one of a program's own is held against what it is to look like.
+MEASURES: dict[str, Callable[..., Found]] = {"grow": _grown, "many": many.evaluate, "texture": _woven}

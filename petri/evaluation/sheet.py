@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from petri.evaluation.evaluation import Evaluation
-from petri.evaluation.regeneration import Regeneration
+from petri.evaluation import Evaluation, Found, ManyEvaluation, TextureEvaluation
+from petri.evaluation.course import Course
 from petri.evaluation.report import Measure
-from petri.evaluation.texture import Look, TextureEvaluation
+from petri.evaluation.texture import Look
 from petri.files import replacing
 from petri.wording import percent, readable
 
@@ -35,42 +34,107 @@ class _Tile:
     second: bool = False  # of a pair
 
 
-def save(path: Path, evaluations: Sequence[tuple[str, Any]]) -> None:
+@dataclass(frozen=True)
+class _Section:
+    title: str
+    said: str
+    rows: list[tuple[str, list[_Tile]]]
+    curve: Evaluation | None = None  # whose loss is drawn beside its drift
+
+
+def save(path: Path, evaluations: Sequence[tuple[str, Found]]) -> None:
     """Draw the models, each with its name, one under another, into a PNG: whole or not at all.
 
-    A model that grows a picture has four rows: the target and how it grows; how it is long after; what each
-    kind of damage does to it and what has healed; how it grows on other grids, beside what was to be seen
-    there. One that weaves a texture has three: the exemplar, its shuffled pixels, and how it is early and
-    late; damage; larger grids, from which a square is cut.
+    A model has four rows: the target and how it grows; how it is long after; what each kind of damage does
+    to it and what has healed; how it grows on other grids, beside what was to be seen there. A model of
+    several targets has these for each, and then rows of what each has become when another was asked for. A
+    texture has three: the exemplar, its pixels in random order, and how it is early and late; damage; larger
+    grids, of which a square twice the exemplar's size is shown.
     """
     with replacing(path) as temporary:
         draw(evaluations).save(temporary, format="PNG", optimize=True)
 
 
-def draw(evaluations: Sequence[tuple[str, Any]]) -> Image.Image:
+def draw(evaluations: Sequence[tuple[str, Found]]) -> Image.Image:
     """The picture that `save` writes."""
     row = LINE + TILE + 2 * LINE + GAP
     head = TITLE + LINE + 2 * GAP
-    drawn = [(name, found, ROWS[type(found)](found)) for name, found in evaluations]
+    sections = [section for name, found in evaluations for section in _sections(readable(name), found)]
     width = COLUMNS * (TILE + GAP) + GAP
-    picture = Image.new("RGB", (width, sum(head + len(rows) * row for *_, rows in drawn) + GAP), GROUND)
+    high = sum(head + len(section.rows) * row for section in sections)
+    picture = Image.new("RGB", (width, high + GAP), GROUND)
     pen = _Pen(picture)
     top = GAP
-    for name, found, rows in drawn:
-        pen.write(GAP, top, readable(name), TITLE, BRIGHT)
-        pen.write(GAP, top + TITLE + 6, f"{found.summary} · {_losses(found)}", LETTERS, QUIET)
+    for section in sections:
+        pen.write(GAP, top, section.title, TITLE, BRIGHT)
+        pen.write(GAP, top + TITLE + 6, section.said, LETTERS, QUIET)
         top += head - GAP
-        for title, tiles in rows:
+        for title, tiles in section.rows:
             pen.write(GAP, top, title, LETTERS, QUIET)
             for column, tile in enumerate(tiles):
                 left = GAP + column * (TILE + GAP)
                 pen.tile(left - (GAP - NEAR) * tile.second, top + LINE, tile)
-            if title == "drift":
+            if title == "drift" and section.curve:
                 left, wide = GAP + CURVE[0] * (TILE + GAP), CURVE[1] * (TILE + GAP) - GAP
-                picture.paste(_curve(found, wide, TILE + 2 * LINE), (left, top + LINE))
+                picture.paste(_curve(section.curve, wide, TILE + 2 * LINE), (left, top + LINE))
             top += row
         top += GAP
     return picture
+
+
+def _sections(name: str, found: Found) -> list[_Section]:
+    if isinstance(found, Evaluation):
+        return [_Section(name, f"{found.summary} · {_losses(found)}", _rows(found), found)]
+    if isinstance(found, TextureEvaluation):
+        said = "percent of the way from more of the same picture to its pixels in random order"
+        return [_Section(name, f"{found.summary} · {said}", _woven(found))]
+    sections = []
+    for label, one in zip(found.conditions, found.each, strict=True):
+        sections.append(_Section(f"{name}, {label}", f"{one.summary} · {_losses(one)}", _rows(one), one))
+    first = found.mutation[0]
+    said = f"told to become another at step {first.changed_at:,}, seen at step {first.later_at:,}"
+    return [*sections, _Section(f"{name}, mutation", said, _changes(found))]
+
+
+def _woven(found: TextureEvaluation) -> list[tuple[str, list[_Tile]]]:
+    looks = [
+        _Tile(found.exemplar, "exemplar", f"{found.floor_by}: {found.floor:.4f}"),
+        _Tile(found.shuffled, "its pixels, shuffled", f"{found.ceiling:.4f}"),
+        *(_Tile(look.picture, f"step {look.steps:,}", _way(look)) for look in found.looks),
+    ]
+    damage = []
+    for one in found.regeneration:
+        later = f"{one.healed_at - one.damaged_at} steps later"
+        said = f"{_figure(one.course.healed)} · {_share(one.course)} healed"
+        damage.append(_Tile(one.damaged_picture, one.kind, _figure(one.course.damaged)))
+        damage.append(_Tile(one.healed_picture, later, said, second=True))
+    sizes = []
+    for look in found.sizes:
+        side, shown = found.res * look.factor, 2 * found.res
+        label = f"{side}×{side}, step {look.steps:,}"
+        sizes.append(_Tile(look.picture[:shown, :shown], label, _way(look)))
+    return [("texture", looks), ("damage", damage), ("larger grids", sizes)]
+
+
+def _way(look: Look) -> str:
+    return " · ".join(part for part in (_figure(look.distance), percent(look.way)) if part)
+
+
+def _changes(found: ManyEvaluation) -> list[tuple[str, list[_Tile]]]:
+    """A row, or more, for each target: what it has become."""
+    rows = []
+    for label in found.conditions:
+        tiles = [
+            _Tile(one.picture, f"to {one.target}", f"{_figure(one.loss.healed)} · {_share(one.loss)}")
+            for one in found.mutation
+            if one.source == label
+        ]
+        rows += [(f"from {label}", tiles[at : at + COLUMNS]) for at in range(0, len(tiles), COLUMNS)]
+    return rows
+
+
+def _share(course: Course) -> str:
+    return course.why or "" if course.percent is None else f"{course.percent:.1f} %"
 
 
 class _Pen:
@@ -91,52 +155,21 @@ class _Pen:
         self.write(left, top + TILE + 3 + LINE, tile.note, LETTERS, QUIET)
 
 
-def _grown(found: Evaluation) -> list[tuple[str, list[_Tile]]]:
+def _rows(found: Evaluation) -> list[tuple[str, list[_Tile]]]:
     growth = [_Tile(found.growth[0].target, "target")]
     growth += [_Tile(look.picture, f"step {look.steps:,}", _figure(look.pattern)) for look in found.growth]
     drift = [_Tile(look.picture, f"step {look.steps:,}", _figure(look.pattern)) for look in found.drift]
-    damage = _damage(found.regeneration)
+    damage = []
+    for one in found.regeneration:
+        healed = one.loss.why if one.percent is None else f"{one.percent:.1f} % healed"
+        later = f"{one.healed_at - one.damaged_at} steps later"
+        damage.append(_Tile(one.damaged_picture, one.kind, _figure(one.loss.damaged)))
+        damage.append(_Tile(one.healed_picture, later, f"{_figure(one.loss.healed)} · {healed}", second=True))
     sizes = []
     for look in found.sizes:
         sizes.append(_Tile(look.target, f"{look.res}×{look.res}", "to be seen"))
         sizes.append(_Tile(look.picture, f"step {look.steps:,}", _figure(look.pattern), second=True))
     return [("growth", growth), ("drift", drift), ("damage", damage), ("other grids", sizes)]
-
-
-def _woven(found: TextureEvaluation) -> list[tuple[str, list[_Tile]]]:
-    anchors = [
-        _Tile(found.exemplar, "exemplar", f"{found.floor_by}: {found.floor:.4f}"),
-        _Tile(found.shuffled, "its pixels, shuffled", f"{found.ceiling:.4f}"),
-    ]
-    looks = [_Tile(look.picture, f"step {look.steps:,}", _way(look)) for look in found.looks]
-    sizes = []
-    for look in found.sizes:
-        side = found.res * look.factor
-        square = look.picture[: 2 * found.res, : 2 * found.res]
-        sizes.append(_Tile(square, f"{side}×{side}, step {look.steps:,}", _way(look)))
-    return [("texture", [*anchors, *looks]), ("damage", _damage(found.regeneration)), ("larger", sizes)]
-
-
-# What is drawn of each kind of evaluation: rows of tiles, each with its title.
-ROWS: dict[type, Callable[[Any], list[tuple[str, list[_Tile]]]]] = {
-    Evaluation: _grown,
-    TextureEvaluation: _woven,
-}
-
-
-def _damage(regeneration: Sequence[Regeneration]) -> list[_Tile]:
-    """Pairs: right after the damage, and healed."""
-    tiles = []
-    for one in regeneration:
-        healed = one.why if one.percent is None else f"{one.percent:.1f} % healed"
-        later = f"{one.healed_at - one.damaged_at} steps later"
-        tiles.append(_Tile(one.damaged_picture, one.kind, _figure(one.damaged)))
-        tiles.append(_Tile(one.healed_picture, later, f"{_figure(one.healed)} · {healed}", second=True))
-    return tiles
-
-
-def _way(look: Look) -> str:
-    return " · ".join(part for part in (f"{look.distance.mean:.4f}", percent(look.way)) if part)
 
 
 def _curve(found: Evaluation, width: int, height: int) -> Image.Image:
@@ -168,9 +201,7 @@ def _curve(found: Evaluation, width: int, height: int) -> Image.Image:
     return drawn.resize((width, height)) if drawn.size != (width, height) else drawn
 
 
-def _losses(found: Any) -> str:
-    if isinstance(found, TextureEvaluation):
-        return "percent of the way from more of the same picture to its shuffled pixels"
+def _losses(found: Evaluation) -> str:
     seen, over = found.loss, "as seen" if found.shows == "rgba" else "over RGB"
     return f"loss {seen.loss:.4f} ± {seen.loss_spread:.4f} {over}"
 

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from petri import checks, images, memory
 from petri.errors import BadRequest
-from petri.evaluation.regeneration import KINDS, Regeneration, recovery
+from petri.evaluation.course import Course
+from petri.evaluation.regeneration import KINDS
 from petri.evaluation.report import EVALUATION_SEED, Measure, plain
 from petri.evaluation.style import Judge
 from petri.evaluation.walk import walk
@@ -23,7 +24,8 @@ from petri.targets import exemplar
 
 SEEDS = 2  # textures that a figure is the mean of, if nobody says: each is a sample of thousands of places
 STEPS = (64, 500, 5000)
-FACTORS = (2, 4)  # times the size it was trained at, after the middle of those steps
+FACTORS = (2, 4)  # times the size it was trained at
+DAMAGE_AT, MOST_STEPS = 500, 100_000
 DAMAGES = ("half", "circle")
 HEAL_STEPS = 300  # given to heal; the NCAtorch paper: from 149 to 449
 
@@ -53,6 +55,23 @@ class Look:
         }
 
 
+@dataclass(frozen=True)
+class Healing:
+    """What one kind of damage did to textures, and what was left of that later."""
+
+    kind: str
+    damaged_at: int  # steps since the noise
+    healed_at: int
+    course: Course  # of the style distance
+    damaged_picture: np.ndarray = field(compare=False, repr=False)  # of the first sample, uint8
+    healed_picture: np.ndarray = field(compare=False, repr=False)
+
+    def to_fields(self) -> dict[str, Any]:
+        """As plain values."""
+        when = {"kind": self.kind, "damaged_at": self.damaged_at, "healed_at": self.healed_at}
+        return when | self.course.to_fields()
+
+
 @dataclass(frozen=True, kw_only=True)
 class TextureEvaluation:
     """How good a texture's model is.
@@ -69,7 +88,7 @@ class TextureEvaluation:
     ceiling: float  # distance of its pixels in random order
     looks: tuple[Look, ...]  # at its size, early and late
     sizes: tuple[Look, ...]  # on larger grids
-    regeneration: tuple[Regeneration, ...]  # a kind of damage each
+    regeneration: tuple[Healing, ...]  # a kind of damage each
     exemplar: np.ndarray = field(compare=False, repr=False)  # uint8
     shuffled: np.ndarray = field(compare=False, repr=False)
 
@@ -101,7 +120,9 @@ def evaluate(
     target: str | None = None,
     *,
     res: int | None = None,
-    seeds: int | None = None,
+    seeds: int = SEEDS,
+    damage_at: int = DAMAGE_AT,
+    heal_steps: int = HEAL_STEPS,
     say: Callable[[str], object] = lambda text: None,
 ) -> TextureEvaluation:
     """Weave from noise, look at it for a long time and on larger grids, and damage it.
@@ -112,46 +133,50 @@ def evaluate(
         model: as `petri.modelfile.read` gives it; its weights decide on the device.
         target: the picture that it is to be like, cut as in training; the model's own if None.
         res: None, as sizes are measured anyway.
-        seeds: number of textures, 2..4096; 2 if None.
+        seeds: number of textures, 2..4096.
+        damage_at: steps after which it is damaged; larger grids are looked at then, too.
+        heal_steps: and so many more after which it is looked at again.
         say: told in a few words what is being done.
 
     Raises:
         BadRequest: a value out of range, or no such picture.
         RunFailed: memory is at an end.
     """
-    seeds = checks.whole("seeds", SEEDS if seeds is None else seeds, 2, 4096)
+    checks.whole("seeds", seeds, 2, 4096)
+    checks.whole("damage_at", damage_at, 1, MOST_STEPS)
+    checks.whole("heal_steps", heal_steps, 1, MOST_STEPS)
     if res is not None:
         raise BadRequest(
             f"a texture is measured on its own grid and on larger ones: leave out res, got {res}"
         )
     found = exemplar.load(target or model.target, model.res, **_cut(model))
     with memory.explained("ask for fewer seeds"):
-        return _evaluate(model, found, seeds, say)
+        return _evaluate(model, found, seeds, (damage_at, damage_at + heal_steps), say)
 
 
 def _evaluate(
-    model: Model, found: exemplar.Exemplar, seeds: int, say: Callable[[str], object]
+    model: Model,
+    found: exemplar.Exemplar,
+    seeds: int,
+    moments: tuple[int, int],
+    say: Callable[[str], object],
 ) -> TextureEvaluation:
     automaton, spec, res = model.automaton, model.spec, model.res
     pixels = torch.from_numpy(found.pixels).to(automaton.device)
     judge = Judge(pixels, [torch.from_numpy(one).to(pixels) for one in found.others()])
-    damaged_at = STEPS[1]
-    healed_at = damaged_at + HEAL_STEPS
+    damaged_at, healed_at = moments
     looks, kept = {}, {}
     state = automaton.seed_state(res, batch=seeds, seed=EVALUATION_SEED)
-    for step, there in walk(automaton, state, sorted({*STEPS, healed_at})):
-        say(f"step {step:,} of {STEPS[-1]:,}")
-        looks[step] = _look(model, judge, there, 1, step)
-        if step == damaged_at:
-            kept = {step: there}
+    for step, there in walk(automaton, state, sorted({*STEPS, *moments})):
+        say(f"step {step:,} of {max(STEPS[-1], healed_at):,}")
+        if step in STEPS:
+            looks[step] = _look(model, judge, there, 1, step)
+        if step in moments:
+            kept[step] = there
     regeneration = []
     for kind in DAMAGES:
         say(f"damage: {kind}")
-        cut = KINDS[kind](kept[damaged_at])
-        *_, (_, later) = walk(automaton, cut, [healed_at], start=damaged_at)
-        regeneration.append(
-            _regeneration(model, judge, kind, cut, later, looks[damaged_at], looks[healed_at])
-        )
+        regeneration.append(_healing(model, judge, kind, kept, moments))
     sizes = []
     for factor in FACTORS:
         say(f"{factor * res}×{factor * res} cells")
@@ -206,26 +231,21 @@ def colours_apart(rgb: Tensor, exemplar: Tensor) -> tuple[float, float]:
     )
 
 
-def _regeneration(
-    model: Model, judge: Judge, kind: str, cut: Tensor, later: Tensor, before: Look, undamaged: Look
-) -> Regeneration:
-    damaged, healed, empty = (
-        _measured(judge, show(state, model.spec)) for state in (cut, later, torch.zeros_like(cut))
+def _healing(
+    model: Model, judge: Judge, kind: str, kept: dict[int, Tensor], moments: tuple[int, int]
+) -> Healing:
+    """Damage textures and let them heal until the time of the undamaged ones that are held against them."""
+    spec, (damaged_at, healed_at) = model.spec, moments
+    before, undamaged = (kept[step] for step in moments)
+    cut = before.clone()
+    cut[:, : spec.channels] = KINDS[kind](before[:, : spec.channels])
+    *_, (_, later) = walk(model.automaton, cut, [healed_at], start=damaged_at)
+    course = Course.of(
+        *(judge.distance(show(state, spec)) for state in (before, cut, later, undamaged)),
+        empty=judge.distance(show(torch.zeros_like(before[:1]), spec)).item(),
     )
-    percent, why = recovery(before.distance.mean, damaged.mean, healed.mean, empty=empty.mean)
-    return Regeneration(
-        kind=kind,
-        damaged_at=before.steps,
-        healed_at=undamaged.steps,
-        before=before.distance,
-        damaged=damaged,
-        healed=healed,
-        undamaged=undamaged.distance,
-        percent=percent,
-        why=why,
-        damaged_picture=images.picture(cut[0], model.spec, WHITE),
-        healed_picture=images.picture(later[0], model.spec, WHITE),
-    )
+    pictures = (images.picture(state[0], spec, WHITE) for state in (cut, later))
+    return Healing(kind, damaged_at, healed_at, course, *pictures)
 
 
 def _cut(model: Model) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Rollouts that are looked at on their way."""
+"""A long rollout, in parts."""
 
 from __future__ import annotations
 

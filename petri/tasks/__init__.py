@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 
 from petri.tasks.grow import Growing
 from petri.tasks.learner import Learner
+from petri.tasks.many import GrowingMany
 from petri.tasks.task import Rows, Task
 from petri.tasks.texture import Weaving
 
 if TYPE_CHECKING:
     from petri.training.recipe import Recipe
 
-__all__ = ["TASKS", "Growing", "Learner", "Rows", "Task", "Weaving", "make"]
+__all__ = ["TASKS", "Growing", "GrowingMany", "Learner", "Rows", "Task", "Weaving", "make"]
 
-TASKS: dict[str, type[Task]] = {"grow": Growing, "texture": Weaving}
+TASKS: dict[str, type[Task]] = {"grow": Growing, "many": GrowingMany, "texture": Weaving}
 
 
 def make(recipe: Recipe, *, blank: bool = False) -> Task:
