@@ -16,6 +16,7 @@ from petri.nca import Automaton
 # Of VGG16, none of which training looks at.
 HELD_OUT = ("relu1_2", "relu2_2", "relu3_2")
 LEAST_WAY = 0.05  # of the ceiling, between it and the floor, for a percentage to say anything
+LEAST_BITS = 3  # fewer sizes of a small exemplar, so that the last layer has places that can differ
 SIZES, DIRECTIONS = 3, 64  # 1, 1/2 and 1/4 of the size; directions a layer, always the same
 
 
@@ -44,6 +45,7 @@ class Judge:
         sizes: int = SIZES,
     ) -> None:
         self.exemplar = exemplar
+        sizes = min(sizes, max(1, min(exemplar.shape[1:]).bit_length() - LEAST_BITS))
         self._loss = TransportLoss(exemplar, layers=layers, sizes=sizes, projections=DIRECTIONS)
         self.by = "other crops" if others else "its quarters"
         same = list(others) or _quarters(exemplar)

@@ -39,13 +39,15 @@ class TransportLoss:
         self.layers, self.sizes, self.projections = tuple(layers), sizes, projections
         with torch.no_grad():
             clouds = self._clouds(exemplar[None])
-        self.clouds = [(cloud, cloud.var(dim=1).mean().clamp_min(1e-8).sqrt()) for cloud in clouds]
+        self.clouds = [
+            (cloud, cloud.var(dim=1, correction=0).mean().clamp_min(1e-8).sqrt()) for cloud in clouds
+        ]
 
     def __call__(self, rgb: Tensor, chance: torch.Generator) -> Tensor:
         """How far a sample's features must be moved.
 
         Args:
-            rgb: `[batch, 3, height, width]`, of any size of which the smallest one has a cell a layer; what
+            rgb: `[batch, 3, height, width]`, of any size that leaves each layer a place; what
                 VGG16 sees is bounded to 0..1, the colours themselves are not.
             chance: of the directions, on the CPU; each call draws new ones, the same for the whole batch.
 

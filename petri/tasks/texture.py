@@ -96,7 +96,8 @@ class Weaving(Task):
                 "a texture fills its plane: the Spec must have no living mask and no fixed planes, "
                 f"got living = {str(spec.living).lower()}, fixed = {spec.fixed}"
             )
-        least = 2 ** (max(1, self.wanted.blocks) + self.wanted.sizes - 2)  # each of them halves it
+        # Each of them halves it, and the last layer needs places that can differ.
+        least = 2 ** (max(1, self.wanted.blocks) + self.wanted.sizes - 1)
         if min(exemplar.shape[1:]) < least:
             raise BadRequest(
                 f"loss.blocks = {self.wanted.blocks} and loss.sizes = {self.wanted.sizes} need a grid of "

@@ -14,6 +14,7 @@ PRESETS = {
     "quick": "minutes on two cores at 96² or 128²; one state at a time; VGG16's blocks 1–3 at three sizes",
     "distill": "the settings of Self-Organising Textures (2021); needs VGG16's blocks 4 and 5",
 }
+THREE_SIZES = 32  # cells along a side, of which a quarter still has places to compare
 PLANE = {"living": False, "space": {"padding": "wrap"}, "colour_offset": 0.5, "clamp": "none"}
 
 
@@ -25,6 +26,7 @@ def quick(res: int) -> dict[str, Any]:
             "perception": "learned+dilated", "hidden": 96, "layers": 2, "residual": False, "gated": False,
             "start": {"kind": "noise", "level": 0.1},
         },
+        "loss": {"sizes": 3 if res >= THREE_SIZES else 2},
         "pool": {"size": 32, "newcomer": 1, "damage": 1, "damage_every": 4},
         "optimiser": {"learning_rate": 3e-3, "warm_up": 0.02, "shortest": 1.0, "average": 0.99},
     }  # fmt: skip
