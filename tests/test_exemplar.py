@@ -64,7 +64,7 @@ def test_what_is_transparent_is_white(tmp_path):
 def test_what_has_no_pixels_of_its_own_is_drawn(name):
     found = exemplar.load(name, 32)
     assert found.pixels.shape == (3, 32, 32) and list(found.others()) == []
-    assert 0 <= found.pixels.min() and found.pixels.max() <= 1
+    assert found.pixels.min() >= 0 and found.pixels.max() <= 1
     with pytest.raises(BadRequest, match="a scale and a crop are of a picture in a file"):
         exemplar.load(name, 32, scale=2)
 
