@@ -96,6 +96,7 @@ class Weaving(Task):
                 "a texture fills its plane: the Spec must have no living mask and no fixed planes, "
                 f"got living = {str(spec.living).lower()}, fixed = {spec.fixed}"
             )
+        check_blocks(self.wanted.blocks)
         # Each of them halves it, and the last layer needs places that can differ.
         least = 2 ** (max(1, self.wanted.blocks) + self.wanted.sizes - 1)
         if min(exemplar.shape[1:]) < least:
@@ -103,7 +104,6 @@ class Weaving(Task):
                 f"loss.blocks = {self.wanted.blocks} and loss.sizes = {self.wanted.sizes} need a grid of "
                 f"{least} cells a side, got {exemplar.shape[1]}×{exemplar.shape[2]}"
             )
-        check_blocks(self.wanted.blocks)
         super().__init__(spec, (exemplar.shape[1], exemplar.shape[2]))
         self.exemplar = exemplar
         self.drawn = torch.zeros((), dtype=torch.int64)  # how often directions have been
