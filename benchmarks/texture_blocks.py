@@ -1,11 +1,12 @@
 """Which of VGG16's blocks a texture needs: python benchmarks/texture_blocks.py FOLDER
 
-The first three blocks on pictures of three sizes, which petri ships and trains by, against all five on one
-size, as in 2021: the same automaton, five textures, one thread and the same processor time for each. FOLDER
-holds scikit-image's brick.png, gravel.png and grass.png; two more are drawn here. The weights of blocks 4
-and 5 must lie where petri looks for data (PETRI_DATA). What is compared is the way from the floor, other
-crops of the picture, to the ceiling, its pixels shuffled, in layers that neither has been trained by. Writes
-a JSON file and a picture of each texture into --out; takes an hour or so.
+The first three blocks, which petri ships and trains by, on pictures of three sizes or two, against all five
+on one size, as in 2021: the same automaton, five textures, one thread and the same processor time for each.
+FOLDER holds scikit-image's brick.png, gravel.png and grass.png; two more are drawn here. The weights of
+blocks 4 and 5 must lie where petri looks for data (PETRI_DATA). What is compared is the way from the floor,
+other crops of the picture, to the ceiling, its pixels shuffled, in layers that none has been trained by.
+Writes a JSON file and a picture of each texture into --out; takes an hour or so, and goes on where it was
+stopped.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from petri.training.trainer import Trainer
 
 WAYS: dict[str, dict[str, Any]] = {
     "blocks 1-3, three sizes": {"blocks": 3, "sizes": 3},
+    "blocks 1-3, two sizes": {"blocks": 3, "sizes": 2},
     "blocks 1-5, one size": {"blocks": 5, "sizes": 1},
 }
 SECOND = ("relu1_2", "relu2_2", "relu3_2", "relu4_2", "relu5_2")  # what neither is trained by
@@ -120,13 +122,21 @@ def main() -> None:
     asked.out.mkdir(parents=True, exist_ok=True)
     for name, drawn in (("scales", scales()), ("clouds", clouds())):
         Image.fromarray((drawn * 255).round().astype(np.uint8)).save(asked.out / f"{name}.png")
-    results = []
+    file = asked.out / "results.json"
+    machine = f"{platform.machine()}, 1 thread, torch {torch.__version__}"
+    made = {"machine": machine, "res": asked.res, "seconds": asked.seconds, "seed": asked.seed}
+    kept = json.loads(file.read_text()) if file.is_file() else made | {"results": []}
+    results = kept.pop("results") if made.items() <= kept.items() else []
+    done = {(one["texture"], one["by"]) for one in results}
     for kind in asked.only:
-        file, scale, crop = TEXTURES[kind]
-        path = asked.folder / file if (asked.folder / file).is_file() else asked.out / file
-        for way, terms in WAYS.items():
+        name, scale, crop = TEXTURES[kind]
+        path = asked.folder / name if (asked.folder / name).is_file() else asked.out / name
+        for way in WAYS:
+            if (kind, way) in done:
+                continue
+            terms = WAYS[way]
             recipe = make_texture_recipe(
-                file, str(path), res=asked.res, seed=asked.seed, cut={"scale": scale, "crop": crop, **terms}
+                name, str(path), res=asked.res, seed=asked.seed, cut={"scale": scale, "crop": crop, **terms}
             )
             trainer, epochs, seconds = train(recipe, asked.seconds)
             found, picture = judge(trainer)
@@ -136,9 +146,7 @@ def main() -> None:
             results.append({"texture": kind, "by": way, "epochs": epochs, "seconds": seconds, **found})
             took = f"{epochs:5,} epochs in {seconds:4.0f} s"
             print(f"{kind:12} {way:24} {took}  {found['way']:6.1f} % of the way", flush=True)
-            machine = f"{platform.machine()}, 1 thread, torch {torch.__version__}"
-            made = {"machine": machine, "res": asked.res, "seed": asked.seed, "results": results}
-            (asked.out / "results.json").write_text(json.dumps(made, indent=1))
+            file.write_text(json.dumps(made | {"results": results}, indent=1))
     for way in WAYS:
         median = statistics.median(one["way"] for one in results if one["by"] == way)
         print(f"{way}: median {median:.1f} % of the way")
