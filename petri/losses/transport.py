@@ -29,7 +29,7 @@ class TransportLoss:
         sizes: compared at so many sizes: 1, 1/2, 1/4 …; small layers see large structure in small pictures.
         projections: random directions a layer.
 
-    Source: Heitz et al. 2021, "A Sliced Wasserstein Loss for Neural Texture Synthesis"; Mordvintsev et al.
+    Source: Heitz et al. 2021, "A Sliced Wasserstein Loss for Neural Texture Synthesis"; Niklasson et al.
     2021, "Self-Organising Textures".
     """
 

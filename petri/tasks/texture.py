@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class TextureTerms:
     """What is asked of a texture: the table `loss` of a recipe.
 
-    Source: Mordvintsev et al. 2021, "Self-Organising Textures"; the sizes are petri's own.
+    Source: Niklasson et al. 2021, "Self-Organising Textures"; the sizes are petri's own.
     """
 
     scale: float = 0.0  # pixels of the picture that a cell covers; 0: as many as make the largest square

@@ -35,7 +35,7 @@ def quick(res: int) -> dict[str, Any]:
 def distill(res: int) -> dict[str, Any]:
     """The canonical experiment; it was on 128×128 cells, and its output layer had no bias.
 
-    Source: Mordvintsev et al. 2021, "Self-Organising Textures".
+    Source: Niklasson et al. 2021, "Self-Organising Textures".
     """
     phase = {"res": res, "batch": 4, "turns": 8, "fresh": 1, "steps": [32, 96]}
     return {
