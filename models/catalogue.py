@@ -27,6 +27,13 @@ whichever is worse: the median of eight fire seeds and the worst of them. Standi
 after 5,000 steps. Healed is the share of the damage of a cut circle, a quarter of the grid, that is gone 300
 steps later. Emoji are drawn after Google's Noto (SIL OFL 1.1).
 """
+SEVERAL = """
+## Several in one
+
+One rule grows each of them, told which, and changes one into another: `petri play MODEL --target 🦋`. The
+likeness is that of the least like of its targets, and healed is the mean of all. Changed is the share of
+the difference between two targets that is gone 300 steps after the other was asked for, of all pairs.
+"""
 PLANES = """
 ## Patterns
 
@@ -95,8 +102,10 @@ def write_catalogue(folder: Path) -> None:
     for entry in found:
         drawn = thumbnail(entry.model, ground.of(entry.model))
         write_whole(folder / _picture(entry), base64.b64decode(drawn.split(",")[1]))
-    living = [entry for entry in found if entry.model.automaton.spec.living]
-    planes = [entry for entry in found if not entry.model.automaton.spec.living]
+    several = [entry for entry in found if entry.model.conditions]
+    alone = [entry for entry in found if not entry.model.conditions]
+    living = [entry for entry in alone if entry.model.automaton.spec.living]
+    planes = [entry for entry in alone if not entry.model.automaton.spec.living]
     figures = _table(
         "| | model | what | cell | kB | grid | dB after 160 steps | after 5,000 | standing | trained to heal "
         "| healed | training, min |",
@@ -107,7 +116,13 @@ def write_catalogue(folder: Path) -> None:
         "| training, min |",
         [_row(entry) for entry in planes],
     )
-    write_whole(folder / "README.md", "\n".join([INTRODUCTION, *figures, PLANES, *patterns]) + "\n")
+    together = _table(
+        "| | model | targets | cell | kB | grid | dB after 160 steps | after 5,000 | healed | changed "
+        "| training, min |",
+        [_several_row(entry) for entry in several],
+    )
+    parts = [INTRODUCTION, *figures, *([SEVERAL, *together] if several else []), PLANES, *patterns]
+    write_whole(folder / "README.md", "\n".join(parts) + "\n")
 
 
 def _table(head: str, rows: list[list[str]]) -> list[str]:
@@ -142,6 +157,25 @@ def _figure_row(entry: Entry) -> list[str]:
         f"{entry.bytes / 1e3:.0f}", f"{model.res}²", *likeness,
         f"{last['standing']} of {last['seeds']}" if last else figure(None),
         "yes" if entry.trained_to_heal else "no", figure(entry.healed, ".0f", " %"),
+        figure(entry.seconds and entry.seconds / 60, ".0f"),
+    ]  # fmt: skip
+
+
+def _several_row(entry: Entry) -> list[str]:
+    spec, model = entry.model.automaton.spec, entry.model
+    measured = model.training.get("evaluation", {})
+
+    def least(steps: int) -> float | None:
+        """PSNR of the least like target's median."""
+        looks = [look for one in measured.get("each", ()) for look in one["drift"] if look["steps"] == steps]
+        return min((look["median"] for look in looks if look["median"] is not None), default=None)
+
+    changed = [one["percent"] for one in measured.get("mutation", ())]
+    mean = sum(changed) / len(changed) if changed and None not in changed else None
+    return [
+        f"![{entry.name}]({_picture(entry)})", entry.name, " ".join(model.conditions), spec.describe(),
+        f"{entry.bytes / 1e3:.0f}", f"{model.res}²", figure(least(160), ".1f"), figure(least(5000), ".1f"),
+        figure(entry.healed, ".0f", " %"), figure(mean, ".1f", " %"),
         figure(entry.seconds and entry.seconds / 60, ".0f"),
     ]  # fmt: skip
 

@@ -80,8 +80,16 @@ def _finished(folder: Path, recipe: Recipe) -> bool:
 def measured(evaluation: dict[str, Any]) -> dict[str, Any]:
     """What a model's file carries of its evaluation: not what the file says already, nor all details.
 
-    Alpha is left out because the patterns have none.
+    Alpha is left out because the patterns have none. Of several targets it has each, and how each becomes
+    another.
     """
+    if "each" in evaluation:
+        kept = ("from", "to", "percent", "damaged", "healed")
+        return {
+            "seeds": evaluation["seeds"],
+            "each": [{"condition": one["condition"], **measured(one)} for one in evaluation["each"]],
+            "mutation": [{name: one[name] for name in kept} for one in evaluation["mutation"]],
+        }
     healing = [
         {name: one[name] for name in ("kind", "percent", "damaged", "healed")}
         for one in evaluation["regeneration"]

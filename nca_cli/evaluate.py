@@ -211,7 +211,7 @@ def _drift(found: Evaluation) -> Table:
 def _damage(found: Evaluation) -> Table:
     first = found.regeneration[0]
     later = f"{first.healed_at - first.damaged_at} steps later"
-    table = columns("", "pattern", later, "PSNR", "VGG16 distance", "healed")
+    table = columns("", "pattern", later, "PSNR", "VGG16", "healed")
     none = first.loss
     table.add_row(
         "none",

@@ -17,7 +17,7 @@ def tables(found: ManyEvaluation) -> dict[str, Table]:
     """By title: how each target is grown, holds and heals, and how each becomes each other."""
     return {
         "loss": _loss(found),
-        "drift (PSNR, median, worst)": _drift(found),
+        "drift, in steps: PSNR in dB, median/worst": _drift(found),
         "damage": _damage(found),
         "mutation": _mutation(found),
     }
@@ -40,20 +40,19 @@ def _loss(found: ManyEvaluation) -> Table:
 
 
 def _drift(found: ManyEvaluation) -> Table:
-    made = columns("steps", *found.conditions)
-    for looks in zip(*(one.drift for one in found.each), strict=True):
-        cells = []
-        for look in looks:
-            stands = look.standing
-            count = f" · {stands.standing} of {stands.seeds}" if found.each[0].shows == "rgba" else ""
-            cells.append(f"{stands.median:.1f}, {stands.worst:.1f} dB{count}")
-        made.add_row(f"{looks[0].steps:,}", *cells)
+    figures = found.each[0].shows == "rgba"
+    steps = [f"{look.steps:,}" for look in found.each[0].drift]
+    made = columns("", *steps, *["standing"] * figures)
+    for label, one in zip(found.conditions, found.each, strict=True):
+        looks = [look.standing for look in one.drift]
+        cells = [f"{look.median:.1f}/{look.worst:.1f}" for look in looks]
+        made.add_row(label, *cells, *[f"{looks[-1].standing} of {looks[-1].seeds}"] * figures)
     return made
 
 
 def _damage(found: ManyEvaluation) -> Table:
     first = found.each[0].regeneration[0]
-    made = columns("", *_columns(first.damaged_at, first.healed_at, "without"))
+    made = columns("", *_columns(first.damaged_at, first.healed_at))
     for label, one in zip(found.conditions, found.each, strict=True):
         for cut in one.regeneration:
             made.add_row(f"{label} {cut.kind}", *_cells(cut.loss, cut.vgg16))
@@ -62,14 +61,15 @@ def _damage(found: ManyEvaluation) -> Table:
 
 def _mutation(found: ManyEvaluation) -> Table:
     first = found.mutation[0]
-    made = columns("", *_columns(first.changed_at, first.later_at, "from the seed"))
+    made = columns("", *_columns(first.changed_at, first.later_at))
     for one in found.mutation:
         made.add_row(f"{one.source} → {one.target}", *_cells(one.loss, one.vgg16))
     return made
 
 
-def _columns(at: int, later: int, control: str) -> tuple[str, ...]:
-    return (f"at {at}", "right after", f"at {later}", control, "PSNR", "VGG16 distance", "done")
+def _columns(at: int, later: int) -> tuple[str, ...]:
+    """The control is what the same rollouts come to without it, or the target's own from the seed."""
+    return (f"at {at}", "then", f"at {later}", "control", "PSNR", "VGG16", "healed")
 
 
 def _cells(loss: Course, vgg16: Course) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ def columns(first: str, *others: str) -> Table:
     from rich.table import Table
 
     made = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    made.add_column(first, style="dim")
+    made.add_column(first, style="dim", no_wrap=True)
     for column in others:
         made.add_column(column, justify="right")
     return made

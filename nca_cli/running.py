@@ -303,14 +303,13 @@ def _say_changed(recipe: Recipe, result: Result) -> str:
     outcome = result.outcome
     assert isinstance(outcome, Changed), "what this command trains for are several pictures"
     moments = list(next(iter(outcome.each.values()))[1])
-    columns = [word for step in moments for word in (f"after {step:,}", *["stand"] * recipe.spec.living)]
-    shown = table("", "loss from the seed", *columns)
+    shown = table("", "loss", *(f"after {step:,}, worst" for step in moments))
     fallen = seeds = 0
     for label, (loss, looks) in outcome.each.items():
         cells = []
         for look in looks.values():
-            cells += [f"{look.median:.1f} dB (worst {look.worst:.1f})"]
-            cells += [f"{look.standing} of {look.seeds}"] * recipe.spec.living
+            stands = f", {look.standing} of {look.seeds} stand" * recipe.spec.living
+            cells.append(f"{look.median:.1f}, {look.worst:.1f} dB{stands}")
         shown.add_row(label, f"{loss.loss:.4f}", *cells)
         fallen += max(look.seeds - look.standing for look in looks.values())
         seeds += look.seeds

@@ -41,13 +41,13 @@ class Course:
             before, damaged, healed, undamaged: distances, `[batch]` each, at least two.
             empty: that of an empty grid.
         """
-        measures = [Measure.of(values) for values in (before, damaged, healed, undamaged)]
-        percent, why = recovery(*(measure.mean for measure in measures[:3]), empty=empty)
+        was, hurt, later, control = map(Measure.of, (before, damaged, healed, undamaged))
+        percent, why = recovery(was.mean, hurt.mean, later.mean, empty=empty)
         spread = None
         if percent is not None:
             each = 100 * (damaged - healed) / (damaged - before)
             spread = each.std().item() if each.isfinite().all() else None
-        return cls(*measures, percent, spread, why)
+        return cls(was, hurt, later, control, percent, spread, why)
 
     @property
     def psnr(self) -> dict[str, float | None]:

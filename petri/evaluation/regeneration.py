@@ -84,7 +84,7 @@ def fields_of(loss: Course, vgg16: Course) -> dict[str, Any]:
     moments = ("before", "damaged", "healed", "undamaged")
     return {
         **{name: getattr(loss, name).to_fields() for name in moments},
-        **{name: value for name, value in loss.to_fields().items() if name not in moments},
+        **{name: loss.to_fields()[name] for name in ("percent", "why", "percent_spread")},
         "psnr": loss.psnr,
         "vgg16": vgg16.to_fields(),
     }

@@ -81,8 +81,20 @@ def heals(model: Model) -> bool | None:
 
 
 def healed(model: Model) -> float | None:
-    """Percent of what a cut circle takes that was measured to grow back; None if its file does not say."""
+    """Percent of what a cut circle takes that was measured to grow back; None if its file does not say.
+
+    Of several targets the mean.
+    """
     evaluation = model.training.get("evaluation")
+    if not isinstance(evaluation, dict):
+        return None
+    each = evaluation.get("each", [evaluation])
+    found = [_of_circle(one) for one in each] if isinstance(each, list) else []
+    known = [percent for percent in found if percent is not None]
+    return sum(known) / len(known) if known and len(known) == len(found) else None
+
+
+def _of_circle(evaluation: Any) -> float | None:
     cuts = evaluation.get("regeneration") if isinstance(evaluation, dict) else None
     for cut in cuts if isinstance(cuts, list) else ():
         if isinstance(cut, dict) and cut.get("kind") == "circle":

@@ -18,8 +18,8 @@ from petri.losses.perceptual import PerceptualLoss
 from petri.nca import show
 from petri.nca.life import has_life
 from petri.tasks import catalogue
-from petri.tasks.grown import TARGET, Grown, finish
-from petri.tasks.task import Rows, Task
+from petri.tasks.grown import TARGET, finish
+from petri.tasks.task import Outcome, Rows, Task
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -213,7 +213,7 @@ class Growing(Task):
         losses = [pattern + stability / 2 + overflow / 10 for pattern, stability, overflow in parts]
         return losses, "pattern + ½ stability + ⅒ overflow, in the pool", self.reference
 
-    def finish(self, automaton: Automaton, folder: Path) -> Grown:
+    def finish(self, automaton: Automaton, folder: Path) -> Outcome:
         """See `Task`."""
         return finish(self, automaton, folder)
 

@@ -104,9 +104,12 @@ class Task:
             chance: of the CPU.
 
         Returns:
-            The same rows, asked for something else; as they are where there is nothing else to ask for.
+            The same rows, asked for something else.
+
+        Raises:
+            BadRequest: there is nothing else to ask for.
         """
-        return rows
+        raise BadRequest(f"{type(self).__name__} asks for one thing: leave pool.mutation at 0")
 
     def marks(self, steps: int) -> tuple[int, ...]:
         """The steps after which the states are looked at, in order; the last ones go back into the pool.

@@ -142,11 +142,7 @@ def drawn_of(target: Target | Several) -> tuple[Target, ...]:
 
 
 def for_several(fields: dict[str, Any], count: int) -> dict[str, Any]:
-    """A preset's fields for several targets: as many epochs and as much of a pool for each as for one.
-
-    A share of the pool's states is to become another target: that of petri's own trials
-    (docs/notes/2026-11-26-many.md).
-    """
+    """A preset's fields for several targets: as many epochs and as much of a pool for each as for one."""
     pool = {"size": PoolUse.size, "mutation": MUTATION, **fields["pool"]}
     for name in ("size", "rivals"):
         if name in pool:

@@ -74,7 +74,8 @@ def test_json_is_all_there_is_on_stdout_and_its_keys_stay(run, tiny, tmp_path):
     assert [list(look) for look in model["sizes"]] == [["res", "steps", "loss", "spread"]] * 2
     for one in model["regeneration"]:
         assert list(one) == [
-            "kind", "damaged_at", "healed_at", "before", "damaged", "healed", "undamaged", "percent", "why"
+            "kind", "damaged_at", "healed_at", "before", "damaged", "healed", "undamaged", "percent", "why",
+            "percent_spread", "psnr", "vgg16",
         ]  # fmt: skip
         assert list(one["before"]) == ["loss", "spread"]
     assert "a.png" in err and Image.open(tmp_path / "a.png").format == "PNG"

@@ -130,12 +130,15 @@ def test_seeds_and_the_pool_have_turns_of_their_own_length():
     assert [single.seeds(epoch) for epoch in range(4)] == [1, 0, 1, 0]  # as in version 0.1
     mixed = Phase(res=16, epochs=9, batch=4, steps=(40, 50))
     assert [mixed.seeds(epoch) for epoch in range(3)] == [1, 1, 1]
+    poolless = Phase(res=16, epochs=9, batch=2, steps=(40, 50), turns=1)
+    assert [(poolless.seeds(epoch), poolless.hurt(epoch, 1)) for epoch in range(3)] == [(2, 0)] * 3
+    assert poolless.steps_a_epoch == 45
 
 
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"turns": 1}, "turns = 1 would never train a state of the pool"),
+        ({"turns": 1, "again": (3, 4)}, "again is for states of the pool that have turns of their own"),
         ({"batch": 2, "again": (3, 4)}, "again is for states of the pool that have turns of their own"),
         ({"again": (4, 3), "turns": 2}, "the most of again"),
     ],
