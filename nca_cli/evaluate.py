@@ -77,7 +77,7 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
-    """Measure MODELS: likeness, drift, healing, growth on other grids.
+    """Measure MODELS: loss, drift, healing, growth on other grids.
 
     Each model is grown several times from its seed, by random numbers that training has not seen and that are
     the same every time. Of several arguments, those that are no models are skipped. A model of several
