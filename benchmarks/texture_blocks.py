@@ -136,11 +136,11 @@ def main() -> None:
                 continue
             terms = WAYS[way]
             recipe = make_texture_recipe(
-                name, str(path), res=asked.res, seed=asked.seed, cut={"scale": scale, "crop": crop, **terms}
+                name, [str(path)], res=asked.res, seed=asked.seed, cut={"scale": scale, "crop": crop, **terms}
             )
             trainer, epochs, seconds = train(recipe, asked.seconds)
             found, picture = judge(trainer)
-            exemplar = images.drawn(torch.from_numpy(exemplar_of(recipe).pixels), "#ffffff")
+            exemplar = images.drawn(torch.from_numpy(exemplar_of(recipe, recipe.target).pixels), "#ffffff")
             images.save_picture(asked.out / f"{kind}.png", exemplar)
             images.save_picture(asked.out / f"{kind}, {way}.png", picture)
             results.append({"texture": kind, "by": way, "epochs": epochs, "seconds": seconds, **found})

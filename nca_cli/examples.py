@@ -14,7 +14,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "texture": (
         "petri texture bricks.jpg",
         "petri texture photo.jpg --res 96 --scale 4 --crop 0,0.5",
-        "petri texture spiral --dry-run",
+        "petri texture bricks.jpg grass.jpg",
         "petri texture --resume runs/bricks-128",
     ),
     "search": (

@@ -147,7 +147,7 @@ def grow(
     if storage is not None and from_study is None:
         raise BadRequest("--storage is where the study of --from-study is: give both")
     study = _open(from_study, storage, context) if from_study is not None else None
-    asked = target or _named(fields) or ([study.recipe.target] if study else [])
+    asked = target or named(fields) or ([study.recipe.target] if study else [])
     if not asked:
         raise BadRequest("say what to grow: petri grow TARGET (petri targets lists the patterns)")
     if len(asked) > 1 and study is not None:
@@ -226,7 +226,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
         raise BadRequest(f"{path}: {error}") from None
 
 
-def _named(fields: dict[str, Any]) -> list[str]:
+def named(fields: dict[str, Any]) -> list[str]:
     """The targets that a recipe file names."""
     several, one = fields.get("targets"), fields.get("target")
     if isinstance(several, list) and several and all(isinstance(name, str) for name in several):
@@ -263,7 +263,7 @@ def allow_only(context: typer.Context, allowed: tuple[str, ...], reason: str) ->
     """Refuse options that would be passed over in silence."""
     given = [name for name in context.params if _is_given(context, name) and name not in allowed]
     if given:
-        spoken = {"target": "TARGET", "image": "IMAGE", "settings": "--set", "from_model": "--from"}
+        spoken = {"target": "TARGET", "images": "IMAGE", "settings": "--set", "from_model": "--from"}
         names = ", ".join(spoken.get(option, f"--{option.replace('_', '-')}") for option in given)
         raise BadRequest(f"{reason}: leave out {names}")
 

@@ -224,7 +224,7 @@ def _why_slow(trainer: Trainer) -> tuple[str, ...]:
 
 def _resume(recipe: Recipe, folder: Path) -> str:
     """The command that goes on with a run."""
-    verb = "texture" if recipe.task == "texture" else "grow"
+    verb = "texture" if DOING[recipe.task] == "weaving" else "grow"
     return f"petri {verb} --resume {quoted(folder)}"
 
 
@@ -232,7 +232,7 @@ def _conclude(recipe: Recipe, result: Result) -> None:
     from petri.console import duration, grid, out
 
     outcome = result.outcome
-    done = DONE[recipe.task][outcome.stands]
+    done = DONE[DOING[recipe.task]][outcome.stands]
     if not result.finished:
         done = f"stopped at epoch {result.epochs:,} of {recipe.epochs:,}"
         if result.res < recipe.res:
@@ -261,6 +261,7 @@ def _conclude(recipe: Recipe, result: Result) -> None:
         "metrics.csv": "all losses",
         "recipe.toml": "how it was trained",
     }
+    said_of |= {file: "what it weaves of each" for file in result.files if file.startswith("tile-")}
     out.print(grid(*[(f"  {file}", said_of[file]) for file in result.files]))
     if result.finished:
         out.say(f"\nWatch it grow:  petri play {quoted(result.folder)}")
@@ -323,26 +324,27 @@ def _fallen(fallen: int, seeds: int) -> str:
 
 def _say_woven(recipe: Recipe, result: Result) -> str:
     """Print what a texture has come to; what is wrong if it is none."""
-    from petri.console import grid, out
+    from petri.console import out, table
     from petri.tasks.woven import Woven
 
     woven = result.outcome
     assert isinstance(woven, Woven), "what this command trains for is a texture"
-    rows = [
-        ("style distance", f"{woven.distance:.4f} after {woven.steps} steps, in layers not trained by"),
-        ("more of the picture", f"{woven.floor:.4f}"),
-        ("its pixels, shuffled", f"{woven.ceiling:.4f}"),
-        ("of the way between", percent(woven.way) or "none: parts of the picture differ as much"),
-    ]
-    out.print(grid(*rows))
+    first = next(iter(woven.each.values()))
+    shown = table("", "style distance", "more of the picture", "its pixels, shuffled", "of the way between")
+    for name, found in woven.each.items():
+        figures = (f"{figure:.4f}" for figure in (found.distance, found.floor, found.ceiling))
+        shown.add_row(name, *figures, percent(found.way) or "no way: its parts differ as much")
+    out.print(shown)
+    out.print(f"after {first.steps} steps, in layers that it was not trained by", style="dim")
     return "it has not become the texture:"
 
 
 # What a run says of itself, by its task.
-DOING = {"grow": "growing", "many": "growing", "texture": "weaving"}
-DONE = {name: ("has not grown", "grown") for name in DOING} | {"texture": ("is not woven", "woven")}
+DOING = {"grow": "growing", "many": "growing", "texture": "weaving", "textures": "weaving"}
+DONE = {"growing": ("has not grown", "grown"), "weaving": ("is not woven", "woven")}
 SAY: dict[str, Callable[[Recipe, Result], str]] = {
     "grow": _say_grown,
     "many": _say_changed,
     "texture": _say_woven,
+    "textures": _say_woven,
 }

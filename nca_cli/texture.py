@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from nca_cli.completion import complete_model, complete_target
-from nca_cli.grow import allow_only, last_res, read_recipe
+from nca_cli.grow import allow_only, last_res, named, read_recipe
 from nca_cli.running import resume_run, say_plan, start_run
 from petri.errors import BadRequest
 
@@ -18,10 +18,12 @@ RES = 128  # cells along a side, if nobody says
 
 def texture(
     context: typer.Context,
-    image: Annotated[
-        str | None,
+    images: Annotated[
+        list[str] | None,
         typer.Argument(
-            help="An image, a .glsl shader, a pattern's name, emoji:🦎 or text:Hi.",
+            metavar="[IMAGE]...",
+            help="An image, a .glsl shader, a pattern's name, emoji:🦎 or text:Hi; "
+            "or several, which one rule weaves.",
             autocompletion=complete_target,
             show_default=False,
         ),
@@ -115,7 +117,8 @@ def texture(
     """Train an automaton that weaves a texture like IMAGE.
 
     It comes out of noise, at any size, without a seam, and heals. The run's folder gets the model, a tile,
-    larger pieces, a film, the recipe, the metrics and a checkpoint.
+    larger pieces, a film, the recipe, the metrics and a checkpoint. Of several images one rule weaves any,
+    told which, and where, by a condition that every cell sees.
     """
     if resume is not None:
         allow_only(
@@ -127,19 +130,22 @@ def texture(
         return
 
     from petri import targets
-    from petri.targets import exemplar
+    from petri.targets import exemplar, several
 
     fields = read_recipe(recipe) if recipe is not None else {}
-    asked = image or fields.get("target")
-    if not isinstance(asked, str):
+    asked = images or named(fields)
+    if not asked:
         raise BadRequest("say what it is to be like: petri texture IMAGE")
     if time is not None:
-        asked = targets.at_time(asked, time)
+        if len(asked) > 1:
+            raise BadRequest("--time is for one image: name each shader's moment, such as waves.glsl@2.5")
+        asked = [targets.at_time(asked[0], time)]
     if res is not None and "phases" in fields:
         raise BadRequest(f"--res contradicts the phases in {recipe}: leave one of them out")
     size = res if res is not None else last_res(fields, RES)
     place = _place(crop)
-    drawn = exemplar.load(asked, size, scale=scale or 0.0, crop=place or exemplar.MIDDLE)
+    drawn = [exemplar.load(one, size, scale=scale or 0.0, crop=place or exemplar.MIDDLE) for one in asked]
+    name_of_all = " ".join(several.labels(asked)) if len(asked) > 1 else drawn[0].name
 
     # Only now, as torch takes seconds to import: a typing error is found before.
     from petri import modelfile, models
@@ -153,7 +159,7 @@ def texture(
         theirs = model.automaton.spec.to_fields()
         architecture = {name: theirs[name] for name in ("channels", "senses", "rule")} | architecture
     made = make_texture_recipe(
-        drawn.name,
+        name_of_all,
         asked,
         preset=preset,
         res=size,
@@ -164,7 +170,8 @@ def texture(
         epochs=epochs,
         seed=seed,
     )
-    notes = exemplar_of(made).notes  # the recipe may say where it is cut
+    # The recipe may say where it is cut.
+    notes = tuple(note for one in made.targets or (made.target,) for note in exemplar_of(made, one).notes)
     if model is not None:
         from petri.training.loop import starting_from
 

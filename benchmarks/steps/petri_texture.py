@@ -40,7 +40,7 @@ chance = torch.Generator().manual_seed(0)
 def loss():
     """The loss alone, forward and backward."""
     rgb = torch.rand(1, 3, side, side, requires_grad=True)
-    task.style(rgb, chance).sum().backward()
+    task.styles[0](rgb, chance).sum().backward()
 
 
 serve({"loss": loss, "epoch": trainer.train_epoch})

@@ -90,8 +90,19 @@ def _quarters(exemplar: Tensor) -> list[Tensor]:
 
 
 @torch.no_grad()
-def woven(automaton: Automaton, grid: tuple[int, int], steps: int, *, seeds: int = 1) -> Tensor:
-    """States `[seeds, channel, height, width]` after so many steps, by chance that training has not seen."""
-    state = automaton.seed_state(*grid, batch=seeds, seed=EVALUATION_SEED)
+def woven(
+    automaton: Automaton,
+    grid: tuple[int, int],
+    steps: int,
+    *,
+    seeds: int = 1,
+    condition: int | None = None,
+) -> Tensor:
+    """States `[seeds, planes, height, width]` after so many steps, by chance that training has not seen.
+
+    Args:
+        condition: of an automaton of several textures, which fixed plane asks for this one.
+    """
+    state = automaton.seed_state(*grid, batch=seeds, seed=EVALUATION_SEED, condition=condition)
     *_, (_, state) = walk(automaton, state, [steps])
     return state

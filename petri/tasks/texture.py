@@ -89,22 +89,23 @@ class Weaving(Task):
     ) -> None:
         self.wanted, self.others = terms or TextureTerms(), others
         self.seed, self.steps = seed, steps
-        if exemplar.ndim != 3 or exemplar.shape[0] != 3 or not exemplar.is_floating_point():
-            raise BadRequest(f"an exemplar must be RGB [3, height, width], got {list(exemplar.shape)}")
-        if spec.living or spec.fixed:
+        self.check_exemplar(exemplar)
+        if spec.living or spec.fixed != len(self.conditions):
             raise BadRequest(
-                "a texture fills its plane: the Spec must have no living mask and no fixed planes, "
+                "a texture fills its plane: the Spec must have no living mask and "
+                f"{len(self.conditions) or 'no'} fixed planes, "
                 f"got living = {str(spec.living).lower()}, fixed = {spec.fixed}"
             )
         check_blocks(self.wanted.blocks)
         # Each of them halves it, and the last layer needs places that can differ.
         least = 2 ** (max(1, self.wanted.blocks) + self.wanted.sizes - 1)
-        if min(exemplar.shape[1:]) < least:
+        height, width = exemplar.shape[-2:]
+        if min(height, width) < least:
             raise BadRequest(
                 f"loss.blocks = {self.wanted.blocks} and loss.sizes = {self.wanted.sizes} need a grid of "
-                f"{least} cells a side, got {exemplar.shape[1]}×{exemplar.shape[2]}"
+                f"{least} cells a side, got {height}×{width}"
             )
-        super().__init__(spec, (exemplar.shape[1], exemplar.shape[2]))
+        super().__init__(spec, (height, width))
         self.exemplar = exemplar
         self.drawn = torch.zeros((), dtype=torch.int64)  # how often directions have been
         self.weights = self.weigh(self.wanted)
@@ -122,21 +123,22 @@ class Weaving(Task):
         Raises:
             BadRequest: the picture cannot be used, or the phases are not of one square size.
         """
-        grids = {phase.grid for phase in recipe.phases}
-        (rows, columns), *more = grids
-        if more or rows != columns:
-            raise BadRequest("a texture is trained on one square size, phases.res names others")
-        try:
-            found = exemplar_of(recipe)
-        except BadRequest:
-            if not blank:
-                raise
-            pixels, others = torch.zeros(3, rows, columns), []
-        else:
-            pixels = torch.from_numpy(found.pixels)
-            others = [torch.from_numpy(one) for one in found.others()]
-        most = recipe.phases[-1].steps[1]
-        return cls(recipe.spec, pixels, recipe.loss, others=others, seed=recipe.seed, steps=most)
+        pixels, others = read(recipe, recipe.target, blank=blank)
+        return cls(recipe.spec, pixels, recipe.loss, others=others, **how_of(recipe))
+
+    def check_exemplar(self, exemplar: Tensor) -> None:
+        """Refuse what is no exemplar.
+
+        Raises:
+            BadRequest: of another shape, or not of floating point numbers.
+        """
+        if exemplar.ndim != 3 or exemplar.shape[0] != 3 or not exemplar.is_floating_point():
+            raise BadRequest(f"an exemplar must be RGB [3, height, width], got {list(exemplar.shape)}")
+
+    @property
+    def exemplars(self) -> list[Tensor]:
+        """Every one of them, `[3, height, width]`."""
+        return [self.exemplar]
 
     @classmethod
     def weigh(cls, terms: TextureTerms) -> Mapping[str, float]:
@@ -146,14 +148,16 @@ class Weaving(Task):
     def enter(self, number: int) -> None:
         """See `Task`."""
         how = self.wanted
-        self.style = TransportLoss(
-            self.exemplar, layers=FIRST[: 1 + how.blocks], sizes=how.sizes, projections=how.projections
-        )
+        layers = FIRST[: 1 + how.blocks]
+        self.styles = [
+            TransportLoss(one, layers=layers, sizes=how.sizes, projections=how.projections)
+            for one in self.exemplars
+        ]
 
     @property
-    def judge(self) -> Judge:
-        """What says how far a texture lies from the exemplar."""
-        return Judge(self.exemplar, [other.to(self.exemplar) for other in self.others])
+    def judges(self) -> list[Judge]:
+        """What says how far a texture lies from each exemplar."""
+        return [Judge(self.exemplar, [other.to(self.exemplar) for other in self.others])]
 
     def to(self, device: torch.device) -> Weaving:
         """The same, its picture on a device."""
@@ -174,17 +178,21 @@ class Weaving(Task):
         chance = torch.Generator().manual_seed(seed)
         self.drawn += 1
         return {
-            "style": self.style(show(state, self.spec), chance),
+            "style": self.apart(show(state, self.spec), rows, chance),
             "overflow": overflow_loss(state[:, : self.spec.channels], bound=self.wanted.bound),
         }
+
+    def apart(self, rgb: Tensor, rows: Rows, chance: torch.Generator) -> Tensor:
+        """The style loss of each row, `[batch]`."""
+        return self.styles[0](rgb, chance)
 
     def tensors(self) -> dict[str, Tensor]:
         """The exemplar, and how often directions have been drawn."""
         return {"exemplar": self.exemplar, "directions": self.drawn}
 
     def goal(self) -> np.ndarray:
-        """The exemplar."""
-        return images.drawn(self.exemplar, self.ground)
+        """The exemplar; of several all of them, side by side."""
+        return images.tile([images.drawn(one, self.ground) for one in self.exemplars])
 
     def curve(self, columns: Mapping[str, Sequence[float]]) -> tuple[list[float], str, float | None]:
         """The style loss."""
@@ -193,16 +201,47 @@ class Weaving(Task):
     @torch.no_grad()
     def measure(self, automaton: Automaton, *, seeds: int) -> dict[str, Any]:
         """How far fresh textures lie from the exemplar, in layers that training does not look at."""
-        state = woven(automaton, self.grid, self.steps, seeds=seeds)
-        return {"loss": self.judge.distance(show(state, self.spec)).mean().item()}
+        apart = []
+        for number, judge in enumerate(self.judges):
+            condition = number if self.conditions else None
+            state = woven(automaton, self.grid, self.steps, seeds=seeds, condition=condition)
+            apart.append(judge.distance(show(state, self.spec)).mean().item())
+        return {"loss": sum(apart) / len(apart)}
 
     def finish(self, automaton: Automaton, folder: Path) -> Woven:
         """See `Task`."""
         return finish(self, automaton, folder)
 
 
-def exemplar_of(recipe: Recipe) -> Exemplar:
-    """The picture of a recipe, cut as it says.
+def how_of(recipe: Recipe) -> dict[str, int]:
+    """What the tasks of a recipe take beside their pictures."""
+    return {"seed": recipe.seed, "steps": recipe.phases[-1].steps[1]}
+
+
+def read(recipe: Recipe, asked: str, *, blank: bool) -> tuple[Tensor, list[Tensor]]:
+    """A picture of a recipe, cut as it says, and others of the same size from elsewhere in it.
+
+    Args:
+        asked: as the recipe names it.
+        blank: the picture need not be there any more: it is going to be filled from a checkpoint.
+
+    Raises:
+        BadRequest: it cannot be used, or the phases are not of one square size.
+    """
+    rows, columns = recipe.phases[-1].grid
+    if rows != columns or any(phase.grid != (rows, columns) for phase in recipe.phases):
+        raise BadRequest("a texture is trained on one square size, phases.res names others")
+    try:
+        found = exemplar_of(recipe, asked)
+    except BadRequest:
+        if not blank:
+            raise
+        return torch.zeros(3, rows, columns), []
+    return torch.from_numpy(found.pixels), [torch.from_numpy(one) for one in found.others()]
+
+
+def exemplar_of(recipe: Recipe, asked: str) -> Exemplar:
+    """A picture of a recipe, cut as it says.
 
     Raises:
         BadRequest: it cannot be used.
@@ -210,4 +249,4 @@ def exemplar_of(recipe: Recipe) -> Exemplar:
     from petri.targets import exemplar
 
     terms = recipe.loss
-    return exemplar.load(recipe.target, recipe.res, scale=terms.scale, crop=terms.crop)
+    return exemplar.load(asked, recipe.res, scale=terms.scale, crop=terms.crop)

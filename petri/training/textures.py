@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 from petri import checks, targets
 from petri.nca.spec import Spec
-from petri.training.presets import merge, over
+from petri.training.presets import for_several, merge, over
 from petri.training.recipe import Recipe, plain
 
 PRESETS = {
@@ -59,7 +60,7 @@ MAKERS = {"quick": quick, "distill": distill}
 
 def make_texture_recipe(
     name: str,
-    asked: str,
+    asked: Sequence[str],
     *,
     preset: str = "quick",
     res: int,
@@ -70,11 +71,11 @@ def make_texture_recipe(
     epochs: int | None = None,
     seed: int | None = None,
 ) -> Recipe:
-    """The recipe for a texture.
+    """The recipe for a texture, or for several that one rule weaves.
 
     Args:
         name: what it is called; of a file, its name without the folders.
-        asked: the picture as the user gave it.
+        asked: the picture as the user gave it, or several.
         preset: what it starts from.
         res: cells along a side.
         file: fields of a recipe file, over the preset's.
@@ -90,8 +91,14 @@ def make_texture_recipe(
     checks.choice("preset", preset, tuple(PRESETS))
     fields: dict[str, Any] = {"spec": plain(Spec().to_fields() | {"fire_rate": None}), "hold": 0}
     merge(fields, {"spec": PLANE})
-    merge(fields, MAKERS[preset](res))
+    made, count = MAKERS[preset](res), len(asked)
+    merge(fields, for_several(made, count) if count > 1 else made)
     merge(fields, copy.deepcopy(file or {}))
-    merge(fields, {"target": targets.written(asked), "name": name, "task": "texture"})
+    written = [targets.written(one) for one in asked]
+    if count > 1:
+        merge(fields, {"target": name, "targets": written, "task": "textures", "spec": {"fixed": count}})
+    else:
+        merge(fields, {"target": written[0], "targets": [], "task": "texture", "spec": {"fixed": 0}})
+    merge(fields, {"name": name})
     merge(fields, {"loss": cut or {}})
     return over(fields, settings=settings, architecture=architecture or {}, epochs=epochs, seed=seed)
