@@ -157,20 +157,20 @@ def _show(name: str, found: Found) -> None:
 
     from nca_cli import evaluate_many, evaluate_texture
     from petri.console import out
-    from petri.evaluation import ManyEvaluation, TextureEvaluation
+    from petri.evaluation import Evaluation, ManyEvaluation
 
     out.print(Text.assemble((name, "bold"), f" · {found.summary}"), soft_wrap=True)
     if isinstance(found, ManyEvaluation):
         shown = evaluate_many.tables(found)
-    elif isinstance(found, TextureEvaluation):
-        shown = evaluate_texture.tables(found)
-    else:
+    elif isinstance(found, Evaluation):
         shown = {
             "loss": _loss(found),
             "drift": _drift(found),
             "damage": _damage(found),
             "other grids": _sizes(found),
         }
+    else:
+        shown = evaluate_texture.tables(found)
     for title, table in shown.items():
         out.print(f"\n{title}", style="bold")
         out.print(Padding(table, (0, 0, 0, 2), expand=False))

@@ -10,11 +10,14 @@ from petri.wording import percent
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from petri.evaluation import TextureEvaluation
+    from petri.evaluation import TextureEvaluation, TexturesEvaluation
 
 
-def tables(found: TextureEvaluation) -> dict[str, Table]:
-    """By title: how like the exemplar it is, and how it heals."""
+def tables(found: TextureEvaluation | TexturesEvaluation) -> dict[str, Table]:
+    """By title: how like the exemplar it is, and how it heals; of several textures for each."""
+    if not isinstance(found, TextureEvaluation):
+        each = zip(found.conditions, found.each, strict=True)
+        return {f"{label}: {title}": table for label, one in each for title, table in tables(one).items()}
     return {
         "style, of 0 % for more of the same picture and 100 % for its shuffled pixels": _style(found),
         "damage": _damage(found),

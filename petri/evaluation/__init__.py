@@ -6,15 +6,24 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from petri.errors import BadRequest
-from petri.evaluation import evaluation, many, texture
+from petri.evaluation import evaluation, many, texture, textures
 from petri.evaluation.evaluation import Evaluation
 from petri.evaluation.many import ManyEvaluation
 from petri.evaluation.texture import TextureEvaluation
+from petri.evaluation.textures import TexturesEvaluation
 from petri.modelfile import Model
 
-__all__ = ["MEASURES", "Evaluation", "Found", "ManyEvaluation", "TextureEvaluation", "evaluate"]
+__all__ = [
+    "MEASURES",
+    "Evaluation",
+    "Found",
+    "ManyEvaluation",
+    "TextureEvaluation",
+    "TexturesEvaluation",
+    "evaluate",
+]
 
-Found = Evaluation | ManyEvaluation | TextureEvaluation
+Found = Evaluation | ManyEvaluation | TextureEvaluation | TexturesEvaluation
 
 
 def evaluate(model: Model, target: str | Sequence[str] | None = None, **how: Any) -> Found:
@@ -49,4 +58,9 @@ def _only(model: Model, names: Sequence[str]) -> str | None:
 
 
 # By a model's task; one of a program's own is held against what it is to look like.
-MEASURES: dict[str, Callable[..., Found]] = {"grow": _grown, "many": many.evaluate, "texture": _woven}
+MEASURES: dict[str, Callable[..., Found]] = {
+    "grow": _grown,
+    "many": many.evaluate,
+    "texture": _woven,
+    "textures": textures.evaluate,
+}

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from petri.evaluation import Evaluation, Found, ManyEvaluation, TextureEvaluation
+from petri.evaluation import Evaluation, Found, ManyEvaluation, TextureEvaluation, TexturesEvaluation
 from petri.evaluation.course import Course
 from petri.evaluation.report import Measure
 from petri.evaluation.texture import Look
@@ -85,6 +85,9 @@ def draw(evaluations: Sequence[tuple[str, Found]]) -> Image.Image:
 def _sections(name: str, found: Found) -> list[_Section]:
     if isinstance(found, Evaluation):
         return [_Section(name, f"{found.summary} · {_losses(found)}", _rows(found), found)]
+    if isinstance(found, TexturesEvaluation):
+        each = zip(found.conditions, found.each, strict=True)
+        return [section for label, one in each for section in _sections(f"{name}, {label}", one)]
     if isinstance(found, TextureEvaluation):
         said = "percent of the way from more of the same picture to its pixels in random order"
         return [_Section(name, f"{found.summary} · {said}", _woven(found))]

@@ -15,7 +15,7 @@ from petri.errors import BadRequest
 from petri.evaluation.course import Course
 from petri.evaluation.regeneration import KINDS
 from petri.evaluation.report import EVALUATION_SEED, Measure, plain
-from petri.evaluation.style import Judge
+from petri.evaluation.style import Judge, woven
 from petri.evaluation.walk import walk
 from petri.ground import WHITE
 from petri.modelfile import Model
@@ -123,6 +123,7 @@ def evaluate(
     seeds: int = SEEDS,
     damage_at: int = DAMAGE_AT,
     heal_steps: int = HEAL_STEPS,
+    condition: int | None = None,
     say: Callable[[str], object] = lambda text: None,
 ) -> TextureEvaluation:
     """Weave from noise, look at it for a long time and on larger grids, and damage it.
@@ -136,6 +137,7 @@ def evaluate(
         seeds: number of textures, 2..4096.
         damage_at: steps after which it is damaged; larger grids are looked at then, too.
         heal_steps: and so many more after which it is looked at again.
+        condition: of a model of several textures, which fixed plane asks for this one.
         say: told in a few words what is being done.
 
     Raises:
@@ -151,7 +153,7 @@ def evaluate(
         )
     found = exemplar.load(target or model.target, model.res, **_cut(model))
     with memory.explained("ask for fewer seeds"):
-        return _evaluate(model, found, seeds, (damage_at, damage_at + heal_steps), say)
+        return _evaluate(model, found, seeds, (damage_at, damage_at + heal_steps), condition, say)
 
 
 def _evaluate(
@@ -159,6 +161,7 @@ def _evaluate(
     found: exemplar.Exemplar,
     seeds: int,
     moments: tuple[int, int],
+    condition: int | None,
     say: Callable[[str], object],
 ) -> TextureEvaluation:
     automaton, spec, res = model.automaton, model.spec, model.res
@@ -166,7 +169,7 @@ def _evaluate(
     judge = Judge(pixels, [torch.from_numpy(one).to(pixels) for one in found.others()])
     damaged_at, healed_at = moments
     looks, kept = {}, {}
-    state = automaton.seed_state(res, batch=seeds, seed=EVALUATION_SEED)
+    state = automaton.seed_state(res, batch=seeds, seed=EVALUATION_SEED, condition=condition)
     for step, there in walk(automaton, state, sorted({*STEPS, *moments})):
         say(f"step {step:,} of {max(STEPS[-1], healed_at):,}")
         if step in STEPS:
@@ -180,8 +183,7 @@ def _evaluate(
     sizes = []
     for factor in FACTORS:
         say(f"{factor * res}×{factor * res} cells")
-        large = automaton.seed_state(factor * res, seed=EVALUATION_SEED)
-        *_, (_, large) = walk(automaton, large, [damaged_at])
+        large = woven(automaton, (factor * res, factor * res), damaged_at, condition=condition)
         sizes.append(_look(model, judge, large, factor, damaged_at))
     return TextureEvaluation(
         target=found.name,

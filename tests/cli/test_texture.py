@@ -150,6 +150,36 @@ def test_it_is_measured_between_its_anchors(woven, petri, monkeypatch, tmp_path)
         assert words in said
 
 
+@pytest.fixture(scope="module")
+def stripes(tmp_path_factory):
+    """The path of another picture, of stripes."""
+    wave = (127 + 100 * np.sin(np.arange(40) * 0.8)).astype(np.uint8)
+    path = tmp_path_factory.mktemp("photo") / "stripes.png"
+    Image.fromarray(np.tile(wave[None, :, None], (40, 1, 3))).save(path)
+    return path
+
+
+def test_one_rule_weaves_several_textures(petri, photo, stripes, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = petri("texture", photo, stripes, *TINY, "--scale", 1, "--epochs", 4, "--name", "both", code=1)
+    folder = tmp_path / "runs" / "both"
+    assert {"tile-1.png", "tile-2.png", "sizes.png", "weaving.webp"} <= {
+        path.name for path in folder.iterdir()
+    }
+    model = modelfile.read(folder / "model.safetensors")
+    assert (model.task, model.conditions, model.spec.fixed) == ("textures", ("moss", "stripes"), 2)
+    assert "moss" in said and "stripes" in said and Image.open(folder / "exemplar.png").size == (32, 16)
+    assert [one["condition"] for one in model.training["each"]] == ["moss", "stripes"]
+    assert "resumed at epoch 4" in petri("texture", "--resume", folder, "--epochs", 1, code=1)
+    monkeypatch.setattr(texture, "STEPS", (4, 8, 12))
+    monkeypatch.setattr(texture, "FACTORS", (2,))
+    short = ["--damage-at", 8, "--heal-steps", 4, "--json", "--sheet", tmp_path / "sheet.png"]
+    found = json.loads(petri("evaluate", folder, *short).rsplit("}", 1)[0] + "}")["models"][0]
+    assert [one["condition"] for one in found["conditions"]] == ["moss", "stripes"]
+    floors = [one["floor"] for one in found["conditions"]]
+    assert floors[0] != floors[1]
+
+
 def test_the_exemplar_is_found_again_or_asked_for(woven, petri, photo, monkeypatch, tmp_path):
     folder, _ = woven
     monkeypatch.setattr(texture, "STEPS", (4, 8, 12))

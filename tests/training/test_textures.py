@@ -10,7 +10,7 @@ from petri import tasks
 from petri.errors import BadRequest
 from petri.losses import overflow_loss
 from petri.nca import show
-from petri.tasks import Weaving
+from petri.tasks import Weaving, WeavingMany
 from petri.tasks.texture import TextureTerms
 from petri.training.recipe import Phase, Recipe
 from petri.training.textures import make_texture_recipe
@@ -36,7 +36,7 @@ def recipe(tmp_path):
     pixels = (stripes(48).permute(1, 2, 0) * 255).byte().numpy()
     Image.fromarray(pixels).save(tmp_path / "stripes.png")
     path = str(tmp_path / "stripes.png")
-    return make_texture_recipe("stripes.png", path, res=16, epochs=6, settings=TINY, cut={"scale": 1})
+    return make_texture_recipe("stripes.png", [path], res=16, epochs=6, settings=TINY, cut={"scale": 1})
 
 
 def test_a_recipe_is_the_same_after_it_was_written(recipe):
@@ -46,7 +46,7 @@ def test_a_recipe_is_the_same_after_it_was_written(recipe):
 
 
 def test_the_preset_of_2021_has_its_settings(tmp_path):
-    made = make_texture_recipe("a.png", "a.png", preset="distill", res=128)
+    made = make_texture_recipe("a.png", ["a.png"], preset="distill", res=128)
     spec = made.spec
     assert (spec.channels, spec.rule.hidden, spec.features, spec.fire_rate) == (12, 96, 48, 0.5)
     assert spec.parameters == 5856 + 12  # that rule's second layer had no bias
@@ -151,6 +151,25 @@ def test_what_no_texture_can_be_is_refused(spec, exemplar, terms, words):
 def test_terms_out_of_range_are_named(field, value):
     with pytest.raises(BadRequest, match=f"loss.{field}"):
         TextureTerms(**{field: value})
+
+
+def test_each_row_of_several_textures_is_held_against_its_own():
+    spec = petri.Spec.of(**{**SPEC.to_fields(), "fixed": 2})
+    both = torch.stack([stripes(), stripes().flip(2)])
+    task = WeavingMany(spec, both, ("down", "up"))
+    rows = task.begin(4, torch.Generator().manual_seed(0), CPU)
+    assert sorted(rows["condition"].tolist()) == [0, 0, 1, 1]
+    which = rows["condition"][:, None, None]
+    assert torch.equal(rows["state"][:, 16], (which == 0).float().expand(4, 32, 32))
+    state = rows["state"].clone()
+    state[:, :3] = both[rows["condition"]] - 0.5
+    state[0, :3] = both[1 - rows["condition"][0]] - 0.5
+    apart = task.losses([state], rows)["style"]
+    assert apart[0] > 0.01 and (apart[1:] < 1e-12).all()
+    with pytest.raises(BadRequest, match="2 fixed planes, got living = false, fixed = 0"):
+        WeavingMany(SPEC, both, ("down", "up"))
+    with pytest.raises(BadRequest, match=r"\[2, 3, height, width\]"):
+        WeavingMany(spec, both[:1], ("down", "up"))
 
 
 def test_fresh_rows_are_of_batches_with_turns():
