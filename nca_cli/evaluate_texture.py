@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 def tables(found: TextureEvaluation | TexturesEvaluation) -> dict[str, Table]:
     """By title: how like the exemplar it is, and how it heals; of several textures for each."""
-    if not isinstance(found, TextureEvaluation):
+    from petri.evaluation import TexturesEvaluation
+
+    if isinstance(found, TexturesEvaluation):
         each = zip(found.conditions, found.each, strict=True)
         return {f"{label}: {title}": table for label, one in each for title, table in tables(one).items()}
     return {

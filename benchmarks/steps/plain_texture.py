@@ -57,12 +57,14 @@ def clouds(rgb):
 def style(rgb):
     """The sliced transport loss."""
     total = 0.0
-    for cloud, wanted in zip(clouds(rgb), exemplar, strict=True):
+    each = len(exemplar) // sizes
+    shares = [0.5 ** (number // each) for number in range(len(exemplar))]
+    for cloud, wanted, weight in zip(clouds(rgb), exemplar, shares, strict=True):
         ways = F.normalize(torch.randn(projections, cloud.shape[1]), dim=1)
         here, there = (ways @ points for points in (cloud, wanted))
         apart = here.sort(dim=-1).values - there.sort(dim=-1).values
-        total = total + apart.square().mean() / wanted.var(dim=2).mean()
-    return total / len(exemplar)
+        total = total + weight / sum(shares) * apart.square().mean() / wanted.var(dim=2).mean()
+    return total
 
 
 torch.manual_seed(0)

@@ -26,7 +26,8 @@ class TransportLoss:
         exemplar: `[3, height, width]`, RGB in 0..1. Its features are computed once and divided by their
             standard deviation.
         layers: what is compared: `picture`, the colours themselves, then names of `petri.losses.vgg.LAYERS`.
-        sizes: compared at so many sizes: 1, 1/2, 1/4 …; small layers see large structure in small pictures.
+        sizes: compared at so many sizes, 1, 1/2, 1/4 …, each with half the weight of the one before: layers
+            that see little see large structure in small pictures, but not what alternates from cell to cell.
         projections: random directions a layer.
 
     Source: Heitz et al. 2021, "A Sliced Wasserstein Loss for Neural Texture Synthesis"; Niklasson et al.
@@ -37,6 +38,9 @@ class TransportLoss:
         self, exemplar: Tensor, *, layers: Sequence[str] = FIRST[:4], sizes: int = 3, projections: int = 32
     ) -> None:
         self.layers, self.sizes, self.projections = tuple(layers), sizes, projections
+        # Of each cloud; together 1.
+        halves = [0.5**size for size in range(sizes) for _ in layers]
+        self.weights = [weight / sum(halves) for weight in halves]
         with torch.no_grad():
             clouds = self._clouds(exemplar[None])
         self.clouds = [
@@ -53,17 +57,17 @@ class TransportLoss:
 
         Returns:
             `[batch]`: the squared distance that a projected point must be moved, over the mean variance of
-            the exemplar's features; the mean of points, directions, layers and sizes. 0 for the exemplar
-            itself, however it is rolled within its features; about 1 for something quite else.
+            the exemplar's features; the mean of points, directions and layers, and the weighted one of sizes.
+            0 for the exemplar itself; about 1 for something quite else.
         """
         total = rgb.new_zeros(())
         clouds = self._clouds(rgb)
-        for cloud, (wanted, spread) in zip(clouds, self.clouds, strict=True):
+        for cloud, (wanted, spread), weight in zip(clouds, self.clouds, self.weights, strict=True):
             ways = torch.randn(self.projections, cloud.shape[2], generator=chance)
             ways = (ways / ways.norm(dim=1, keepdim=True)).to(cloud.device) / spread
             there = _sorted(_projected(wanted, ways)[0])
-            total = total + _moved(_projected(cloud, ways), there)
-        return total / len(clouds)
+            total = total + weight * _moved(_projected(cloud, ways), there)
+        return total
 
     def _clouds(self, rgb: Tensor) -> list[Tensor]:
         """The points of each layer at each size, `[batch, places, channels]`, float32."""

@@ -20,9 +20,9 @@ def picture(seed, height=32, width=32, **how):
 
 
 def plainly(clouds, exemplars, generator, projections):
-    """The loss in loops: a list of points `[places, channels]` a layer, and the exemplar's."""
-    total = 0.0
-    for points, wanted in zip(clouds, exemplars, strict=True):
+    """The loss in loops: a list of points `[places, channels]` a layer, at two sizes, and the exemplar's."""
+    total, half = 0.0, len(clouds) // 2
+    for number, (points, wanted) in enumerate(zip(clouds, exemplars, strict=True)):
         variance = np.mean([np.var(wanted[:, c], ddof=0) for c in range(wanted.shape[1])])
         ways = torch.randn(projections, points.shape[1], generator=generator).double().numpy()
         moved = []
@@ -32,8 +32,8 @@ def plainly(clouds, exemplars, generator, projections):
             for rank, value in enumerate(here):
                 nearest = (2 * rank + 1) * len(there) // (2 * len(here))
                 moved.append((value - there[nearest]) ** 2)
-        total += np.mean(moved) / variance
-    return total / len(clouds)
+        total += np.mean(moved) / variance / half * (2 / 3 if number < half else 1 / 3)
+    return total
 
 
 def points_of(rgb, layers, sizes):
