@@ -33,8 +33,8 @@ from petri.training.trainer import Trainer
 
 WAYS: dict[str, dict[str, Any]] = {
     "blocks 1-3, three sizes": {"blocks": 3, "sizes": 3},
-    "blocks 1-3, two sizes": {"blocks": 3, "sizes": 2},
     "blocks 1-5, one size": {"blocks": 5, "sizes": 1},
+    "blocks 1-3, two sizes": {"blocks": 3, "sizes": 2},
 }
 SECOND = ("relu1_2", "relu2_2", "relu3_2", "relu4_2", "relu5_2")  # what neither is trained by
 WARM_UP, PACE = 4, 12  # epochs that do not count, and those by which the others are reckoned

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
@@ -148,13 +149,14 @@ class Weaving(Task):
     def enter(self, number: int) -> None:
         """See `Task`."""
         how = self.wanted
+        self.__dict__.pop("judges", None)  # of what the exemplar was before a checkpoint was read
         layers = FIRST[: 1 + how.blocks]
         self.styles = [
             TransportLoss(one, layers=layers, sizes=how.sizes, projections=how.projections)
             for one in self.exemplars
         ]
 
-    @property
+    @cached_property
     def judges(self) -> list[Judge]:
         """What says how far a texture lies from each exemplar."""
         return [Judge(self.exemplar, [other.to(self.exemplar) for other in self.others])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -68,7 +69,7 @@ class WeavingMany(Conditioned, Weaving):
         """See `Weaving`."""
         return list(self.exemplar)
 
-    @property
+    @cached_property
     def judges(self) -> list[Judge]:
         """See `Weaving`."""
         return [

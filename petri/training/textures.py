@@ -8,7 +8,7 @@ from typing import Any
 
 from petri import checks, targets
 from petri.nca.spec import Spec
-from petri.training.presets import for_several, merge, over
+from petri.training.presets import PATIENCE, for_several, merge, over
 from petri.training.recipe import Recipe, plain
 
 PRESETS = {
@@ -29,6 +29,7 @@ def quick(res: int) -> dict[str, Any]:
         },
         "loss": {"sizes": 3 if res >= THREE_SIZES else 2},
         "pool": {"size": 32, "newcomer": 1, "damage": 1, "damage_every": 4},
+        "patience": PATIENCE,
         "optimiser": {"learning_rate": 3e-3, "warm_up": 0.02, "shortest": 1.0, "average": 0.99},
     }  # fmt: skip
 
