@@ -8,6 +8,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "petri grow spiral",
         "petri grow logo.png --res 96",
         "petri grow emoji:🦎 --set pool.damage=1",
+        "petri grow emoji:🦎 emoji:🦋 emoji:🐠",
         "petri grow spiral --res 256 --dry-run",
         "petri grow --resume runs/spiral-64",
     ),
@@ -23,7 +24,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "petri search --show spiral-64",
     ),
     "ablate": ("petri ablate spiral", "petri ablate circle multi-scale curriculum --seeds 5"),
-    "play": ("petri play circle", "petri play runs/spiral-64 --out spiral.gif", "petri play circle --damage"),
+    "play": (
+        "petri play circle",
+        "petri play runs/spiral-64 --out spiral.gif",
+        "petri play circle --damage",
+        "petri play runs/1f98e-1f98b-64 --target 🦋 --switch-to 🦎 --at 150",
+    ),
     "evaluate": (
         "petri evaluate rings",
         "petri evaluate runs/* --sheet sheet.png",
