@@ -46,7 +46,7 @@ def run(tmp_path):
     ],
 )
 def test_names_of_folders(name, folder):
-    assert slug(SimpleNamespace(name=name, res=16)) == folder
+    assert slug(SimpleNamespace(name=name, res=16, targets=())) == folder
 
 
 def test_a_taken_name_gets_a_number_or_is_refused_if_asked_for(run, tmp_path):
