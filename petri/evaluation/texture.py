@@ -25,6 +25,7 @@ from petri.targets import exemplar
 SEEDS = 2  # textures that a figure is the mean of, if nobody says: each is a sample of thousands of places
 STEPS = (64, 500, 5000)
 FACTORS = (2, 4)  # times the size it was trained at
+LARGEST = 1024  # cells a side that are compared: beyond, VGG16's features fill the memory
 DAMAGE_AT, MOST_STEPS = 500, 100_000
 DAMAGES = ("half", "circle")
 HEAL_STEPS = 300  # given to heal; the NCAtorch paper: from 149 to 449
@@ -182,6 +183,8 @@ def _evaluate(
         regeneration.append(_healing(model, judge, kind, kept, moments))
     sizes = []
     for factor in FACTORS:
+        if factor * res > LARGEST:
+            continue
         say(f"{factor * res}×{factor * res} cells")
         large = woven(automaton, (factor * res, factor * res), damaged_at, condition=condition)
         sizes.append(_look(model, judge, large, factor, damaged_at))
