@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
     from rich.table import Table
 
-    from petri.evaluation import Evaluation, ManyEvaluation
+    from petri.evaluation import Evaluation, Found
     from petri.evaluation.report import Measure, ReportLoss
 
 SCHEMA = 1  # of the JSON; raised when a reader of the old one would misread the new one
@@ -45,8 +45,14 @@ def evaluate(
         ),
     ] = None,
     seeds: Annotated[
-        int, typer.Option(help="Rollouts per measurement, each with its own random seed.", min=2, max=4096)
-    ] = 8,
+        int | None,
+        typer.Option(
+            help="Rollouts per measurement, each with its own random seed; 8 if left out, 2 of a texture.",
+            min=2,
+            max=4096,
+            show_default=False,
+        ),
+    ] = None,
     damage_at: Annotated[
         int | None,
         typer.Option(
@@ -88,8 +94,9 @@ def evaluate(
     from petri.evaluation import sheet as sheets
 
     chosen = devices.choose(device)
-    how = {"res": res, "seeds": seeds, "damage_at": damage_at, "heal_steps": heal_steps}
-    done: list[tuple[str, Evaluation | ManyEvaluation]] = []
+    asked = {"res": res, "seeds": seeds, "damage_at": damage_at, "heal_steps": heal_steps}
+    how = {name: value for name, value in asked.items() if value is not None}
+    done: list[tuple[str, Found]] = []
     failed: list[dict[str, str]] = []
     skipped: list[str] = []
     for name in models:
@@ -128,7 +135,7 @@ def evaluate(
 
 def _measure(
     name: str, target: list[str] | None, device: torch.device, say: Callable[[str], object], **how: Any
-) -> Evaluation | ManyEvaluation:
+) -> Found:
     from petri import modelfile, models
     from petri.evaluation import evaluate
     from petri.evaluation.target import target_of
@@ -144,24 +151,26 @@ def _measure(
     )
 
 
-def _show(name: str, found: Evaluation | ManyEvaluation) -> None:
+def _show(name: str, found: Found) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from nca_cli.evaluate_many import tables
+    from nca_cli import evaluate_many, evaluate_texture
     from petri.console import out
-    from petri.evaluation import ManyEvaluation
+    from petri.evaluation import Evaluation, ManyEvaluation
 
     out.print(Text.assemble((name, "bold"), f" · {found.summary}"), soft_wrap=True)
     if isinstance(found, ManyEvaluation):
-        shown = tables(found)
-    else:
+        shown = evaluate_many.tables(found)
+    elif isinstance(found, Evaluation):
         shown = {
             "loss": _loss(found),
             "drift": _drift(found),
             "damage": _damage(found),
             "other grids": _sizes(found),
         }
+    else:
+        shown = evaluate_texture.tables(found)
     for title, table in shown.items():
         out.print(f"\n{title}", style="bold")
         out.print(Padding(table, (0, 0, 0, 2), expand=False))

@@ -12,6 +12,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "petri grow spiral --res 256 --dry-run",
         "petri grow --resume runs/spiral-64",
     ),
+    "texture": (
+        "petri texture bricks.jpg",
+        "petri texture photo.jpg --res 96 --scale 4 --crop 0,0.5",
+        "petri texture bricks.jpg grass.jpg",
+        "petri texture --resume runs/bricks-128",
+    ),
     "search": (
         "petri search spiral --trials 30",
         "petri search spiral --trials 30 --workers 2 --promote 2",

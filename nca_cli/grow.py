@@ -143,11 +143,11 @@ def grow(
     from petri.targets import several
 
     ground = grounds.check(ground)
-    fields = _read(recipe) if recipe is not None else {}
+    fields = read_recipe(recipe) if recipe is not None else {}
     if storage is not None and from_study is None:
         raise BadRequest("--storage is where the study of --from-study is: give both")
     study = _open(from_study, storage, context) if from_study is not None else None
-    asked = target or _named(fields) or ([study.recipe.target] if study else [])
+    asked = target or named(fields) or ([study.recipe.target] if study else [])
     if not asked:
         raise BadRequest("say what to grow: petri grow TARGET (petri targets lists the patterns)")
     if len(asked) > 1 and study is not None:
@@ -158,7 +158,7 @@ def grow(
         asked = [targets.at_time(asked[0], time)]
     if res is not None and "phases" in fields:
         raise BadRequest(f"--res contradicts the phases in {recipe}: leave one of them out")
-    size = res if res is not None else _last_res(fields, preset)
+    size = res if res is not None else last_res(fields, _res_of(preset))
     drawn = several.load(asked, size) if len(asked) > 1 else targets.load(asked[0], size)
 
     # Only now, as torch takes seconds to import: a typing error is found before.
@@ -210,7 +210,7 @@ def grow(
         start_run(made, notes, device, engine, out, name, tensorboard, model=model, ground=ground)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_recipe(path: Path) -> dict[str, Any]:
     """The fields of a recipe file."""
     from petri.files import check_plain
     from petri.training.recipe import parse
@@ -226,7 +226,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise BadRequest(f"{path}: {error}") from None
 
 
-def _named(fields: dict[str, Any]) -> list[str]:
+def named(fields: dict[str, Any]) -> list[str]:
     """The targets that a recipe file names."""
     several, one = fields.get("targets"), fields.get("target")
     if isinstance(several, list) and several and all(isinstance(name, str) for name in several):
@@ -245,20 +245,25 @@ def _open(name: str, storage: str | None, context: typer.Context) -> Study:
     return Study(connect(storage or LOCAL, create=False), name)
 
 
-def _last_res(fields: dict[str, Any], preset: str) -> int:
-    """The size of a recipe file's last phase, or the preset's own."""
+def _res_of(preset: str) -> int:
+    """The size of a preset, if the user names none."""
     from petri.training.presets import RES
 
+    return RES.get(preset, 64)
+
+
+def last_res(fields: dict[str, Any], preset: int) -> int:
+    """The size of a recipe file's last phase, or the preset's own."""
     phases = fields.get("phases")
     last = phases[-1] if isinstance(phases, list) and phases else {}
-    return last["res"] if isinstance(last, dict) and "res" in last else RES.get(preset, 64)
+    return last["res"] if isinstance(last, dict) and "res" in last else preset
 
 
 def allow_only(context: typer.Context, allowed: tuple[str, ...], reason: str) -> None:
     """Refuse options that would be passed over in silence."""
     given = [name for name in context.params if _is_given(context, name) and name not in allowed]
     if given:
-        spoken = {"target": "TARGET", "settings": "--set", "from_model": "--from"}
+        spoken = {"target": "TARGET", "images": "IMAGE", "settings": "--set", "from_model": "--from"}
         names = ", ".join(spoken.get(option, f"--{option.replace('_', '-')}") for option in given)
         raise BadRequest(f"{reason}: leave out {names}")
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from petri.errors import BadRequest
-from petri.wording import quoted
+from petri.wording import percent, quoted
 
 if TYPE_CHECKING:
     import torch
 
     from petri.modelfile import Model
-    from petri.tasks.changed import Changed
     from petri.training.loop import Result
     from petri.training.ranks import Ranks
     from petri.training.recipe import Recipe
@@ -190,7 +189,7 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], t
 
     recipe = run.recipe
     _introduce(recipe, trainer.device.type, (*notes, *_why_slow(trainer)))
-    display = GrowDisplay(f"growing {recipe.name}", trainer.task.goal())
+    display = GrowDisplay(f"{DOING[recipe.task]} {recipe.name}", trainer.task.goal())
     try:
         with ExitStack() as stack:
             record: Callable[[tuple[float, ...]], None] = loop.unrecorded
@@ -204,7 +203,7 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], t
                 run, trainer, display, seconds=seconds, stop=lambda: display.stopping, record=record
             )
     except KeyboardInterrupt:
-        out.say(f"stopped at once; go on from the last checkpoint:  petri grow --resume {quoted(run.folder)}")
+        out.say(f"stopped at once; go on from the last checkpoint:  {_resume(recipe, run.folder)}")
         raise
     _conclude(recipe, result)
     if not result.finished:
@@ -223,26 +222,28 @@ def _why_slow(trainer: Trainer) -> tuple[str, ...]:
     return (f"by PyTorch alone, several times slower than the native step: {reason}",)
 
 
+def _resume(recipe: Recipe, folder: Path) -> str:
+    """The command that goes on with a run."""
+    verb = "texture" if DOING[recipe.task] == "weaving" else "grow"
+    return f"petri {verb} --resume {quoted(folder)}"
+
+
 def _conclude(recipe: Recipe, result: Result) -> None:
     from petri.console import duration, grid, out
-    from petri.tasks.changed import Changed
 
     outcome = result.outcome
-    done = "grown" if outcome.stands else "has not grown"
+    done = DONE[DOING[recipe.task]][outcome.stands]
     if not result.finished:
         done = f"stopped at epoch {result.epochs:,} of {recipe.epochs:,}"
         if result.res < recipe.res:
             done += f", on {result.res}×{result.res} cells"
     out.say("\n", (f"{recipe.name} {done}", "bold"), f" in {duration(result.seconds)}")
-    if isinstance(outcome, Changed):
-        fallen, seeds = _say_changed(recipe, outcome)
-    else:
-        fallen, seeds = _say_grown(recipe, result)
+    trouble = SAY[recipe.task](recipe, result)
     if result.finished and not outcome.stands:
         more = max(1000, recipe.epochs // 2)
         out.say(
-            (f"{fallen} of {seeds} rollouts did not grow or did not last:", "red"),
-            f" train it further by  petri grow --resume {quoted(result.folder)} --epochs {more}, "
+            (trouble, "red"),
+            f" train it further by  {_resume(recipe, result.folder)} --epochs {more}, "
             "or anew with another --seed",
         )
     out.say("\n", (f"{result.folder}/", "bold"))
@@ -252,19 +253,24 @@ def _conclude(recipe: Recipe, result: Result) -> None:
         "growth.webp": "the same, from the seed on",
         "changes.webp": "how each becomes the next",
         "target.png": "what it was to grow",
+        "tile.png": "what it weaves, without a seam",
+        "sizes.png": "the same on larger grids",
+        "weaving.webp": "the same, from noise on",
+        "exemplar.png": "what it was to be like",
         "loss.png": "the loss over the epochs",
         "metrics.csv": "all losses",
         "recipe.toml": "how it was trained",
     }
+    said_of |= {file: "what it weaves of each" for file in result.files if file.startswith("tile-")}
     out.print(grid(*[(f"  {file}", said_of[file]) for file in result.files]))
     if result.finished:
         out.say(f"\nWatch it grow:  petri play {quoted(result.folder)}")
     else:
-        out.say(f"\nGo on:  petri grow --resume {quoted(result.folder)}")
+        out.say(f"\nGo on:  {_resume(recipe, result.folder)}")
 
 
-def _say_grown(recipe: Recipe, result: Result) -> tuple[int, int]:
-    """Print what a picture has come to; how many rollouts fell at most, and of how many."""
+def _say_grown(recipe: Recipe, result: Result) -> str:
+    """Print what a picture has come to; what is wrong if it does not stand."""
     from petri.console import grid, out
     from petri.tasks.catalogue import reports_loss
     from petri.tasks.grown import Grown
@@ -287,13 +293,16 @@ def _say_grown(recipe: Recipe, result: Result) -> tuple[int, int]:
             words.append(f"{look.standing} of {look.seeds} stand")
         rows.append((f"after {step:,} steps", " · ".join(words)))
     out.print(grid(*rows))
-    return max(look.seeds - look.standing for look in grown.looks.values()), look.seeds
+    return _fallen(max(look.seeds - look.standing for look in grown.looks.values()), look.seeds)
 
 
-def _say_changed(recipe: Recipe, outcome: Changed) -> tuple[int, int]:
-    """Print what each of several pictures has come to; how many rollouts fell at most, and of how many."""
+def _say_changed(recipe: Recipe, result: Result) -> str:
+    """Print what each of several pictures has come to; what is wrong if they do not stand."""
     from petri.console import out, table
+    from petri.tasks.changed import Changed
 
+    outcome = result.outcome
+    assert isinstance(outcome, Changed), "what this command trains for are several pictures"
     moments = list(next(iter(outcome.each.values()))[1])
     shown = table("", "loss", *(f"after {step:,}, worst" for step in moments))
     fallen = seeds = 0
@@ -306,4 +315,36 @@ def _say_changed(recipe: Recipe, outcome: Changed) -> tuple[int, int]:
         fallen += max(look.seeds - look.standing for look in looks.values())
         seeds += look.seeds
     out.print(shown)
-    return fallen, seeds
+    return _fallen(fallen, seeds)
+
+
+def _fallen(fallen: int, seeds: int) -> str:
+    return f"{fallen} of {seeds} rollouts did not grow or did not last:"
+
+
+def _say_woven(recipe: Recipe, result: Result) -> str:
+    """Print what a texture has come to; what is wrong if it is none."""
+    from petri.console import out, table
+    from petri.tasks.woven import Woven
+
+    woven = result.outcome
+    assert isinstance(woven, Woven), "what this command trains for is a texture"
+    first = next(iter(woven.each.values()))
+    shown = table("", "style distance", "more of the picture", "its pixels, shuffled", "of the way between")
+    for name, found in woven.each.items():
+        figures = (f"{figure:.4f}" for figure in (found.distance, found.floor, found.ceiling))
+        shown.add_row(name, *figures, percent(found.way) or "no way: its parts differ as much")
+    out.print(shown)
+    out.print(f"after {first.steps} steps, in layers that it was not trained by", style="dim")
+    return "it has not become the texture:"
+
+
+# What a run says of itself, by its task.
+DOING = {"grow": "growing", "many": "growing", "texture": "weaving", "textures": "weaving"}
+DONE = {"growing": ("has not grown", "grown"), "weaving": ("is not woven", "woven")}
+SAY: dict[str, Callable[[Recipe, Result], str]] = {
+    "grow": _say_grown,
+    "many": _say_changed,
+    "texture": _say_woven,
+    "textures": _say_woven,
+}

@@ -23,6 +23,7 @@ from nca_cli import (
     search,
     shader_gen,
     targets,
+    texture,
     view,
 )
 from nca_cli.examples import examples
@@ -44,6 +45,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help takes half the time and half the lines
 )
 app.command("grow", epilog=examples("grow"))(grow.grow)
+app.command("texture", epilog=examples("texture"))(texture.texture)
 app.command("search", epilog=examples("search"))(search.search)
 app.command("ablate", epilog=examples("ablate"))(ablate.ablate)
 app.command("play", epilog=examples("play"))(play.play)

@@ -61,3 +61,8 @@ def quoted(path: os.PathLike[str] | str) -> str:
 
 def _escaped(letter: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in os.fsencode(letter))
+
+
+def percent(share: float) -> str:
+    """Such as `3.1 %`; empty if it is not a number."""
+    return "" if share != share else f"{share:.1f} %"

@@ -136,6 +136,23 @@ def path_of(name: str) -> Path:
 
 
 def _load_file(name: str, res: int) -> Target:
+    path, time = found(name)
+    if path.suffix.lower() in SHADERS:
+        from petri.targets import shader
+
+        file, _ = split_time(name)
+        return shader.load(path, res, path.name + name[len(file) :], time)
+    from petri.targets import image
+
+    return image.load(path, res)
+
+
+def found(name: str) -> tuple[Path, float]:
+    """The file that a target's name stands for, and the second of a shader.
+
+    Raises:
+        BadRequest: it can be no file's name.
+    """
     file, time = split_time(name)
     path = path_of(file)
     # An empty name would be the current directory.
@@ -144,16 +161,9 @@ def _load_file(name: str, res: int) -> Target:
         hint = nearest(name, known) or f"; patterns: {', '.join(PATTERNS)}; or an image, emoji:🦎, text:Hi"
         raise BadRequest(f'unknown target "{name}"{hint}')
     try:
-        path = path.expanduser()
+        return path.expanduser(), time
     except RuntimeError:  # ~nobody
         raise BadRequest(f'no such file: "{name}"') from None
-    if path.suffix.lower() in SHADERS:
-        from petri.targets import shader
-
-        return shader.load(path, res, path.name + name[len(file) :], time)
-    from petri.targets import image
-
-    return image.load(path, res)
 
 
 def split_time(name: str) -> tuple[str, float]:

@@ -48,10 +48,24 @@ def load(path: Path, res: int) -> Target:
         BadRequest: missing, a folder, not an image, truncated, too large, or with nothing visible.
     """
     notes: list[str] = []
+    return from_image(read(path, res, notes), res, path.name, notes)
+
+
+def read(path: Path, res: int, notes: list[str]) -> Image.Image:
+    """The picture in a file, whole: in mode RGB, RGBA or F (grey in 0..1).
+
+    Args:
+        path: of the file.
+        res: cells a side that it is for; a drawing is drawn at this size.
+        notes: remarks for the user are put behind these.
+
+    Raises:
+        BadRequest: as for `load`.
+    """
     with _explaining(path):
         check_plain(path)
         if svg.is_svg(path):
-            return from_image(svg.draw(path, res, notes), res, path.name, notes)
+            return svg.draw(path, res, notes)
         with Image.open(path) as file:
             width, height = file.size
             if min(width, height) < 1:
@@ -60,8 +74,7 @@ def load(path: Path, res: int) -> Target:
                 raise BadRequest(
                     f'"{path}" is too large: {width} × {height} pixels, at most {LONGEST} along a side'
                 )
-            image = _first_seen(file, path, notes)
-    return from_image(image, res, path.name, notes)
+            return _first_seen(file, path, notes)
 
 
 def _first_seen(file: Image.Image, path: Path, notes: list[str]) -> Image.Image:

@@ -33,6 +33,7 @@ SETTINGS = {
 }
 CHANNELS, HIDDEN = 16, SETTINGS["growing"].hidden
 LEARNING_RATE = 2e-3
+TEXTURE = (128, 48, 96, 32, 3)  # of a texture: grid side, steps, width, directions a layer, sizes
 SENSED = (48, 8, 8, 16, 80)  # of the senses in PyTorch: grid side, batch, steps, channels, width
 
 

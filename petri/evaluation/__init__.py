@@ -6,18 +6,28 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from petri.errors import BadRequest
-from petri.evaluation import evaluation, many
+from petri.evaluation import evaluation, many, texture, textures
 from petri.evaluation.evaluation import Evaluation
 from petri.evaluation.many import ManyEvaluation
+from petri.evaluation.texture import TextureEvaluation
+from petri.evaluation.textures import TexturesEvaluation
 from petri.modelfile import Model
 
-__all__ = ["MEASURES", "Evaluation", "ManyEvaluation", "evaluate"]
+__all__ = [
+    "MEASURES",
+    "Evaluation",
+    "Found",
+    "ManyEvaluation",
+    "TextureEvaluation",
+    "TexturesEvaluation",
+    "evaluate",
+]
+
+Found = Evaluation | ManyEvaluation | TextureEvaluation | TexturesEvaluation
 
 
-def evaluate(
-    model: Model, target: str | Sequence[str] | None = None, **how: Any
-) -> Evaluation | ManyEvaluation:
-    """Measure a model by what it was trained for; see `evaluation.evaluate` and `many.evaluate`.
+def evaluate(model: Model, target: str | Sequence[str] | None = None, **how: Any) -> Found:
+    """Measure a model by what it was trained for; see the `evaluate` of each of `MEASURES`.
 
     Args:
         model: as `petri.modelfile.read` gives it.
@@ -34,10 +44,23 @@ def evaluate(
 
 
 def _grown(model: Model, names: Sequence[str], **how: Any) -> Evaluation:
+    return evaluation.evaluate(model, _only(model, names), **how)
+
+
+def _woven(model: Model, names: Sequence[str], **how: Any) -> TextureEvaluation:
+    return texture.evaluate(model, _only(model, names), **how)
+
+
+def _only(model: Model, names: Sequence[str]) -> str | None:
     if len(names) > 1:
         raise BadRequest(f"{model.target} is one target, got {len(names)} to compare with")
-    return evaluation.evaluate(model, names[0] if names else None, **how)
+    return names[0] if names else None
 
 
 # By a model's task; one of a program's own is held against what it is to look like.
-MEASURES: dict[str, Callable[..., Evaluation | ManyEvaluation]] = {"grow": _grown, "many": many.evaluate}
+MEASURES: dict[str, Callable[..., Found]] = {
+    "grow": _grown,
+    "many": many.evaluate,
+    "texture": _woven,
+    "textures": textures.evaluate,
+}

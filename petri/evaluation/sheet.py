@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from petri.evaluation import Evaluation, Found, ManyEvaluation, TextureEvaluation, TexturesEvaluation
 from petri.evaluation.course import Course
-from petri.evaluation.evaluation import Evaluation
-from petri.evaluation.many import ManyEvaluation
 from petri.evaluation.report import Measure
+from petri.evaluation.texture import Look
 from petri.files import replacing
-from petri.wording import readable
+from petri.wording import percent, readable
 
 TILE, GAP, COLUMNS = 192, 14, 8  # pixels; grids of 16, 24, 32, 48, 64, 96 and 192 cells fit exactly
 NEAR = 4  # pixels between the two tiles of a pair
@@ -34,9 +34,6 @@ class _Tile:
     second: bool = False  # of a pair
 
 
-Found = Evaluation | ManyEvaluation
-
-
 @dataclass(frozen=True)
 class _Section:
     title: str
@@ -50,7 +47,9 @@ def save(path: Path, evaluations: Sequence[tuple[str, Found]]) -> None:
 
     A model has four rows: the target and how it grows; how it is long after; what each kind of damage does
     to it and what has healed; how it grows on other grids, beside what was to be seen there. A model of
-    several targets has these for each, and then rows of what each has become when another was asked for.
+    several targets has these for each, and then rows of what each has become when another was asked for. A
+    texture has three: the exemplar, its pixels in random order, and how it is early and late; damage; larger
+    grids, of which a square twice the exemplar's size is shown.
     """
     with replacing(path) as temporary:
         draw(evaluations).save(temporary, format="PNG", optimize=True)
@@ -86,12 +85,42 @@ def draw(evaluations: Sequence[tuple[str, Found]]) -> Image.Image:
 def _sections(name: str, found: Found) -> list[_Section]:
     if isinstance(found, Evaluation):
         return [_Section(name, f"{found.summary} · {_losses(found)}", _rows(found), found)]
+    if isinstance(found, TexturesEvaluation):
+        each = zip(found.conditions, found.each, strict=True)
+        return [section for label, one in each for section in _sections(f"{name}, {label}", one)]
+    if isinstance(found, TextureEvaluation):
+        said = "percent of the way from more of the same picture to its pixels in random order"
+        return [_Section(name, f"{found.summary} · {said}", _woven(found))]
     sections = []
     for label, one in zip(found.conditions, found.each, strict=True):
         sections.append(_Section(f"{name}, {label}", f"{one.summary} · {_losses(one)}", _rows(one), one))
     first = found.mutation[0]
     said = f"told to become another at step {first.changed_at:,}, seen at step {first.later_at:,}"
     return [*sections, _Section(f"{name}, mutation", said, _changes(found))]
+
+
+def _woven(found: TextureEvaluation) -> list[tuple[str, list[_Tile]]]:
+    looks = [
+        _Tile(found.exemplar, "exemplar", f"{found.floor_by}: {found.floor:.4f}"),
+        _Tile(found.shuffled, "its pixels, shuffled", f"{found.ceiling:.4f}"),
+        *(_Tile(look.picture, f"step {look.steps:,}", _way(look)) for look in found.looks),
+    ]
+    damage = []
+    for one in found.regeneration:
+        later = f"{one.healed_at - one.damaged_at} steps later"
+        said = f"{_figure(one.course.healed)} · {_share(one.course)} healed"
+        damage.append(_Tile(one.damaged_picture, one.kind, _figure(one.course.damaged)))
+        damage.append(_Tile(one.healed_picture, later, said, second=True))
+    sizes = []
+    for look in found.sizes:
+        side, shown = found.res * look.factor, 2 * found.res
+        label = f"{side}×{side}, step {look.steps:,}"
+        sizes.append(_Tile(look.picture[:shown, :shown], label, _way(look)))
+    return [("texture", looks), ("damage", damage), ("larger grids", sizes)]
+
+
+def _way(look: Look) -> str:
+    return " · ".join(part for part in (_figure(look.distance), percent(look.way)) if part)
 
 
 def _changes(found: ManyEvaluation) -> list[tuple[str, list[_Tile]]]:

@@ -11,13 +11,20 @@ from petri.tasks.grow import Growing
 from petri.tasks.learner import Learner
 from petri.tasks.many import GrowingMany
 from petri.tasks.task import Rows, Task
+from petri.tasks.texture import Weaving
+from petri.tasks.textures import WeavingMany
 
 if TYPE_CHECKING:
     from petri.training.recipe import Recipe
 
-__all__ = ["TASKS", "Growing", "GrowingMany", "Learner", "Rows", "Task", "make"]
+__all__ = ["TASKS", "Growing", "GrowingMany", "Learner", "Rows", "Task", "Weaving", "WeavingMany", "make"]
 
-TASKS: dict[str, type[Task]] = {"grow": Growing, "many": GrowingMany}
+TASKS: dict[str, type[Task]] = {
+    "grow": Growing,
+    "many": GrowingMany,
+    "texture": Weaving,
+    "textures": WeavingMany,
+}
 
 
 def make(recipe: Recipe, *, blank: bool = False) -> Task:

@@ -13,10 +13,10 @@ from petri import images
 from petri.errors import BadRequest
 from petri.evaluation.report import error_of, grow_and_hold, report_loss_of
 from petri.losses.perceptual import PerceptualLoss
-from petri.nca import under
 from petri.nca.life import has_life
-from petri.targets.several import check_count, labels
+from petri.targets.several import labels
 from petri.tasks.changed import Changed, finish
+from petri.tasks.conditioned import Conditioned
 from petri.tasks.grow import Growing, LossTerms, check_picture, draw
 from petri.tasks.task import Rows
 
@@ -29,11 +29,8 @@ if TYPE_CHECKING:
     from petri.training.recipe import Recipe
 
 
-class GrowingMany(Growing):
+class GrowingMany(Conditioned, Growing):
     """Growing several pictures by one rule.
-
-    Each has a fixed plane, which is 1 everywhere where that picture is asked for and else 0. A row of the
-    pool has the number of its picture beside its state. Mutation asks an evolved state for another picture.
 
     Args:
         spec: of the automaton; it has as many fixed planes as there are pictures.
@@ -72,19 +69,6 @@ class GrowingMany(Growing):
         steps = [phase.steps[1] for phase in recipe.phases]
         return cls(recipe.spec, pictures, labels(recipe.targets), recipe.loss, hold=recipe.hold, steps=steps)
 
-    @classmethod
-    def check(cls, recipe: Recipe) -> None:
-        """See `Task`: a fixed plane for each of several targets, no two alike."""
-        check_count(recipe.targets)
-        for target in recipe.targets:
-            if recipe.targets.count(target) > 1:
-                raise BadRequest(f"{target} is asked for twice: give each target once")
-        if recipe.spec.fixed != len(recipe.targets):
-            raise BadRequest(
-                f"a rule of {len(recipe.targets)} targets has as many fixed planes: "
-                f"spec.fixed must be {len(recipe.targets)}, got {recipe.spec.fixed}"
-            )
-
     def check_pictures(self, spec: Spec) -> None:
         """See `Growing`: as many pictures as fixed planes in each phase."""
         for pictures in self.pictures:
@@ -99,21 +83,6 @@ class GrowingMany(Growing):
             raise BadRequest(
                 f"a rule of {len(self.conditions)} pictures has as many fixed planes, the Spec {spec.fixed}"
             )
-
-    def begin(self, count: int, chance: torch.Generator, device: torch.device) -> Rows:
-        """See `Task`: of each picture as many rows as of any other, or one less."""
-        rows = super().begin(count, chance, device)
-        total = len(self.conditions)
-        first = int(torch.randint(total, (), generator=chance))
-        condition = ((torch.arange(count) + first) % total).to(device)
-        return {"state": under(rows["state"], self.spec, condition), "condition": condition}
-
-    def mutate(self, rows: Rows, chance: torch.Generator) -> Rows:
-        """See `Task`: ask each state for another picture than so far."""
-        total, before = len(self.conditions), rows["condition"]
-        further = torch.randint(1, total, (len(before),), generator=chance)
-        condition = (before + further.to(before.device)) % total
-        return {**rows, "state": under(rows["state"], self.spec, condition), "condition": condition}
 
     def aim(self, rows: Rows) -> Tensor:
         """See `Growing`: each row's own picture."""

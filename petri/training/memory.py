@@ -53,7 +53,7 @@ def _wanted(recipe: Recipe, phase: Phase, native: bool, size: int) -> int:
     if not native:
         numbers = spec.features + 2 * spec.rule.hidden * (spec.rule.layers - 1) + 4 * spec.channels
         kept += within * batch * phase.cells * numbers * 4
-    if getattr(recipe.loss, "perceptual", 0):
+    if getattr(recipe.loss, "perceptual", 0) or getattr(recipe.loss, "blocks", 0):
         kept += batch * phase.cells * 3_000  # features of VGG16 and their gradients
     return 2 * recipe.pool_size(phase) * entry + kept
 

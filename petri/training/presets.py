@@ -228,17 +228,29 @@ def make_recipe(
     spec = {"living": target.transparent, "seed": list(target.seed)}
     known = catalogue.reports_architecture if preset == "report" else catalogue.architecture
     fields["spec"] = plain(Spec().to_fields() | {"fire_rate": None})
-    _merge(fields, {"spec": {**known(asked), **spec}})
+    merge(fields, {"spec": {**known(asked), **spec}})
     made = quick_for(target) if preset == "quick" else MAKERS[preset](res)
-    _merge(fields, for_several(made, count) if count > 1 else made)
-    _merge(fields, {**_without_target(copy.deepcopy(file or {}), fields), **_named(target, asked)})
+    merge(fields, for_several(made, count) if count > 1 else made)
+    merge(fields, {**_without_target(copy.deepcopy(file or {}), fields), **_named(target, asked)})
     if count > 1:
-        _merge(fields, {"spec": {"fixed": count}})
+        merge(fields, {"spec": {"fixed": count}})
+    return over(fields, settings=settings, architecture=architecture or {}, epochs=epochs, seed=seed)
+
+
+def over(
+    fields: dict[str, Any],
+    *,
+    settings: list[str] | tuple[str, ...],
+    architecture: dict[str, Any],
+    epochs: int | None,
+    seed: int | None,
+) -> Recipe:
+    """A recipe of fields, with what the command line says over them; see `make_recipe`."""
     for setting in settings:
         _set(fields, setting)
     if not isinstance(fields["spec"], dict):
         raise BadRequest(f"the recipe's spec must be a table, got {fields['spec']!r}")
-    chosen = architecture or {}
+    chosen = architecture
     if chosen.get("residual") and "layers" not in chosen:
         chosen = {**chosen, "layers": 3}  # the least that has it
     if chosen.get("layers") == 2 and "residual" not in chosen:
@@ -248,7 +260,7 @@ def make_recipe(
         }  # the catalogue's needs three layers
     if chosen.get("gated"):
         chosen = {**chosen, "fire_rate": "none"}
-    _merge(fields, {"spec": chosen})
+    merge(fields, {"spec": chosen})
     if seed is not None:
         fields["seed"] = seed
     recipe = Recipe.from_fields(fields)
@@ -280,7 +292,7 @@ def _without_target(file: dict[str, Any], fields: dict[str, Any]) -> dict[str, A
     return file
 
 
-def _merge(fields: dict[str, Any], over: dict[str, Any]) -> None:
+def merge(fields: dict[str, Any], over: dict[str, Any]) -> None:
     """Put values over values, table by table; a table of another kind takes the place of the whole table."""
     for name, value in over.items():
         if name == "spec" and isinstance(value, dict):
@@ -291,7 +303,7 @@ def _merge(fields: dict[str, Any], over: dict[str, Any]) -> None:
             and isinstance(there, dict)
             and value.get("kind", there.get("kind")) == (there.get("kind"))
         ):
-            _merge(there, value)
+            merge(there, value)
         else:
             fields[name] = copy.deepcopy(value)
 

@@ -34,6 +34,7 @@ class Phase:
     again: tuple[int, int] | tuple[()] = ()  # and for unhurt states of the pool that have turns; as `steps`
     # Every so many epochs the batch is seeds, else the pool's; 1: always; 0: one of each batch is a seed.
     turns: int = 0
+    fresh: int = 0  # so many of the batch of seeds are, and the others are the pool's; 0: all of it
     truncate: int = 0  # backpropagate through this many steps at most; 0 for all of them
     rate: float = 1.0  # share of the learning rate
 
@@ -44,6 +45,9 @@ class Phase:
         object.__setattr__(self, "steps", _range("steps", self.steps))
         object.__setattr__(self, "again", _range("again", self.again) if self.again else ())
         checks.whole("turns", self.turns, 0, 1000)
+        checks.whole("fresh", self.fresh, 0, self.batch)
+        if self.fresh and not self.turns_of:
+            raise BadRequest("fresh is of batches of seeds that have turns of their own: give turns too")
         if self.again and self.turns_of < 2:
             raise BadRequest("again is for states of the pool that have turns of their own: give turns too")
         checks.whole("truncate", self.truncate, 0, 100_000)
@@ -71,7 +75,7 @@ class Phase:
         """How many of the batch that follows `epoch` epochs are the seed."""
         if not self.turns_of:
             return 1
-        return 0 if epoch % self.turns_of else self.batch
+        return 0 if epoch % self.turns_of else self.fresh or self.batch
 
     def hurt(self, epoch: int, every: int) -> int:
         """How many of the batch that follows `epoch` epochs may be damaged: none of the seeds."""

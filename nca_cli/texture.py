@@ -1,0 +1,196 @@
+"""petri texture: train an automaton that weaves a texture."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nca_cli.completion import complete_model, complete_target
+from nca_cli.grow import allow_only, last_res, named, read_recipe
+from nca_cli.running import resume_run, say_plan, start_run
+from petri.errors import BadRequest
+
+RES = 128  # cells along a side, if nobody says
+
+
+def texture(
+    context: typer.Context,
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[IMAGE]...",
+            help="An image, a .glsl shader, a pattern's name, emoji:🦎 or text:Hi; "
+            "or several, which one rule weaves.",
+            autocompletion=complete_target,
+            show_default=False,
+        ),
+    ] = None,
+    res: Annotated[
+        int | None,
+        typer.Option(help="Cells along a side; the recipe file's or 128 if left out.", show_default=False),
+    ] = None,
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            help="Pixels of the image that a cell covers, along a side; the largest square if left out.",
+            show_default=False,
+        ),
+    ] = None,
+    crop: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y",
+            help="Place of the square in the image, as fractions from the left and the top; 0.5,0.5 if left "
+            "out.",
+            show_default=False,
+        ),
+    ] = None,
+    time: Annotated[
+        float | None,
+        typer.Option(help="Moment of a moving shader, in seconds; 0 if left out.", show_default=False),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Optimiser steps in all; with --resume, additional ones.", show_default=False),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.", show_default=False)] = None,
+    perception: Annotated[
+        str | None,
+        typer.Option(
+            help="What a cell senses, such as learned+dilated or conv3+conv5d2.", show_default=False
+        ),
+    ] = None,
+    hidden: Annotated[
+        int | None, typer.Option(help="Width of the hidden layers, a multiple of 16.", show_default=False)
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option(help="Layers of the update rule: 2 or 3.", show_default=False)
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Base of the recipe: quick or distill.")] = "quick",
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML file whose values replace the preset's, such as a run's recipe.toml.",
+            show_default=False,
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Value that replaces one of the recipe's, such as pool.damage=0; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only the plan (phases, memory, time), no training.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="Engine: auto, native, torch, or compiled (by torch.compile).")
+    ] = "auto",
+    out: Annotated[Path, typer.Option(help="Parent folder of the run's folder.")] = Path("runs"),
+    name: Annotated[
+        str | None, typer.Option(help="Name of the run's folder; IMAGE-RES if left out.", show_default=False)
+    ] = None,
+    from_model: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Model to start from: a model file, a run's folder or a shipped model's name.",
+            autocompletion=complete_model,
+            show_default=False,
+        ),
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Curves for TensorBoard in the run's folder.")
+    ] = False,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a run to continue from its last checkpoint.", show_default=False),
+    ] = None,
+) -> None:
+    """Train an automaton that weaves a texture like IMAGE.
+
+    It comes out of noise, at any size, without a seam, and heals. The run's folder gets the model, a tile,
+    larger pieces, a film, the recipe, the metrics and a checkpoint. Of several images one rule weaves any,
+    told which, and where, by a condition that every cell sees.
+    """
+    if resume is not None:
+        allow_only(
+            context,
+            ("resume", "epochs", "from_model", "device", "engine", "tensorboard"),
+            "--resume goes on with the run's own recipe",
+        )
+        resume_run(resume, device, engine, tensorboard, more=epochs, start=from_model)
+        return
+
+    from petri import targets
+    from petri.targets import exemplar, several
+
+    fields = read_recipe(recipe) if recipe is not None else {}
+    asked = images or named(fields)
+    if not asked:
+        raise BadRequest("say what it is to be like: petri texture IMAGE")
+    if time is not None:
+        if len(asked) > 1:
+            raise BadRequest("--time is for one image: name each shader's moment, such as waves.glsl@2.5")
+        asked = [targets.at_time(asked[0], time)]
+    if res is not None and "phases" in fields:
+        raise BadRequest(f"--res contradicts the phases in {recipe}: leave one of them out")
+    size = res if res is not None else last_res(fields, RES)
+    place = _place(crop)
+    drawn = [exemplar.load(one, size, scale=scale or 0.0, crop=place or exemplar.MIDDLE) for one in asked]
+    name_of_all = " ".join(several.labels(asked)) if len(asked) > 1 else drawn[0].name
+
+    # Only now, as torch takes seconds to import: a typing error is found before.
+    from petri import modelfile, models
+    from petri.tasks.texture import exemplar_of
+    from petri.training.textures import make_texture_recipe
+
+    architecture: dict[str, Any] = {"perception": perception, "hidden": hidden, "layers": layers}
+    model = None
+    if from_model is not None:
+        model = modelfile.read(models.find(from_model))
+        theirs = model.automaton.spec.to_fields()
+        architecture = {name: theirs[name] for name in ("channels", "senses", "rule")} | architecture
+    made = make_texture_recipe(
+        name_of_all,
+        asked,
+        preset=preset,
+        res=size,
+        file=fields,
+        settings=settings or (),
+        cut={name: value for name, value in (("scale", scale), ("crop", place)) if value is not None},
+        architecture={field: value for field, value in architecture.items() if value is not None},
+        epochs=epochs,
+        seed=seed,
+    )
+    # The recipe may say where it is cut.
+    notes = tuple(note for one in made.targets or (made.target,) for note in exemplar_of(made, one).notes)
+    if model is not None:
+        from petri.training.loop import starting_from
+
+        made = starting_from(made, model)
+        notes = (*notes, f"from the weights of {from_model}")
+    if dry_run:
+        say_plan(made, notes, device, engine)
+    else:
+        start_run(made, notes, device, engine, out, name, tensorboard, model=model)
+
+
+def _place(crop: str | None) -> tuple[float, float] | None:
+    """Two fractions, as `--crop` has them."""
+    if crop is None:
+        return None
+    try:
+        x, y = (float(part) for part in crop.split(","))
+    except ValueError:
+        x = y = math.nan
+    if not (0 <= x <= 1 and 0 <= y <= 1):
+        raise BadRequest(f"--crop must be two fractions in 0..1, such as 0.5,0.5, got {crop!r}")
+    return x, y

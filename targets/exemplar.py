@@ -1,0 +1,131 @@
+"""What a texture is to look like: a square of a picture, and others of it to measure by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from petri import checks, targets
+from petri.errors import BadRequest
+from petri.targets import image
+from petri.targets.render import one_colour
+from petri.wording import readable
+
+LEAST = 16  # pixels along a side of which something can be learned
+MIDDLE = (0.5, 0.5)
+WHITE = (255, 255, 255)
+PLACES = (0.0, 0.5, 1.0)  # where other squares lie, of the room that there is, both ways
+SHARED = 0.5  # of a square's area that it may have in common with the exemplar, to be another one
+
+
+@dataclass(frozen=True, eq=False)
+class Exemplar:
+    """A square of a picture at one size, which fills the grid."""
+
+    name: str  # as it was asked for; of a file, its name without the folders
+    pixels: np.ndarray  # RGB, float32 [3, res, res], 0..1, row 0 on top
+    notes: tuple[str, ...] = ()  # one-line remarks for the user
+    image: Image.Image | None = field(default=None, repr=False)  # the whole picture; None if this is all
+    box: tuple[float, float, float, float] = (0, 0, 0, 0)  # of the square in it: left, top, right, bottom
+
+    def others(self) -> Iterator[np.ndarray]:
+        """Squares of the same size from elsewhere in the picture, as `pixels`; none where it has no room."""
+        if self.image is None:
+            return
+        left, top, right, _ = self.box
+        side, res = right - left, self.pixels.shape[-1]
+        for y in PLACES:
+            for x in PLACES:
+                across, down = x * (self.image.width - side), y * (self.image.height - side)
+                in_common = max(0.0, side - abs(across - left)) * max(0.0, side - abs(down - top))
+                if in_common <= SHARED * side**2:
+                    yield _cut(self.image, (across, down, across + side, down + side), res)
+
+
+def load(name: str, res: int, *, scale: float = 0.0, crop: tuple[float, float] = MIDDLE) -> Exemplar:
+    """Find a picture and cut out what the grid is to be like.
+
+    Args:
+        name: as for `petri.targets.load`. Only pictures in files have pixels of their own; anything else is
+            drawn at the size of the grid. What is transparent becomes white.
+        res: cells a side, 16..4096.
+        scale: pixels of the picture that a cell covers, along a side; 0: as many as make the largest square.
+        crop: where the square lies: x, y as fractions of the room that the picture has around it.
+
+    Raises:
+        BadRequest: no such target, a picture that cannot be used, one colour, fewer than 16 pixels, or a
+            scale or a place of what has no pixels of its own.
+    """
+    targets.check_res(res)
+    checks.number("scale", scale, 0, 10_000)
+    if not targets.travels(name):
+        path, _ = targets.found(name)
+        if path.suffix.lower() not in targets.SHADERS:
+            notes: list[str] = []
+            picture = _opaque(image.read(path, res, notes), path.name, notes)
+            return _checked(_of(picture, readable(path.name), res, scale, crop, notes))
+    if scale or tuple(crop) != MIDDLE:
+        raise BadRequest(f"a scale and a crop are of a picture in a file, which {readable(name)} is not")
+    drawn = targets.load(name, res)
+    notes = list(drawn.notes)
+    rgb, alpha = drawn.pixels[:3], drawn.pixels[3]
+    if drawn.transparent:
+        notes.append(f"{drawn.name} lies on white")
+        rgb = rgb + (1 - alpha)
+    return _checked(Exemplar(drawn.name, rgb.clip(0, 1).astype(np.float32), tuple(notes)))
+
+
+def _of(
+    picture: Image.Image,
+    name: str,
+    res: int,
+    scale: float,
+    crop: tuple[float, float],
+    notes: list[str],
+) -> Exemplar:
+    shorter = min(picture.size)
+    if shorter < LEAST:
+        raise BadRequest(
+            f"{name} is {picture.width} × {picture.height} pixels: a texture needs {LEAST} along a side"
+        )
+    side = min(scale * res or shorter, shorter)
+    if side < LEAST:
+        raise BadRequest(
+            f"{scale:g} pixels a cell make {side:g} pixels for {res} cells: a texture needs {LEAST}"
+        )
+    left, top = crop[0] * (picture.width - side), crop[1] * (picture.height - side)
+    box = (left, top, left + side, top + side)
+    covers = f"{side / res:.3g}"
+    said = f"{side:.0f}² of the {picture.width} × {picture.height} pixels of {name}, {covers} along a cell"
+    if side < scale * res:
+        said += f": it is smaller than the {scale * res:.0f}² that {scale:g} a cell would need"
+    elif side < res:
+        said += ": it is enlarged"
+    return Exemplar(name, _cut(picture, box, res), (*notes, said), picture, box)
+
+
+def _opaque(picture: Image.Image, name: str, notes: list[str]) -> Image.Image:
+    """In mode RGB; on white where it is transparent."""
+    if picture.mode == "F":
+        grey = (np.asarray(picture).clip(0, 1) * 255).round().astype(np.uint8)
+        return Image.fromarray(grey).convert("RGB")
+    if picture.mode != "RGBA":
+        return picture
+    if np.asarray(picture.getchannel("A")).min() < image.OPAQUE:
+        notes.append(f"{name} is transparent in places: they are white here")
+    ground = Image.new("RGBA", picture.size, WHITE)
+    return Image.alpha_composite(ground, picture).convert("RGB")
+
+
+def _cut(picture: Image.Image, box: tuple[float, float, float, float], res: int) -> np.ndarray:
+    square = picture.resize((res, res), Image.Resampling.LANCZOS, box=box, reducing_gap=4.0)
+    return np.moveaxis(np.asarray(square, np.float32) / 255, 2, 0).copy()
+
+
+def _checked(exemplar: Exemplar) -> Exemplar:
+    if one_colour(exemplar.pixels):
+        raise BadRequest(f"{exemplar.name} is one colour throughout: there is no texture in it")
+    return exemplar
