@@ -330,12 +330,16 @@ def _say_woven(recipe: Recipe, result: Result) -> str:
     woven = result.outcome
     assert isinstance(woven, Woven), "what this command trains for is a texture"
     first = next(iter(woven.each.values()))
-    shown = table("", "style distance", "more of the picture", "its pixels, shuffled", "of the way between")
+    shown = table("", "style distance", "floor", "ceiling", "of the way")
     for name, found in woven.each.items():
         figures = (f"{figure:.4f}" for figure in (found.distance, found.floor, found.ceiling))
-        shown.add_row(name, *figures, percent(found.way) or "no way: its parts differ as much")
+        shown.add_row(name, *figures, percent(found.way) or "there is none")
     out.print(shown)
-    out.print(f"after {first.steps} steps, in layers that it was not trained by", style="dim")
+    out.print(
+        f"after {first.steps} steps, in layers that it was not trained by; floor: more of the same picture, "
+        "ceiling: its pixels in random order",
+        style="dim",
+    )
     return "it has not become the texture:"
 
 
