@@ -49,6 +49,11 @@ def test_names_of_folders(name, folder):
     assert slug(SimpleNamespace(name=name, res=16, targets=())) == folder
 
 
+def test_the_folder_of_several_is_called_by_all_of_them():
+    several = SimpleNamespace(name="🦎 a/b v1.2", res=16, targets=("emoji:🦎", "text:a/b", "v1.2.png"))
+    assert slug(several) == "1f98e-a-b-v1-2-16"
+
+
 def test_a_taken_name_gets_a_number_or_is_refused_if_asked_for(run, tmp_path):
     second = Run.create(tmp_path, None, RECIPE, room=0)
     second.close()
