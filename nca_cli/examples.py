@@ -29,7 +29,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "petri play runs/spiral-64 --out spiral.gif",
         "petri play circle --damage",
         "petri play runs/1f98e-1f98b-64 --target 🦋 --switch-to 🦎 --at 150",
-        "petri play woven --tile tile.png --size 512",
+        "petri play woven --tile tile.png --res 512",
     ),
     "evaluate": (
         "petri evaluate rings",

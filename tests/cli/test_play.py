@@ -135,7 +135,7 @@ def test_memory_at_an_end_is_explained_by_every_command(petri, monkeypatch):
 
 def test_a_tile_of_a_texture_fits_itself(petri, tmp_path):
     path = tmp_path / "tile.png"
-    said = petri("play", "woven", "--tile", path, "--size", 40, "--steps", 150)
+    said = petri("play", "woven", "--tile", path, "--res", 40, "--steps", 150)
     assert "tile.png" in said
     with Image.open(path) as read:
         assert read.size == (40, 40)  # a pixel a cell

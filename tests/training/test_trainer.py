@@ -76,9 +76,9 @@ def test_vgg16s_features_are_those_of_its_definition():
     """Block by block by hand, in float64: convolutions with ReLU, and a maximum of 2 × 2 between blocks."""
     from safetensors.torch import load_file
 
-    from petri.losses import perceptual
+    from petri.losses import vgg
 
-    weights = {name: tensor.double() for name, tensor in load_file(perceptual.WEIGHTS).items()}
+    weights = {name: tensor.double() for name, tensor in load_file(vgg.WEIGHTS).items()}
     rgb = torch.rand(1, 3, 20, 20, generator=torch.Generator().manual_seed(0))
     value = 255 * rgb.double() - torch.tensor([123.68, 116.779, 103.939]).double().view(3, 1, 1)
     for block, names in enumerate((("1_1", "1_2"), ("2_1", "2_2"), ("3_1", "3_2", "3_3"))):
@@ -87,7 +87,8 @@ def test_vgg16s_features_are_those_of_its_definition():
         for name in names:
             kernel, bias = weights[f"conv{name}.weight"], weights[f"conv{name}.bias"]
             value = torch.nn.functional.conv2d(value, kernel, bias, padding=1).relu()
-        found = perceptual._features(rgb)[block].double()
+        (found,) = vgg.features(rgb, [f"relu{names[-1]}"])
+        found = found.double()
         assert found.shape == value.shape
         assert (found - value).norm() / value.norm() < 0.02  # the products are bfloat16
 
