@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from petri import hooks
 from petri.errors import BadRequest
+from petri.nca.decoder import Decoder
 from petri.nca.fire import fire_words, fires, sample_seeds
 from petri.nca.life import alive
 from petri.nca.perception import Perception
@@ -36,6 +37,11 @@ class Automaton(nn.Module):
         self.spec = spec
         self.perception = Perception(spec, generator=generator)
         self.rule = Rule(spec.rule, spec.features, spec.outputs, generator=generator)
+        self.decoder: Decoder | None = None
+        if spec.decoder is not None:
+            self.decoder = Decoder(
+                spec.decoder, spec.channels, padding=spec.space.padding, generator=generator
+            )
 
     def seed_state(
         self,
@@ -167,8 +173,10 @@ def departure(automaton: Automaton) -> str:
     if getattr(automaton.step, "__func__", None) is not Automaton.step:
         return f"{type(automaton).__name__} has a step of its own"
     made = _made_of(automaton.spec)
-    for name in ("perception", "rule"):
+    for name in ("perception", "rule", "decoder"):
         part, wanted = getattr(automaton, name), getattr(made, name)
+        if part is wanted is None:
+            continue
         theirs = dict(part.named_modules())
         for path, module in wanted.named_modules():
             if departed := _module_departs(theirs.pop(path, None), module):
