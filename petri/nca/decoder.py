@@ -20,8 +20,8 @@ class Lppn:
     """A local pattern producing network, which is asked at every point of a picture.
 
     It is given the state as it is between the cells, by bilinear interpolation, and where in its patch the
-    point lies: the patch is a square as large as a cell, and a coordinate u in it goes from −1 to 1. Layers of
-    sines follow, sin(omega · (W x + b)), and a linear one.
+    point lies: the patch is a square as large as a cell, and a coordinate u in it goes from −1 to 1. Layers
+    of sines follow, sin(omega · (W x + b)), and a linear one.
 
     Raises:
         BadRequest: a value out of range.

@@ -209,7 +209,7 @@ class Spec:
             ("start", STARTS, "cell"),
             ("decoder", DECODERS, "lppn"),
         ):
-            if made.get(name) is not None or name in made and name != "decoder":
+            if name in made and (name != "decoder" or made[name] is not None):
                 made[name] = kinds.from_table(name, made[name], there, default)
         senses = made.get("senses")
         if isinstance(senses, (list, tuple)):
