@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nca_cli.completion import complete_model, complete_target
+from nca_cli.figures import columns, decibels, healed
 from petri.errors import BadRequest, NotAModel, RunFailed
 
 if TYPE_CHECKING:
     import torch
     from rich.table import Table
 
-    from petri.evaluation import Evaluation
+    from petri.evaluation import Evaluation, ManyEvaluation
     from petri.evaluation.report import Measure, ReportLoss
 
 SCHEMA = 1  # of the JSON; raised when a reader of the old one would misread the new one
@@ -30,9 +31,9 @@ def evaluate(
         ),
     ],
     target: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            help="Picture to compare with; the one of the training if left out.",
+            help="Picture to compare with; the one of the training if left out; of several, one for each.",
             autocompletion=complete_target,
             show_default=False,
         ),
@@ -46,6 +47,24 @@ def evaluate(
     seeds: Annotated[
         int, typer.Option(help="Rollouts per measurement, each with its own random seed.", min=2, max=4096)
     ] = 8,
+    damage_at: Annotated[
+        int | None,
+        typer.Option(
+            help="Steps after which damage comes, or another target; when it has grown if left out.",
+            min=1,
+            max=100_000,
+            show_default=False,
+        ),
+    ] = None,
+    heal_steps: Annotated[
+        int | None,
+        typer.Option(
+            help="Steps that it is given to heal; 300, or as many as it had to grow in, if left out.",
+            min=1,
+            max=100_000,
+            show_default=False,
+        ),
+    ] = None,
     sheet: Annotated[
         Path | None, typer.Option(help="PNG file for a picture of all results.", show_default=False)
     ] = None,
@@ -55,7 +74,8 @@ def evaluate(
     """Measure MODELS: loss, drift, healing, growth on other grids.
 
     Each model is grown several times from its seed, by random numbers that training has not seen and that are
-    the same every time. Of several arguments, those that are no models are skipped.
+    the same every time. Of several arguments, those that are no models are skipped. A model of several
+    targets is measured for each of them, and changed from each to each.
     """
     if sheet is not None:
         if sheet.suffix.lower() != ".png":
@@ -68,13 +88,14 @@ def evaluate(
     from petri.evaluation import sheet as sheets
 
     chosen = devices.choose(device)
-    done: list[tuple[str, Evaluation]] = []
+    how = {"res": res, "seeds": seeds, "damage_at": damage_at, "heal_steps": heal_steps}
+    done: list[tuple[str, Evaluation | ManyEvaluation]] = []
     failed: list[dict[str, str]] = []
     skipped: list[str] = []
     for name in models:
         try:
             with err.status(f"measuring {name}") as status:
-                found = _measure(name, target, res, seeds, chosen, status.update)
+                found = _measure(name, target, chosen, status.update, **how)
         except (BadRequest, RunFailed) as error:
             if len(models) == 1:
                 raise
@@ -106,13 +127,8 @@ def evaluate(
 
 
 def _measure(
-    name: str,
-    target: str | None,
-    res: int | None,
-    seeds: int,
-    device: torch.device,
-    say: Callable[[str], object],
-) -> Evaluation:
+    name: str, target: list[str] | None, device: torch.device, say: Callable[[str], object], **how: Any
+) -> Evaluation | ManyEvaluation:
     from petri import modelfile, models
     from petri.evaluation import evaluate
     from petri.evaluation.target import target_of
@@ -122,26 +138,31 @@ def _measure(
     model.automaton.to(device)
     return evaluate(
         model,
-        target or target_of(model, path),
-        res=res,
-        seeds=seeds,
+        target or [target_of(model, path, number) for number in range(len(model.targets))],
         say=lambda text: say(f"measuring {name}: {text}"),
+        **how,
     )
 
 
-def _show(name: str, found: Evaluation) -> None:
+def _show(name: str, found: Evaluation | ManyEvaluation) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
+    from nca_cli.evaluate_many import tables
     from petri.console import out
+    from petri.evaluation import ManyEvaluation
 
     out.print(Text.assemble((name, "bold"), f" · {found.summary}"), soft_wrap=True)
-    for title, table in (
-        ("loss", _loss(found)),
-        ("drift", _drift(found)),
-        ("damage", _damage(found)),
-        ("other grids", _sizes(found)),
-    ):
+    if isinstance(found, ManyEvaluation):
+        shown = tables(found)
+    else:
+        shown = {
+            "loss": _loss(found),
+            "drift": _drift(found),
+            "damage": _damage(found),
+            "other grids": _sizes(found),
+        }
+    for title, table in shown.items():
         out.print(f"\n{title}", style="bold")
         out.print(Padding(table, (0, 0, 0, 2), expand=False))
 
@@ -149,10 +170,10 @@ def _show(name: str, found: Evaluation) -> None:
 def _loss(found: Evaluation) -> Table:
     from petri.tasks.catalogue import reports_loss
 
-    columns = {"RGB": found.rgb, "RGBA": found.rgba}
+    losses = {"RGB": found.rgb, "RGBA": found.rgba}
     if found.shows == "rgba":
-        columns = {"as seen": found.loss, **columns}
-    table = _table("", *columns)
+        losses = {"as seen": found.loss, **losses}
+    table = columns("", *losses)
     rows: list[tuple[str, str]] = [
         (f"pattern, after {found.rgb.steps} steps", "pattern"),
         (f"stability, after {found.rgb.steps + found.rgb.hold}", "stability"),
@@ -160,14 +181,14 @@ def _loss(found: Evaluation) -> Table:
         ("pattern + ½ stability + ⅒ overflow", "loss"),
     ]
     for label, part in rows:
-        table.add_row(label, *(_part(loss, part) for loss in columns.values()))
+        table.add_row(label, *(_part(loss, part) for loss in losses.values()))
     if (theirs := reports_loss(found.target, found.res)) is not None:
         table.add_row("the report's, at 256²", f"{theirs:.3f}", style="dim")
     return table
 
 
 def _drift(found: Evaluation) -> Table:
-    table = _table(
+    table = columns(
         "steps", "pattern", "PSNR, median", "worst", *(["standing"] if found.shows == "rgba" else [])
     )
     for look in found.drift:
@@ -180,28 +201,33 @@ def _drift(found: Evaluation) -> Table:
 
 def _damage(found: Evaluation) -> Table:
     first = found.regeneration[0]
-    table = _table("", "pattern", f"{first.healed_at - first.damaged_at} steps later", "healed")
-    table.add_row("none", _measured(first.before), _measured(first.undamaged), "")
+    later = f"{first.healed_at - first.damaged_at} steps later"
+    table = columns("", "pattern", later, "PSNR", "VGG16 distance", "healed")
+    none = first.loss
+    table.add_row(
+        "none",
+        _measured(none.before),
+        _measured(none.undamaged),
+        decibels(none.psnr["undamaged"]),
+        f"{first.vgg16.undamaged.mean:.3f}",
+        "",
+    )
     for one in found.regeneration:
-        healed = one.why if one.percent is None else f"{one.percent:.1f} %"
-        table.add_row(one.kind, _measured(one.damaged), _measured(one.healed), healed)
+        table.add_row(
+            one.kind,
+            _measured(one.loss.damaged),
+            _measured(one.loss.healed),
+            decibels(one.loss.psnr["healed"]),
+            f"{one.vgg16.healed.mean:.3f}",
+            healed(one.loss),
+        )
     return table
 
 
 def _sizes(found: Evaluation) -> Table:
-    table = _table("cells", "steps", "pattern")
+    table = columns("cells", "steps", "pattern")
     for look in found.sizes:
         table.add_row(f"{look.res}×{look.res}", f"{look.steps:,}", _measured(look.pattern))
-    return table
-
-
-def _table(first: str, *columns: str) -> Table:
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column(first, style="dim")
-    for column in columns:
-        table.add_column(column, justify="right")
     return table
 
 

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 def grow(
     context: typer.Context,
     target: Annotated[
-        str | None,
+        list[str] | None,
         typer.Argument(
-            help="A pattern's name (see `petri targets`), an image, emoji:🦎, text:Hi or a .glsl shader.",
+            help="A pattern's name (see `petri targets`), an image, emoji:🦎, text:Hi or a .glsl shader; "
+            "or several, which one rule grows.",
             autocompletion=complete_target,
             show_default=False,
         ),
@@ -125,7 +126,8 @@ def grow(
     """Train an automaton that grows TARGET.
 
     The pattern grows from a single cell and then holds. The run's folder gets the model, pictures of it, the
-    recipe, the metrics and a checkpoint.
+    recipe, the metrics and a checkpoint. Of several targets one rule grows any, told which by a condition
+    that every cell sees, and changes one into another when that changes.
     """
     if resume is not None:
         allow_only(
@@ -138,27 +140,32 @@ def grow(
 
     from petri import ground as grounds
     from petri import targets
+    from petri.targets import several
 
     ground = grounds.check(ground)
     fields = _read(recipe) if recipe is not None else {}
     if storage is not None and from_study is None:
         raise BadRequest("--storage is where the study of --from-study is: give both")
     study = _open(from_study, storage, context) if from_study is not None else None
-    target = target or fields.get("target") or (study.recipe.target if study else None)
-    if not isinstance(target, str):
+    asked = target or _named(fields) or ([study.recipe.target] if study else [])
+    if not asked:
         raise BadRequest("say what to grow: petri grow TARGET (petri targets lists the patterns)")
+    if len(asked) > 1 and study is not None:
+        raise BadRequest("--from-study is for one target: leave it out, or the others")
     if time is not None:
-        target = targets.at_time(target, time)
+        if len(asked) > 1:
+            raise BadRequest("--time is for one target: name each shader's moment, such as waves.glsl@2.5")
+        asked = [targets.at_time(asked[0], time)]
     if res is not None and "phases" in fields:
         raise BadRequest(f"--res contradicts the phases in {recipe}: leave one of them out")
     size = res if res is not None else _last_res(fields, preset)
-    drawn = targets.load(target, size)
+    drawn = several.load(asked, size) if len(asked) > 1 else targets.load(asked[0], size)
 
     # Only now, as torch takes seconds to import: a typing error is found before.
     from petri import modelfile, models
     from petri.training.presets import make_recipe
 
-    asked = {
+    architecture = {
         "perception": perception, "hidden": hidden, "layers": layers, "residual": residual, "gated": gated,
     }  # fmt: skip
     model = None
@@ -167,15 +174,15 @@ def grow(
             raise BadRequest("--from and --from-study both decide the architecture: leave one of them out")
         model = modelfile.read(models.find(from_model))
         theirs = model.automaton.spec.to_fields()
-        asked = {name: theirs[name] for name in ("channels", "senses", "rule")} | asked
+        architecture = {name: theirs[name] for name in ("channels", "senses", "rule")} | architecture
     made = make_recipe(
         drawn,
-        target,
+        drawn.name if len(asked) > 1 else asked[0],
         preset=preset,
         res=size,
         file=fields,
         settings=settings or (),
-        architecture={field: value for field, value in asked.items() if value is not None},
+        architecture={field: value for field, value in architecture.items() if value is not None},
         epochs=epochs,
         seed=seed,
     )
@@ -217,6 +224,14 @@ def _read(path: Path) -> dict[str, Any]:
         return parse(text)
     except BadRequest as error:
         raise BadRequest(f"{path}: {error}") from None
+
+
+def _named(fields: dict[str, Any]) -> list[str]:
+    """The targets that a recipe file names."""
+    several, one = fields.get("targets"), fields.get("target")
+    if isinstance(several, list) and several and all(isinstance(name, str) for name in several):
+        return several
+    return [one] if isinstance(one, str) and one else []
 
 
 def _open(name: str, storage: str | None, context: typer.Context) -> Study:

@@ -12,9 +12,12 @@ import typer
 
 from nca_cli.completion import complete_model
 from petri.errors import BadRequest
+from petri.wording import as_utf8
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from petri.modelfile import Model
 
 
 PICTURES_BYTES = 2_000_000_000  # of a file, all of which are held at once
@@ -49,13 +52,35 @@ def play(
     damage: Annotated[
         bool, typer.Option("--damage", help="A hole of a quarter of the area, half-way through.")
     ] = False,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="What a model of several targets grows, such as 🦋; its first if left out.",
+            show_default=False,
+        ),
+    ] = None,
+    switch_to: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another of its targets to become, at the step of --at; repeatable.", show_default=False
+        ),
+    ] = None,
+    at: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Step of a --switch-to; one for each, in order.", min=0, max=100_000, show_default=False
+        ),
+    ] = None,
     ground: Annotated[
         str,
         typer.Option(help="Background of a figure: auto, white, black, #rrggbb or transparent."),
     ] = "auto",
     device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
 ) -> None:
-    """Show MODEL growing from a single cell, or write a film of it."""
+    """Show MODEL growing from a single cell, or write a film of it.
+
+    A model of several targets grows one of them, and becomes another where it is told to.
+    """
     from petri import devices, images, memory, modelfile, models
     from petri import ground as grounds
     from petri.film import EVERY, film
@@ -67,7 +92,12 @@ def play(
         raise BadRequest("a terminal cannot be transparent: give --out FILE, or choose another --ground")
     loaded = modelfile.read(models.find(model))
     grounds.check_figure(ground, loaded.target, loaded.automaton.spec)
-    res, steps = res or loaded.res, steps or 2 * loaded.steps
+    shown = loaded.condition(None if target is None else as_utf8(target))
+    switches = _switches(loaded, switch_to or [], at or [])
+    res, last = res or loaded.res, max(switches, default=0)
+    if steps is not None and switches and last >= steps:
+        raise BadRequest(f"--at {last} is not before the end: take more than {last} --steps, got {steps}")
+    steps = steps or last + 2 * loaded.steps
     zoom = zoom or max(1, 512 // res)
     if out is not None:
         count = steps // EVERY + 2 if out.suffix.lower() in images.ANIMATED else 1
@@ -82,13 +112,37 @@ def play(
     if ground == grounds.AUTO:
         ground = grounds.of(loaded)
     pictures = film(
-        automaton, (res, res), steps, ground=ground, seed=seed, damage_at=steps // 2 if damage else None
+        automaton,
+        (res, res),
+        steps,
+        ground=ground,
+        seed=seed,
+        damage_at=steps // 2 if damage else None,
+        condition=shown,
+        switches=switches,
     )
     with memory.explained("lower --res, --steps or --zoom" if out is not None else "lower --res"):
         if out is not None:
             _save(out, pictures, zoom, fps)
         else:
-            _show(loaded.target, pictures, fps)
+            _show(_titles(loaded, shown, switches), pictures, fps)
+
+
+def _switches(model: Model, names: list[str], steps: list[int]) -> dict[int, int]:
+    """The condition that is set at each step that is named."""
+    if len(names) != len(steps):
+        raise BadRequest(f"each --switch-to needs its --at, got {len(names)} and {len(steps)}")
+    if sorted(set(steps)) != steps:
+        raise BadRequest(f"the steps of --at must rise, got {', '.join(map(str, steps))}")
+    found = (model.condition(as_utf8(name)) for name in names)
+    return {step: number for step, number in zip(steps, found, strict=True) if number is not None}
+
+
+def _titles(model: Model, first: int | None, switches: dict[int, int]) -> dict[int, str]:
+    """What is said to be growing from each step on that something else begins to."""
+    if first is None:
+        return {0: model.target}
+    return {0: model.conditions[first]} | {step: model.conditions[one] for step, one in switches.items()}
 
 
 def _save(path: Path, pictures: Iterator[tuple[int, np.ndarray]], zoom: int, fps: int) -> None:
@@ -106,7 +160,7 @@ def _save(path: Path, pictures: Iterator[tuple[int, np.ndarray]], zoom: int, fps
     out.say((str(path), "bold"), f" · {path.stat().st_size / 1000:,.0f} kB")
 
 
-def _show(name: str, pictures: Iterator[tuple[int, np.ndarray]], fps: int) -> None:
+def _show(titles: dict[int, str], pictures: Iterator[tuple[int, np.ndarray]], fps: int) -> None:
     from rich.console import Group
     from rich.live import Live
     from rich.text import Text
@@ -117,6 +171,7 @@ def _show(name: str, pictures: Iterator[tuple[int, np.ndarray]], fps: int) -> No
         raise BadRequest("the output is no terminal: say where to write with --out FILE")
     with Live(console=out, auto_refresh=False) as live:
         for step, rgb in pictures:
+            name = " → ".join(title for begins, title in titles.items() if begins <= step)
             begun = time.monotonic()
             drawn = half_blocks(rgb, out.width - 1, out.height - 2)
             live.update(Group(drawn, Text(f"{name} · step {step}", "dim")), refresh=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import torch
 
     from petri.modelfile import Model
+    from petri.tasks.changed import Changed
     from petri.training.loop import Result
     from petri.training.ranks import Ranks
     from petri.training.recipe import Recipe
@@ -224,6 +225,47 @@ def _why_slow(trainer: Trainer) -> tuple[str, ...]:
 
 def _conclude(recipe: Recipe, result: Result) -> None:
     from petri.console import duration, grid, out
+    from petri.tasks.changed import Changed
+
+    outcome = result.outcome
+    done = "grown" if outcome.stands else "has not grown"
+    if not result.finished:
+        done = f"stopped at epoch {result.epochs:,} of {recipe.epochs:,}"
+        if result.res < recipe.res:
+            done += f", on {result.res}×{result.res} cells"
+    out.say("\n", (f"{recipe.name} {done}", "bold"), f" in {duration(result.seconds)}")
+    if isinstance(outcome, Changed):
+        fallen, seeds = _say_changed(recipe, outcome)
+    else:
+        fallen, seeds = _say_grown(recipe, result)
+    if result.finished and not outcome.stands:
+        more = max(1000, recipe.epochs // 2)
+        out.say(
+            (f"{fallen} of {seeds} rollouts did not grow or did not last:", "red"),
+            f" train it further by  petri grow --resume {quoted(result.folder)} --epochs {more}, "
+            "or anew with another --seed",
+        )
+    out.say("\n", (f"{result.folder}/", "bold"))
+    said_of = {
+        "model.safetensors": "the model",
+        "grown.png": "what it grows",
+        "growth.webp": "the same, from the seed on",
+        "changes.webp": "how each becomes the next",
+        "target.png": "what it was to grow",
+        "loss.png": "the loss over the epochs",
+        "metrics.csv": "all losses",
+        "recipe.toml": "how it was trained",
+    }
+    out.print(grid(*[(f"  {file}", said_of[file]) for file in result.files]))
+    if result.finished:
+        out.say(f"\nWatch it grow:  petri play {quoted(result.folder)}")
+    else:
+        out.say(f"\nGo on:  petri grow --resume {quoted(result.folder)}")
+
+
+def _say_grown(recipe: Recipe, result: Result) -> tuple[int, int]:
+    """Print what a picture has come to; how many rollouts fell at most, and of how many."""
+    from petri.console import grid, out
     from petri.tasks.catalogue import reports_loss
     from petri.tasks.grown import Grown
 
@@ -233,12 +275,6 @@ def _conclude(recipe: Recipe, result: Result) -> None:
     said = f"{loss.loss:.4f}"
     if (theirs := reports_loss(recipe.target, result.res)) is not None:
         said += f" (the report, at 256²: {theirs:.3f})"
-    done = "grown" if grown.stands else "has not grown"
-    if not result.finished:
-        done = f"stopped at epoch {result.epochs:,} of {recipe.epochs:,}"
-        if result.res < recipe.res:
-            done += f", on {result.res}×{result.res} cells"
-    out.say("\n", (f"{recipe.name} {done}", "bold"), f" in {duration(result.seconds)}")
     rows = [
         ("loss from the seed", f"{said}, the less the better"),
         (f"after {loss.steps} steps", f"{loss.pattern:.4f} mean squared error"),
@@ -251,26 +287,24 @@ def _conclude(recipe: Recipe, result: Result) -> None:
             words.append(f"{look.standing} of {look.seeds} stand")
         rows.append((f"after {step:,} steps", " · ".join(words)))
     out.print(grid(*rows))
-    if result.finished and not grown.stands:
-        fallen = max(look.seeds - look.standing for look in grown.looks.values())
-        more = max(1000, recipe.epochs // 2)
-        out.say(
-            (f"{fallen} of {look.seeds} rollouts did not grow or did not last:", "red"),
-            f" train it further by  petri grow --resume {quoted(result.folder)} --epochs {more}, "
-            "or anew with another --seed",
-        )
-    out.say("\n", (f"{result.folder}/", "bold"))
-    said_of = {
-        "model.safetensors": "the model",
-        "grown.png": "what it grows",
-        "growth.webp": "the same, from the seed on",
-        "target.png": "what it was to grow",
-        "loss.png": "the loss over the epochs",
-        "metrics.csv": "all losses",
-        "recipe.toml": "how it was trained",
-    }
-    out.print(grid(*[(f"  {file}", said_of[file]) for file in result.files]))
-    if result.finished:
-        out.say(f"\nWatch it grow:  petri play {quoted(result.folder)}")
-    else:
-        out.say(f"\nGo on:  petri grow --resume {quoted(result.folder)}")
+    return max(look.seeds - look.standing for look in grown.looks.values()), look.seeds
+
+
+def _say_changed(recipe: Recipe, outcome: Changed) -> tuple[int, int]:
+    """Print what each of several pictures has come to; how many rollouts fell at most, and of how many."""
+    from petri.console import out, table
+
+    moments = list(next(iter(outcome.each.values()))[1])
+    columns = [word for step in moments for word in (f"after {step:,}", *["stand"] * recipe.spec.living)]
+    shown = table("", "loss from the seed", *columns)
+    fallen = seeds = 0
+    for label, (loss, looks) in outcome.each.items():
+        cells = []
+        for look in looks.values():
+            cells += [f"{look.median:.1f} dB (worst {look.worst:.1f})"]
+            cells += [f"{look.standing} of {look.seeds}"] * recipe.spec.living
+        shown.add_row(label, f"{loss.loss:.4f}", *cells)
+        fallen += max(look.seeds - look.standing for look in looks.values())
+        seeds += look.seeds
+    out.print(shown)
+    return fallen, seeds

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         show,
     )
     from petri.nca.senses import SENSES
-    from petri.tasks import TASKS, Growing, Learner, Rows, Task
+    from petri.tasks import TASKS, Growing, GrowingMany, Learner, Rows, Task
     from petri.training.pool import Pool
     from petri.training.train import train
 
@@ -44,7 +44,7 @@ HOMES = {
         "Spec", "Stencil", "Uniform", "show",
     ),
     "petri.nca.senses": ("SENSES",),
-    "petri.tasks": ("TASKS", "Growing", "Learner", "Rows", "Task"),
+    "petri.tasks": ("TASKS", "Growing", "GrowingMany", "Learner", "Rows", "Task"),
     "petri.training.pool": ("Pool",),
     "petri.training.train": ("train",),
 }  # fmt: skip
@@ -60,6 +60,7 @@ __all__ = [
     "Given",
     "Grid",
     "Growing",
+    "GrowingMany",
     "Learner",
     "Mlp",
     "Model",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import numpy as np
 import torch
 
 from petri.damage import cut_circle
 from petri.images import picture
-from petri.nca import Automaton, opening_state
+from petri.nca import Automaton, opening_state, under
 
 EVERY = 2  # steps a picture
+NONE: Mapping[int, int] = MappingProxyType({})
 HOLE = (0.6, 0.45)  # centre of the damage, beside the pattern's, so that part of its outline goes too
 
 
@@ -24,6 +26,8 @@ def film(
     ground: str,
     seed: int = 0,
     damage_at: int | None = None,
+    condition: int | None = None,
+    switches: Mapping[int, int] = NONE,
     every: int = EVERY,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Grow from the seed.
@@ -35,21 +39,27 @@ def film(
         ground: what a figure is seen on, as for `picture`.
         seed: decides which cells fire.
         damage_at: the step after which a circle of a quarter of the area is emptied; shown at once.
+        condition: of an automaton of several targets, which fixed plane asks for the first, from 0.
+        switches: and which one from the step on that is named, by steps; a film stops there for a picture.
         every: steps a picture.
 
     Yields:
         The number of steps taken and the picture then, as `picture` gives it: before the first step, after
         so many each and after the last.
     """
-    state = opening_state(automaton.spec, *grid, device=automaton.device, seed=seed)
+    state = opening_state(automaton.spec, *grid, device=automaton.device, seed=seed, condition=condition)
     yield 0, picture(state[0], automaton.spec, ground)
     step = 0
     while step < steps:
         if damage_at is not None and step >= damage_at:
-            state = cut_circle(state, x=HOLE[0], y=HOLE[1])
+            state = state.clone()
+            evolving = state[:, : automaton.spec.channels]
+            evolving.copy_(cut_circle(evolving, x=HOLE[0], y=HOLE[1]))
             damage_at = None
             yield step, picture(state[0], automaton.spec, ground)
-        count = min(every, steps - step)
+        if step in switches:
+            state = under(state, automaton.spec, switches[step])
+        count = min(every, steps - step, *(later - step for later in switches if later > step))
         state = automaton.rollout(state, count, seed=seed, start=step)
         step += count
         yield step, picture(state[0], automaton.spec, ground)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 STILL = (".png",)
 ANIMATED = (".gif", ".webp", ".apng", ".mp4")
+IN_A_ROW = 8
 OPAQUE = (".gif", ".mp4")  # these have no alpha, or only all or nothing of it
 
 
@@ -51,6 +53,18 @@ def drawn(seen: Tensor, ground: str) -> np.ndarray:
 def enlarge(picture: np.ndarray, zoom: int) -> np.ndarray:
     """Draw each cell as `zoom` × `zoom` pixels."""
     return picture.repeat(zoom, axis=0).repeat(zoom, axis=1)
+
+
+def tile(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Pictures of one size, uint8 `[height, width, 3 or 4]`, side by side, eight in a row at the most.
+
+    What is left of the last row is of the colour of the first picture's corner.
+    """
+    columns = min(len(pictures), IN_A_ROW)
+    blank = np.broadcast_to(pictures[0][:1, :1], pictures[0].shape)
+    filled = [*pictures, *[blank] * (-len(pictures) % columns)]
+    rows = [np.concatenate(filled[at : at + columns], axis=1) for at in range(0, len(filled), columns)]
+    return np.concatenate(rows)
 
 
 def check_name(path: Path, ground: str) -> None:

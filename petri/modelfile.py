@@ -34,6 +34,20 @@ class Model:
     automaton: Automaton
     target: str  # name of what it grows
     training: dict[str, Any] = field(default_factory=dict)  # how it was trained; JSON values
+    conditions: tuple[str, ...] = ()  # of a rule of several targets: what each of its fixed planes asks for
+
+    def __post_init__(self) -> None:
+        if not self.conditions:
+            return
+        for label in self.conditions:
+            checks.printable("each of the conditions", label)
+        if len(set(self.conditions)) < len(self.conditions):
+            raise BadRequest(f"conditions must differ, got {', '.join(self.conditions)}")
+        if len(self.conditions) != self.spec.fixed:
+            raise BadRequest(
+                f"there must be a condition for each of the Spec's {self.spec.fixed} fixed planes, "
+                f"got {len(self.conditions)}"
+            )
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -61,14 +75,61 @@ class Model:
         """What its automaton does."""
         return self.automaton.spec
 
-    def seed_state(self, height: int | None = None, width: int | None = None, **how: Any) -> Tensor:
+    @property
+    def task(self) -> str:
+        """What it was trained for: a name of `petri.tasks.TASKS`; growing a picture if it does not say."""
+        task = self._recipe.get("task")
+        return task if isinstance(task, str) else "grow"
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Names of what it grows: one, or of several one for each condition."""
+        several = self._recipe.get("targets")
+        if isinstance(several, list) and several and all(isinstance(name, str) for name in several):
+            return tuple(several)
+        return (self.target,)
+
+    def condition(self, asked: str | int | None = None) -> int | None:
+        """The fixed plane that asks for one of its targets, from 0; None if it knows no conditions.
+
+        Args:
+            asked: a label of `conditions`, or the target as it was named in training, such as `emoji:🦋`, or
+                a number; the first if None.
+
+        Raises:
+            BadRequest: there is no such condition; the message lists those that there are.
+        """
+        if asked is None:
+            return 0 if self.conditions else None
+        if not self.conditions:
+            raise BadRequest(f"{self.target} is one target and knows no conditions, such as {asked!r}")
+        if isinstance(asked, int):
+            if 0 <= asked < len(self.conditions):
+                return asked
+        else:
+            for name in (asked, asked.partition(":")[2]):
+                if name in self.conditions:
+                    return self.conditions.index(name)
+        raise BadRequest(f"there is no condition {asked!r}; there are {', '.join(self.conditions)}")
+
+    def seed_state(
+        self,
+        height: int | None = None,
+        width: int | None = None,
+        *,
+        condition: str | int | None = None,
+        **how: Any,
+    ) -> Tensor:
         """The state that it starts from, on the grid that it was trained on if no size is given.
 
         Args:
+            condition: as for `condition`.
             height, width, how: as for `Automaton.seed_state`.
         """
         if height is None:
             height, width = self.grid
+        if "fixed" not in how:
+            how["condition"] = self.condition(condition)
         return self.automaton.seed_state(height, width, **how)
 
     def step(self, state: Tensor, *, step: int, seeds: Tensor) -> Tensor:
@@ -90,13 +151,18 @@ class Model:
         return hold if isinstance(hold, int) and 0 <= hold <= 50_000 else 32
 
     @torch.no_grad()
-    def grown(self) -> Tensor:
+    def grown(self, condition: str | int | None = None) -> Tensor:
         """What it has grown when its time to grow is over, `[channel, height, width]`.
 
         On its own grid; on large ones, which would take long, on fewer cells and for fewer steps.
+
+        Args:
+            condition: as for `condition`.
         """
         automaton, (height, width) = self.automaton, (min(side, LARGEST) for side in self.grid)
-        state = opening_state(automaton.spec, height, width, device=automaton.device)
+        state = opening_state(
+            automaton.spec, height, width, device=automaton.device, condition=self.condition(condition)
+        )
         return automaton.rollout(state, min(self.steps, LONGEST))[0]
 
     @property
@@ -148,6 +214,8 @@ def to_bytes(model: Model) -> bytes:
         "target": model.target,
         "training": json.dumps(model.training, sort_keys=True, separators=(",", ":")),
     }
+    if model.conditions:
+        metadata["conditions"] = json.dumps(model.conditions, ensure_ascii=False)
     return tensorfile.to_bytes(tensors, metadata)
 
 
@@ -221,4 +289,15 @@ def _check(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Model:
         raise BadRequest(f"training is not JSON: {error}") from None
     if not isinstance(training, dict):
         raise BadRequest(f"training must be a JSON object, got {type(training).__name__}")
-    return Model(automaton=automaton, target=metadata["target"], training=training)
+    conditions = _conditions(metadata.get("conditions", "[]"))
+    return Model(automaton=automaton, target=metadata["target"], training=training, conditions=conditions)
+
+
+def _conditions(text: str) -> tuple[str, ...]:
+    try:
+        labels = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"conditions is not JSON: {error}") from None
+    if not isinstance(labels, list):
+        raise BadRequest(f"conditions must be a list, got {type(labels).__name__}")
+    return tuple(labels)

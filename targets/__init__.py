@@ -120,6 +120,14 @@ def written(name: str) -> str:
     return FILE + quote(os.fsencode(name), safe="/@")
 
 
+def name_of(asked: str) -> str:
+    """What a target is called, as asked for: of a file its name without the folders."""
+    if travels(asked):
+        return asked
+    file, _ = split_time(asked)
+    return readable(path_of(file).name) + asked[len(file) :]
+
+
 def path_of(name: str) -> Path:
     """The file that a target's name stands for, if it stands for one."""
     if name.startswith(FILE):

@@ -74,14 +74,24 @@ def _visible(alpha: Image.Image) -> tuple[tuple[int, int, int, int], bool]:
 
 def _seed(alpha: np.ndarray, name: str) -> tuple[float, float]:
     """The solid cell nearest the centre, as fractions x, y at its middle."""
-    res = len(alpha)
     most = float(alpha.max())
     if most <= ALIVE:
         raise BadRequest(
-            f"{name} is too faint to grow at res {res}: no cell has alpha above {ALIVE}, "
+            f"{name} is too faint to grow at res {len(alpha)}: no cell has alpha above {ALIVE}, "
             f"the most is {most:.2f}"
         )
-    rows, columns = np.nonzero(alpha > min(SOLID, most / 2))
+    return nearest_centre(solid(alpha))
+
+
+def solid(alpha: np.ndarray) -> np.ndarray:
+    """Which cells of a figure growth may begin in, bool `[res, res]`."""
+    return alpha > min(SOLID, float(alpha.max()) / 2)
+
+
+def nearest_centre(cells: np.ndarray) -> tuple[float, float]:
+    """Of some cells, bool `[res, res]`, the one nearest the centre, as fractions x, y at its middle."""
+    res = len(cells)
+    rows, columns = np.nonzero(cells)
     best = np.argmin((rows - res // 2) ** 2 + (columns - res // 2) ** 2)
     return (float(columns[best]) + 0.5) / res, (float(rows[best]) + 0.5) / res
 

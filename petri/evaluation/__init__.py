@@ -1,5 +1,43 @@
-"""How good a model is."""
+"""How good a model is: measured by what it was trained for."""
 
-from petri.evaluation.evaluation import Evaluation, evaluate
+from __future__ import annotations
 
-__all__ = ["Evaluation", "evaluate"]
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from petri.errors import BadRequest
+from petri.evaluation import evaluation, many
+from petri.evaluation.evaluation import Evaluation
+from petri.evaluation.many import ManyEvaluation
+from petri.modelfile import Model
+
+__all__ = ["MEASURES", "Evaluation", "ManyEvaluation", "evaluate"]
+
+
+def evaluate(
+    model: Model, target: str | Sequence[str] | None = None, **how: Any
+) -> Evaluation | ManyEvaluation:
+    """Measure a model by what it was trained for; see `evaluation.evaluate` and `many.evaluate`.
+
+    Args:
+        model: as `petri.modelfile.read` gives it.
+        target: what it is to look like; of a model of several targets, one for each.
+        how: as the measure of its task takes it.
+
+    Raises:
+        BadRequest: a value out of range, no such target, or not as many as the model has.
+        RunFailed: memory is at an end.
+    """
+    names = [target] if isinstance(target, str) else list(target or ())
+    measure = MEASURES.get(model.task) or MEASURES["many" if model.conditions else "grow"]
+    return measure(model, names, **how)
+
+
+def _grown(model: Model, names: Sequence[str], **how: Any) -> Evaluation:
+    if len(names) > 1:
+        raise BadRequest(f"{model.target} is one target, got {len(names)} to compare with")
+    return evaluation.evaluate(model, names[0] if names else None, **how)
+
+
+# By a model's task; one of a program's own is held against what it is to look like.
+MEASURES: dict[str, Callable[..., Evaluation | ManyEvaluation]] = {"grow": _grown, "many": many.evaluate}

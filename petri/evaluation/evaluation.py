@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +14,9 @@ from torch import Tensor
 
 from petri import checks, ground, images, targets
 from petri.errors import BadRequest, RunFailed
-from petri.evaluation.regeneration import KINDS, Regeneration, recovery
+from petri.evaluation.course import Judge
+from petri.evaluation.regeneration import KINDS, Regeneration
 from petri.evaluation.report import (
-    EVALUATION_SEED,
     SEEDS,
     Measure,
     ReportLoss,
@@ -24,6 +25,7 @@ from petri.evaluation.report import (
     report_loss_of,
 )
 from petri.evaluation.standing import Standing, standing
+from petri.evaluation.walk import walk
 from petri.modelfile import Model
 from petri.nca import Automaton, Spec, seed_cell
 
@@ -32,7 +34,7 @@ FIGURES_DRIFT = (100, 160, 500, 1000, 2000, 5000)  # a figure is looked at for l
 GROWTH = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4, 1)  # of the steps it had to grow in: moments to be shown
 SIZES = (0.5, 0.75, 1.5, 2.0)  # times the size it was trained at
 HEAL_STEPS = 300  # given to heal, or as many as it had to grow in; the NCAtorch paper: from 149 to 449
-CHUNK = 50  # steps at a time, so that Ctrl-C is heard
+MOST_STEPS = 100_000
 ALIVE = 0.1  # alpha of a cell that belongs to a figure
 
 
@@ -105,6 +107,9 @@ def evaluate(
     *,
     res: int | None = None,
     seeds: int = SEEDS,
+    damage_at: int | None = None,
+    heal_steps: int | None = None,
+    condition: int | None = None,
     say: Callable[[str], object] = lambda text: None,
 ) -> Evaluation:
     """Grow a model from the seed, look at it for a long time, damage it, and grow it on other grids.
@@ -116,6 +121,9 @@ def evaluate(
         target: what it is to look like, as for `petri.targets.load`; the model's own if None.
         res: cells along a side; as trained if None.
         seeds: number of rollouts, 2..4096.
+        damage_at: steps after which it is damaged; when it has grown and held if None.
+        heal_steps: and so many more after which it is looked at again; 300, or as many as it had to grow in.
+        condition: of a model of several targets, which fixed plane asks for this one.
         say: told in a few words what is being done.
 
     Raises:
@@ -124,9 +132,35 @@ def evaluate(
     """
     checks.whole("seeds", seeds, 2, 4096)
     name, res = target or model.target, res or model.res
+    moments = moments_of(model, damage_at, heal_steps)
     drawn = targets.load(name, res)
+    with enough_memory(seeds, res):
+        return _evaluate(model, name, drawn, seeds, moments, condition, say)
+
+
+def moments_of(model: Model, damage_at: int | None, heal_steps: int | None) -> tuple[int, int]:
+    """Steps after which a model is damaged, and after which it is looked at again.
+
+    Raises:
+        BadRequest: a number out of range.
+    """
+    if damage_at is None:
+        damage_at = model.steps + model.hold
+    if heal_steps is None:
+        heal_steps = max(HEAL_STEPS, model.steps)
+    checks.whole("damage_at", damage_at, 1, MOST_STEPS)
+    return damage_at, damage_at + checks.whole("heal_steps", heal_steps, 1, MOST_STEPS)
+
+
+@contextmanager
+def enough_memory(seeds: int, res: int) -> Iterator[None]:
+    """Say in one line that there is not.
+
+    Raises:
+        RunFailed: memory is at an end.
+    """
     try:
-        return _evaluate(model, name, drawn, seeds, say)
+        yield
     except (MemoryError, RuntimeError) as error:
         # PyTorch reports this in as many ways as it has devices.
         if isinstance(error, MemoryError) or re.search("out of memory|allocate memory", str(error), re.I):
@@ -136,46 +170,52 @@ def evaluate(
 
 @torch.no_grad()
 def _evaluate(
-    model: Model, name: str, drawn: targets.Target, seeds: int, say: Callable[[str], object]
+    model: Model,
+    name: str,
+    drawn: targets.Target,
+    seeds: int,
+    moments: tuple[int, int],
+    condition: int | None,
+    say: Callable[[str], object],
 ) -> Evaluation:
-    automaton, steps = model.automaton, model.steps
+    automaton, steps, held_at = model.automaton, model.steps, model.steps + model.hold
     spec = automaton.spec
     pixels = torch.from_numpy(drawn.pixels).to(automaton.device)
     res = pixels.shape[-1]
-    damage_at = steps + model.hold
-    healed_at = damage_at + max(HEAL_STEPS, steps)
+    damage_at, healed_at = moments
     growth_at = sorted({max(1, round(share * steps)) for share in GROWTH} | {damage_at})
+
+    def seed(side: int) -> Tensor:
+        return automaton.seed_state(side, batch=seeds, condition=condition)
 
     on = ground.kept(model) or ground.choose(pixels)
     looks: dict[int, Look] = {}
     kept: dict[int, Tensor] = {}
     drift_at = FIGURES_DRIFT if spec.living else DRIFT
-    stops = sorted({*growth_at, healed_at, *drift_at})
-    for step, state in _walk(automaton, automaton.seed_state(res, batch=seeds), stops):
+    stops = sorted({*growth_at, held_at, healed_at, *drift_at})
+    for step, state in walk(automaton, seed(res), stops):
         say(f"step {step:,} of {stops[-1]:,}")
         looks[step] = _look(state, step, pixels, spec, on)
-        if step in (steps, damage_at):
+        if step in (steps, held_at, damage_at, healed_at):
             kept[step] = state
     seen = report_loss_of(
-        kept[steps], kept[damage_at], pixels[: 4 if spec.living else 3],
+        kept[steps], kept[held_at], pixels[: 4 if spec.living else 3],
         steps=steps, hold=model.hold, error=error_of(spec),
     )  # fmt: skip
     losses = [
-        report_loss_of(kept[steps], kept[damage_at], pixels[:channels], steps=steps, hold=model.hold)
+        report_loss_of(kept[steps], kept[held_at], pixels[:channels], steps=steps, hold=model.hold)
         for channels in (3, 4)
     ]
-    regeneration = []
+    regeneration, judge = [], Judge(pixels, spec)
     for kind in KINDS:
         say(f"damage: {kind}")
-        regeneration.append(
-            _regeneration(automaton, kind, kept[damage_at], pixels, looks[damage_at], looks[healed_at], on)
-        )
+        regeneration.append(_regeneration(automaton, kind, kept, moments, judge, on))
     sizes = []
     for there in _other_sizes(name, spec, pixels):
         side = there.shape[-1]
         say(f"{side}×{side} cells")
-        count = round(damage_at * max(1.0, side / res))
-        *_, (_, state) = _walk(automaton, automaton.seed_state(side, batch=seeds), [count])
+        count = round(held_at * max(1.0, side / res))
+        *_, (_, state) = walk(automaton, seed(side), [count])
         # A figure's errors are counted by the cells it was trained on: empty room is no merit.
         share = (side / res) ** 2 if spec.living else 1.0
         sizes.append(_look(state, count, there, spec, on, scale=share))
@@ -203,42 +243,23 @@ def _look(state: Tensor, step: int, pixels: Tensor, spec: Spec, on: str, *, scal
 
 
 def _regeneration(
-    automaton: Automaton, kind: str, state: Tensor, pixels: Tensor, before: Look, undamaged: Look, on: str
+    automaton: Automaton, kind: str, kept: dict[int, Tensor], moments: tuple[int, int], judge: Judge, on: str
 ) -> Regeneration:
-    """Damage a state and let it heal until the time of `undamaged`."""
-    spec = automaton.spec
-    cut = KINDS[kind](state)
+    """Damage a state and let it heal until the time of the undamaged one that is held against it."""
+    spec, (damaged_at, healed_at) = automaton.spec, moments
+    before, undamaged = (kept[step] for step in moments)
+    cut = before.clone()
+    cut[:, : spec.channels] = KINDS[kind](before[:, : spec.channels])
     # The same cells fire as in the rollout without damage: what differs is the damage alone.
-    *_, (_, later) = _walk(automaton, cut, [undamaged.steps], start=before.steps)
-    damaged, healed = (pattern_measure(state, pixels, spec) for state in (cut, later))
-    empty = pattern_measure(torch.zeros_like(cut), pixels, spec)
-    percent, why = recovery(before.pattern.mean, damaged.mean, healed.mean, empty=empty.mean)
+    *_, (_, later) = walk(automaton, cut, [healed_at], start=damaged_at)
     return Regeneration(
-        kind=kind,
-        damaged_at=before.steps,
-        healed_at=undamaged.steps,
-        before=before.pattern,
-        damaged=damaged,
-        healed=healed,
-        undamaged=undamaged.pattern,
-        percent=percent,
-        why=why,
+        kind,
+        damaged_at,
+        healed_at,
+        *judge.course(before, cut, later, undamaged),
         damaged_picture=images.picture(cut[0], spec, on),
         healed_picture=images.picture(later[0], spec, on),
     )
-
-
-def _walk(
-    automaton: Automaton, state: Tensor, stops: Iterable[int], *, start: int = 0
-) -> Iterator[tuple[int, Tensor]]:
-    """Go on from a state after `start` steps; give it at each of the stops, which must rise."""
-    step = start
-    for stop in stops:
-        while step < stop:
-            count = min(CHUNK, stop - step)
-            state = automaton.rollout(state, count, seed=EVALUATION_SEED, start=step)
-            step += count
-        yield step, state
 
 
 def _other_sizes(name: str, spec: Spec, pixels: Tensor) -> Iterator[Tensor]:

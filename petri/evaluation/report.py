@@ -84,13 +84,20 @@ def report_loss(
 
 @torch.no_grad()
 def grow_and_hold(
-    automaton: Automaton, target: Tensor, *, steps: int, hold: int, seeds: int
+    automaton: Automaton,
+    target: Tensor,
+    *,
+    steps: int,
+    hold: int,
+    seeds: int,
+    condition: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The states of `seeds` rollouts from the seed after `steps` steps, and after `hold` more.
 
-    Their fire seeds are always the same ones, and training has not seen them.
+    Their fire seeds are always the same ones, and training has not seen them. Of an automaton of several
+    targets `condition` is the fixed plane that asks for one.
     """
-    state = automaton.seed_state(*target.shape[1:], batch=seeds)
+    state = automaton.seed_state(*target.shape[1:], batch=seeds, condition=condition)
     grown = automaton.rollout(state, steps, seed=EVALUATION_SEED)
     return grown, automaton.rollout(grown, hold, seed=EVALUATION_SEED, start=steps)
 

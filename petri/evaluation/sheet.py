@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from petri.evaluation.course import Course
 from petri.evaluation.evaluation import Evaluation
+from petri.evaluation.many import ManyEvaluation
 from petri.evaluation.report import Measure
 from petri.files import replacing
 from petri.wording import readable
@@ -32,39 +34,81 @@ class _Tile:
     second: bool = False  # of a pair
 
 
-def save(path: Path, evaluations: Sequence[tuple[str, Evaluation]]) -> None:
+Found = Evaluation | ManyEvaluation
+
+
+@dataclass(frozen=True)
+class _Section:
+    title: str
+    said: str
+    rows: list[tuple[str, list[_Tile]]]
+    curve: Evaluation | None = None  # whose loss is drawn beside its drift
+
+
+def save(path: Path, evaluations: Sequence[tuple[str, Found]]) -> None:
     """Draw the models, each with its name, one under another, into a PNG: whole or not at all.
 
     A model has four rows: the target and how it grows; how it is long after; what each kind of damage does
-    to it and what has healed; how it grows on other grids, beside what was to be seen there.
+    to it and what has healed; how it grows on other grids, beside what was to be seen there. A model of
+    several targets has these for each, and then rows of what each has become when another was asked for.
     """
     with replacing(path) as temporary:
         draw(evaluations).save(temporary, format="PNG", optimize=True)
 
 
-def draw(evaluations: Sequence[tuple[str, Evaluation]]) -> Image.Image:
+def draw(evaluations: Sequence[tuple[str, Found]]) -> Image.Image:
     """The picture that `save` writes."""
     row = LINE + TILE + 2 * LINE + GAP
     head = TITLE + LINE + 2 * GAP
-    high = head + 4 * row
+    sections = [section for name, found in evaluations for section in _sections(readable(name), found)]
     width = COLUMNS * (TILE + GAP) + GAP
-    picture = Image.new("RGB", (width, high * len(evaluations) + GAP), GROUND)
+    high = sum(head + len(section.rows) * row for section in sections)
+    picture = Image.new("RGB", (width, high + GAP), GROUND)
     pen = _Pen(picture)
-    for index, (name, found) in enumerate(evaluations):
-        top = index * high + GAP
-        pen.write(GAP, top, readable(name), TITLE, BRIGHT)
-        pen.write(GAP, top + TITLE + 6, f"{found.summary} · {_losses(found)}", LETTERS, QUIET)
+    top = GAP
+    for section in sections:
+        pen.write(GAP, top, section.title, TITLE, BRIGHT)
+        pen.write(GAP, top + TITLE + 6, section.said, LETTERS, QUIET)
         top += head - GAP
-        for title, tiles in _rows(found):
+        for title, tiles in section.rows:
             pen.write(GAP, top, title, LETTERS, QUIET)
             for column, tile in enumerate(tiles):
                 left = GAP + column * (TILE + GAP)
                 pen.tile(left - (GAP - NEAR) * tile.second, top + LINE, tile)
-            if title == "drift":
+            if title == "drift" and section.curve:
                 left, wide = GAP + CURVE[0] * (TILE + GAP), CURVE[1] * (TILE + GAP) - GAP
-                picture.paste(_curve(found, wide, TILE + 2 * LINE), (left, top + LINE))
+                picture.paste(_curve(section.curve, wide, TILE + 2 * LINE), (left, top + LINE))
             top += row
+        top += GAP
     return picture
+
+
+def _sections(name: str, found: Found) -> list[_Section]:
+    if isinstance(found, Evaluation):
+        return [_Section(name, f"{found.summary} · {_losses(found)}", _rows(found), found)]
+    sections = []
+    for label, one in zip(found.conditions, found.each, strict=True):
+        sections.append(_Section(f"{name}, {label}", f"{one.summary} · {_losses(one)}", _rows(one), one))
+    first = found.mutation[0]
+    said = f"told to become another at step {first.changed_at:,}, seen at step {first.later_at:,}"
+    return [*sections, _Section(f"{name}, mutation", said, _changes(found))]
+
+
+def _changes(found: ManyEvaluation) -> list[tuple[str, list[_Tile]]]:
+    """A row, or more, for each target: what it has become."""
+    rows = []
+    for label in found.conditions:
+        tiles = [
+            _Tile(one.picture, f"to {one.target}", f"{_figure(one.loss.healed)} · {_share(one.loss)}")
+            for one in found.mutation
+            if one.source == label
+        ]
+        rows += [(f"from {label}", tiles[at : at + COLUMNS]) for at in range(0, len(tiles), COLUMNS)]
+    return rows
+
+
+def _share(course: Course) -> str:
+    return course.why or "" if course.percent is None else f"{course.percent:.1f} %"
 
 
 class _Pen:
@@ -91,10 +135,10 @@ def _rows(found: Evaluation) -> list[tuple[str, list[_Tile]]]:
     drift = [_Tile(look.picture, f"step {look.steps:,}", _figure(look.pattern)) for look in found.drift]
     damage = []
     for one in found.regeneration:
-        healed = one.why if one.percent is None else f"{one.percent:.1f} % healed"
+        healed = one.loss.why if one.percent is None else f"{one.percent:.1f} % healed"
         later = f"{one.healed_at - one.damaged_at} steps later"
-        damage.append(_Tile(one.damaged_picture, one.kind, _figure(one.damaged)))
-        damage.append(_Tile(one.healed_picture, later, f"{_figure(one.healed)} · {healed}", second=True))
+        damage.append(_Tile(one.damaged_picture, one.kind, _figure(one.loss.damaged)))
+        damage.append(_Tile(one.healed_picture, later, f"{_figure(one.loss.healed)} · {healed}", second=True))
     sizes = []
     for look in found.sizes:
         sizes.append(_Tile(look.target, f"{look.res}×{look.res}", "to be seen"))

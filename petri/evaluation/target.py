@@ -8,12 +8,11 @@ from petri import targets
 from petri.errors import BadRequest
 from petri.modelfile import Model
 from petri.toml import parse
-from petri.wording import readable
 
 RECIPE = "recipe.toml"  # beside the model in a run's folder
 
 
-def target_of(model: Model, path: Path) -> str:
+def target_of(model: Model, path: Path, number: int = 0) -> str:
     """The target that a model was trained for, as `petri.targets.load` takes it.
 
     Patterns, emoji and text are known by their names. Of a picture or a shader a model keeps only the name,
@@ -22,23 +21,27 @@ def target_of(model: Model, path: Path) -> str:
     Args:
         model: as read from `path`.
         path: of its file.
+        number: of the condition, from 0, if it has several targets.
 
     Raises:
         BadRequest: it cannot be found again.
     """
-    if targets.travels(model.target):
-        return model.target
-    asked = _asked(path.parent / RECIPE)
-    if asked is not None and readable(targets.path_of(asked).name) == model.target:
+    name = model.targets[number]
+    if targets.travels(name):
+        return name
+    asked = _asked(path.parent / RECIPE, number)
+    if asked is not None and targets.name_of(asked) == name:
         file, _ = targets.split_time(asked)
         if targets.path_of(file).is_file():
             return asked
-    raise BadRequest(f"{path} grows {model.target}, which is not to be found: say with --target what that is")
+    raise BadRequest(f"{path} grows {name}, which is not to be found: say with --target what that is")
 
 
-def _asked(recipe: Path) -> str | None:
+def _asked(recipe: Path, number: int) -> str | None:
     try:
-        asked = parse(recipe.read_text(encoding="utf-8")).get("target")
+        fields = parse(recipe.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return asked if isinstance(asked, str) else None
+    several = fields.get("targets")
+    asked = several[number : number + 1] if isinstance(several, list) and several else [fields.get("target")]
+    return asked[0] if asked and isinstance(asked[0], str) else None

@@ -11,14 +11,15 @@ def pattern_loss(state: Tensor, target: Tensor) -> Tensor:
 
     Args:
         state: `[batch, channel, height, width]`.
-        target: `[seen, height, width]` in 0..1: RGB, or RGB premultiplied by alpha and alpha.
+        target: `[seen, height, width]` in 0..1: RGB, or RGB premultiplied by alpha and alpha; or one a
+            sample, `[batch, seen, height, width]`.
 
     Returns:
         `[batch]`, at least 0.
 
     Source: the report, "Training".
     """
-    return (state[:, : target.shape[0]] - target).square().mean(dim=(1, 2, 3))
+    return (state[:, : target.shape[-3]] - target).square().mean(dim=(1, 2, 3))
 
 
 def multi_scale_loss(state: Tensor, target: Tensor, scales: tuple[int, ...]) -> Tensor:
@@ -34,7 +35,7 @@ def multi_scale_loss(state: Tensor, target: Tensor, scales: tuple[int, ...]) -> 
 
     Source: the report, "Multi-scale loss".
     """
-    seen = state[:, : target.shape[0]]
+    seen = state[:, : target.shape[-3]]
     total = state.new_zeros(())
     for scale in scales:
         total = total + pattern_loss(_averaged(seen, scale), _averaged(target, scale))

@@ -2,7 +2,7 @@
 
 from petri.nca.automaton import Automaton
 from petri.nca.rule import Mlp
-from petri.nca.seed import opening_state, seed_cell, seed_state
+from petri.nca.seed import opening_state, seed_cell, seed_state, under
 from petri.nca.senses import Attention, Conv, Deformable, Residual, Stencil
 from petri.nca.shown import show
 from petri.nca.space import Grid
@@ -27,4 +27,5 @@ __all__ = [
     "seed_cell",
     "seed_state",
     "show",
+    "under",
 ]

@@ -51,15 +51,24 @@ class Automaton(nn.Module):
         batch: int = 1,
         seed: int = 0,
         fixed: Tensor | None = None,
+        condition: int | None = None,
     ) -> Tensor:
         """The state that a rollout starts from, `[batch, planes, height, width]`, on the weights' device.
 
         Args:
             seed: of a start that is drawn by chance.
             fixed: the fixed planes, `[fixed, height, width]` or of every sample, if the Spec has any.
+            condition: or which one of them is 1 everywhere, from 0; the others are 0.
         """
         return seed_state(
-            self.spec, height, width or height, batch=batch, device=self.device, seed=seed, fixed=fixed
+            self.spec,
+            height,
+            width or height,
+            batch=batch,
+            device=self.device,
+            seed=seed,
+            fixed=fixed,
+            condition=condition,
         )
 
     @property

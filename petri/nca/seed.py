@@ -27,6 +27,7 @@ def seed_state(
     seed: int = 0,
     first_sample: int = 0,
     fixed: Tensor | None = None,
+    condition: int | None = None,
 ) -> Tensor:
     """The state that the Spec's start describes.
 
@@ -35,6 +36,7 @@ def seed_state(
         seed: of a start that is drawn by chance, 0..2³²-1.
         first_sample: number of the first sample.
         fixed: the fixed planes, `[fixed, height, width]` or of every sample, if the Spec has any.
+        condition: or which one of them is 1 everywhere, from 0; the others are 0.
 
     Returns:
         float32 `[batch, planes, height, width]`.
@@ -43,6 +45,8 @@ def seed_state(
         BadRequest: fixed planes that are not given, or not those of the Spec and the grid, or a start that
             must be given.
     """
+    if condition is not None:
+        fixed = torch.zeros(spec.fixed, height, width)
     shape = (spec.fixed, height, width)
     if fixed is not None and tuple(fixed.shape) not in (shape, (batch, *shape)):
         raise BadRequest(
@@ -54,16 +58,49 @@ def seed_state(
         raise BadRequest(f"the Spec has {many}: give them, as [{spec.fixed}, {height}, {width}]")
     seeds = sample_seeds(seed, batch, first=first_sample, device=device)
     state = spec.start.state(spec.channels, height, width, seeds)
-    if fixed is None or not spec.fixed:
-        return state
-    return torch.cat([state, fixed.to(state).expand(batch, *shape)], dim=1)
+    if fixed is not None and spec.fixed:
+        state = torch.cat([state, fixed.to(state).expand(batch, *shape)], dim=1)
+    return state if condition is None else under(state, spec, condition)
 
 
 def opening_state(
-    spec: Spec, height: int, width: int, *, device: torch.device | str = "cpu", seed: int = 0
+    spec: Spec,
+    height: int,
+    width: int,
+    *,
+    device: torch.device | str = "cpu",
+    seed: int = 0,
+    condition: int | None = None,
 ) -> Tensor:
     """What a page, a film or a thumbnail opens with: empty where a start or planes are to be given."""
     if isinstance(spec.start, Given):
-        return torch.zeros(1, spec.planes, height, width, device=device)
-    planes = torch.zeros(spec.fixed, height, width)
-    return seed_state(spec, height, width, device=device, seed=seed, fixed=planes)
+        state = torch.zeros(1, spec.planes, height, width, device=device)
+    else:
+        planes = torch.zeros(spec.fixed, height, width)
+        state = seed_state(spec, height, width, device=device, seed=seed, fixed=planes)
+    return state if condition is None else under(state, spec, condition)
+
+
+def under(state: Tensor, spec: Spec, condition: int | Tensor) -> Tensor:
+    """A state under another condition: one fixed plane is 1 everywhere, the others are 0.
+
+    Args:
+        state: `[batch, planes, height, width]`; its evolving channels stay as they are.
+        spec: of the automaton.
+        condition: which plane, from 0; one for all samples, or one a sample, int64 `[batch]`.
+
+    Returns:
+        A new state of the same shape.
+
+    Raises:
+        BadRequest: the Spec has no such plane.
+    """
+    which = torch.as_tensor(condition, device=state.device).expand(len(state))
+    if len(which) and not 0 <= int(which.min()) <= int(which.max()) < spec.fixed:
+        raise BadRequest(
+            f"a condition must be one of the Spec's {spec.fixed} fixed planes, from 0, got {condition}"
+        )
+    changed = state.clone()
+    changed[:, spec.channels :] = 0.0
+    changed[torch.arange(len(state), device=state.device), spec.channels + which] = 1.0
+    return changed

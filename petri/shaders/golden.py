@@ -22,11 +22,15 @@ SEEDS = 20  # that are tried
 
 
 @torch.no_grad()
-def golden(automaton: Automaton) -> dict[str, Any]:
+def golden(automaton: Automaton, *, condition: int | None = None) -> dict[str, Any]:
     """What the page's `verify` compares with: growth on a small grid, computed by PyTorch in float32.
 
     The rollout's seed is the first that brings no cell within `MARGIN` of a threshold on its way, so that the
     values do not hang on a rounding; the last one tried, if there is none.
+
+    Args:
+        automaton: what grows.
+        condition: the fixed plane that is 1, of an automaton of several targets; all are empty if None.
 
     Returns:
         `width`, `height`, `seed`, `steps`, `cells` (row and column of each) and `values`, base64 of float32
@@ -36,7 +40,7 @@ def golden(automaton: Automaton) -> dict[str, Any]:
     largest = max(sense.size for sense in spec.senses)
     height, width = max(HEIGHT, largest), max(WIDTH, largest)
     for seed in range(SEEDS):
-        state = opening_state(automaton.spec, height, width, seed=seed)
+        state = opening_state(automaton.spec, height, width, seed=seed, condition=condition)
         kept, clear = [], True
         for step in range(STEPS[-1]):
             clear = clear and margin(automaton, state, seed=seed, step=step) > MARGIN

@@ -57,7 +57,8 @@ def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
         "thumbnail": thumbnail(model),
         "obstacle": reason or None,
         "film": data_uri(film(model), WEBP) if reason else None,
-        "golden": None if reason else golden(model.automaton),
+        "golden": None if reason else golden(model.automaton, condition=model.condition()),
+        **({"conditions": list(model.conditions)} if model.conditions else {}),
     }
 
 
@@ -108,7 +109,9 @@ def film(model: Model) -> bytes:
     on = ground.of(model)
     frames = [
         Image.fromarray(frame)
-        for _, frame in growth(automaton, (side, side), FILM_STEPS, ground=on, every=FILM_EVERY)
+        for _, frame in growth(
+            automaton, (side, side), FILM_STEPS, ground=on, every=FILM_EVERY, condition=model.condition()
+        )
     ]
     content = io.BytesIO()
     frames[0].save(

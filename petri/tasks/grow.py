@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from petri.nca import Automaton, Spec
-    from petri.training.recipe import Recipe
+    from petri.training.recipe import Phase, Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,24 +79,26 @@ class Growing(Task):
         steps: Sequence[int] = (96,),
     ) -> None:
         self.pictures = [pictures] if isinstance(pictures, Tensor) else list(pictures)
-        seen = show(torch.zeros(spec.planes, 1, 1), spec).shape[0]
-        for picture in self.pictures:
-            if not picture.is_floating_point() or picture.min() < 0 or picture.max() > 1:
-                raise BadRequest("a picture to grow must be of floating point numbers in 0..1")
-            if picture.ndim != 3 or picture.shape[0] != seen:
-                raise BadRequest(
-                    f"a picture for this Spec must be [{seen}, height, width], got {list(picture.shape)}"
-                )
-        if spec.fixed:
-            raise BadRequest(
-                f"growing a picture gives no fixed planes, the Spec has {spec.fixed}: a task of your own can"
-            )
-        super().__init__(spec, (self.pictures[0].shape[1], self.pictures[0].shape[2]))
+        self.check_pictures(spec)
+        super().__init__(spec, (self.pictures[0].shape[-2], self.pictures[0].shape[-1]))
         self.wanted, self.hold, self.steps = terms or LossTerms(), hold, list(steps)
         self.weights = self.weigh(self.wanted)
         self.settle(grounds.AUTO)
         self.reference: float | None = None  # what the report's own model has come to
         self.enter(0)
+
+    def check_pictures(self, spec: Spec) -> None:
+        """Refuse pictures that the Spec cannot grow.
+
+        Raises:
+            BadRequest: not of its channels, not within 0..1, or the Spec has fixed planes.
+        """
+        for picture in self.pictures:
+            check_picture(picture, spec)
+        if spec.fixed:
+            raise BadRequest(
+                f"growing a picture gives no fixed planes, the Spec has {spec.fixed}: a task of your own can"
+            )
 
     @classmethod
     def of(cls, recipe: Recipe, *, blank: bool = False) -> Growing:
@@ -109,17 +111,7 @@ class Growing(Task):
         Raises:
             BadRequest: the target cannot be drawn at the size of one of the phases.
         """
-        seen = seen_channels(recipe.spec)
-        pictures = []
-        for phase in recipe.phases:
-            if blank:
-                pictures.append(torch.zeros(seen, *phase.grid))
-            else:
-                if isinstance(phase.res, tuple):
-                    rows, columns = phase.res
-                    raise BadRequest(f"a target is drawn on a square, phases.res is {rows} × {columns}")
-                drawn = targets.load(recipe.target, phase.res).pixels[:seen]
-                pictures.append(torch.from_numpy(drawn.copy()))
+        pictures = [draw(recipe.target, recipe.spec, phase, blank=blank) for phase in recipe.phases]
         steps = [phase.steps[1] for phase in recipe.phases]
         task = cls(recipe.spec, pictures, recipe.loss, hold=recipe.hold, steps=steps)
         task.reference = catalogue.reports_loss(recipe.target, recipe.res)
@@ -139,19 +131,28 @@ class Growing(Task):
     def enter(self, number: int) -> None:
         """See `Task`."""
         self.number = min(number, len(self.pictures) - 1)
-        self.grid = (self.target.shape[1], self.target.shape[2])
-        self.perceptual = PerceptualLoss(self.target) if self.wanted.perceptual else None
+        self.grid = (self.target.shape[-2], self.target.shape[-1])
+        self.perceptual = self.features() if self.wanted.perceptual else None
+
+    def features(self) -> Callable[[Tensor, Rows], Tensor]:
+        """The perceptual loss against this phase's target, of what is seen of states and of their rows."""
+        loss = PerceptualLoss(self.target)
+        return lambda seen, rows: loss(seen)
+
+    def sheet(self) -> Tensor:
+        """All that is to be grown in the end, as one picture, `[seen, height, width]`."""
+        return self.pictures[-1]
 
     def settle(self, ground: str) -> str:
         """See `Task`; of a figure the automatic ground is chosen by its colours."""
-        asked = grounds.settled(ground, self.pictures[-1])
-        self.ground, self.opaque = asked, grounds.opaque(asked, self.pictures[-1])
+        asked = grounds.settled(ground, self.sheet())
+        self.ground, self.opaque = asked, grounds.opaque(asked, self.sheet())
         return asked
 
     def introduce(self, folder: Path) -> None:
         """Draw the target."""
         if not (folder / TARGET).is_file():
-            images.save_picture(folder / TARGET, images.drawn(self.pictures[-1], self.ground))
+            images.save_picture(folder / TARGET, images.drawn(self.sheet(), self.ground))
 
     def to(self, device: torch.device) -> Growing:
         """The same, its pictures on a device."""
@@ -163,17 +164,21 @@ class Growing(Task):
         """After growing, and after holding."""
         return (steps, steps + self.hold)
 
+    def aim(self, rows: Rows) -> Tensor:
+        """What rows are to look like: `[seen, height, width]` for all, or one a sample."""
+        return self.target
+
     def losses(self, looks: Sequence[Tensor], rows: Rows) -> dict[str, Tensor]:
         """See `Task`: the error of what has grown and of what is held, and what is out of bounds."""
         grown, held = looks
-        terms = self.wanted
+        terms, aim = self.wanted, self.aim(rows)
         found = {
-            "pattern": multi_scale_loss(show(grown, self.spec), self.target, terms.scales),
-            "stability": multi_scale_loss(show(held, self.spec), self.target, terms.scales),
+            "pattern": multi_scale_loss(show(grown, self.spec), aim, terms.scales),
+            "stability": multi_scale_loss(show(held, self.spec), aim, terms.scales),
             "overflow": overflow_loss(held[:, : self.spec.channels], bound=terms.bound),
         }
         if self.perceptual:
-            found["perceptual"] = self.perceptual(show(grown, self.spec))
+            found["perceptual"] = self.perceptual(show(grown, self.spec), rows)
         return found
 
     def tensors(self) -> dict[str, Tensor]:
@@ -186,7 +191,7 @@ class Growing(Task):
 
     def goal(self) -> np.ndarray:
         """The target."""
-        return images.drawn(self.pictures[-1], self.opaque)
+        return images.drawn(self.sheet(), self.opaque)
 
     @torch.no_grad()
     def measure(self, automaton: Automaton, *, seeds: int) -> dict[str, Any]:
@@ -211,6 +216,35 @@ class Growing(Task):
     def finish(self, automaton: Automaton, folder: Path) -> Grown:
         """See `Task`."""
         return finish(self, automaton, folder)
+
+
+def draw(asked: str, spec: Spec, phase: Phase, *, blank: bool = False) -> Tensor:
+    """A target at the size of a phase, as a Spec shows it: `[seen, height, width]`; empty if blank.
+
+    Raises:
+        BadRequest: it cannot be drawn there.
+    """
+    if blank:
+        return torch.zeros(seen_channels(spec), *phase.grid)
+    if isinstance(phase.res, tuple):
+        rows, columns = phase.res
+        raise BadRequest(f"a target is drawn on a square, phases.res is {rows} × {columns}")
+    return torch.from_numpy(targets.load(asked, phase.res).pixels[: seen_channels(spec)].copy())
+
+
+def check_picture(picture: Tensor, spec: Spec) -> None:
+    """Refuse a picture that a Spec cannot show.
+
+    Raises:
+        BadRequest: not `[seen, height, width]` of floating point numbers in 0..1.
+    """
+    seen = show(torch.zeros(spec.planes, 1, 1), spec).shape[0]
+    if not picture.is_floating_point() or picture.min() < 0 or picture.max() > 1:
+        raise BadRequest("a picture to grow must be of floating point numbers in 0..1")
+    if picture.ndim != 3 or picture.shape[0] != seen:
+        raise BadRequest(
+            f"a picture for this Spec must be [{seen}, height, width], got {list(picture.shape)}"
+        )
 
 
 def seen_channels(spec: Spec) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from petri.evaluation.report import (
 )
 from petri.evaluation.standing import Standing, standing
 from petri.film import EVERY, film
-from petri.nca import Automaton
+from petri.nca import Automaton, Spec
 from petri.tasks.task import Outcome
 
 if TYPE_CHECKING:
@@ -48,30 +48,61 @@ class Grown(Outcome):
 @torch.no_grad()
 def finish(task: Growing, automaton: Automaton, folder: Path) -> Grown:
     """Measure a model from the seed, at the size that the task has come to, and draw what it grows."""
-    spec, target = automaton.spec, task.target
-    asked = {"steps": task.most_steps, "hold": task.hold}
-    grown, held = grow_and_hold(automaton, target, **asked, seeds=FRESH if spec.living else SEEDS)
-    # The loss is that of `petri evaluate`, of as many rollouts.
-    loss = report_loss_of(grown[:SEEDS], held[:SEEDS], target, **asked, error=error_of(spec))
-    looks = _looks(automaton, held, target, task.most_steps + task.hold)
+    spec = automaton.spec
+    loss, looks = judge(automaton, task.target, steps=task.most_steps, hold=task.hold)
     zoom = max(1, GROWTH_PIXELS // max(task.grid))
-    steps, room = min(looks), GROWTH_BYTES // (7 * task.grid[0] * task.grid[1] * zoom**2)
-    every = max(EVERY, math.ceil(steps / max(1, room)))
+    steps = min(looks)
+    every = spacing(steps, task.grid[0] * task.grid[1] * zoom**2)
     shown = film(automaton, task.grid, steps, ground=task.ground, every=every)
     frames = [images.enlarge(rgb, zoom) for _, rgb in shown]
     images.save_picture(folder / "grown.png", frames[-1])
     images.save_animation(folder / "growth.webp", frames, fps=GROWTH_FPS)
     return Grown(
-        stands=not spec.living or all(look.all for look in looks.values()),
+        stands=stand(looks, spec),
         files=DRAWN,
-        fields={
-            "loss": loss.to_fields(),
-            "looks": [{"steps": step, **look.to_fields()} for step, look in looks.items()],
-            **({"ground": task.opaque} if spec.living else {}),
-        },
+        fields={**fields_of(loss, looks), **({"ground": task.opaque} if spec.living else {})},
         loss=loss,
         looks=looks,
     )
+
+
+def judge(
+    automaton: Automaton, target: Tensor, *, steps: int, hold: int, condition: int | None = None
+) -> tuple[ReportLoss, dict[int, Standing]]:
+    """The loss from the seed, and how fresh rollouts look by their steps; a figure's last one is long after.
+
+    Args:
+        automaton: trained.
+        target: `[seen, height, width]`.
+        steps, hold: when it is looked at.
+        condition: which fixed plane asks for the target, of an automaton of several.
+    """
+    spec, asked = automaton.spec, {"steps": steps, "hold": hold}
+    grown, held = grow_and_hold(
+        automaton, target, **asked, seeds=FRESH if spec.living else SEEDS, condition=condition
+    )
+    # The loss is that of `petri evaluate`, of as many rollouts.
+    loss = report_loss_of(grown[:SEEDS], held[:SEEDS], target, **asked, error=error_of(spec))
+    return loss, _looks(automaton, held, target, steps + hold)
+
+
+def stand(looks: dict[int, Standing], spec: Spec) -> bool:
+    """Whether all rollouts stand at every look; a plane cannot fall."""
+    return not spec.living or all(look.all for look in looks.values())
+
+
+def fields_of(loss: ReportLoss, looks: dict[int, Standing]) -> dict[str, Any]:
+    """Both as plain values."""
+    return {
+        "loss": loss.to_fields(),
+        "looks": [{"steps": step, **look.to_fields()} for step, look in looks.items()],
+    }
+
+
+def spacing(steps: int, pixels: int) -> int:
+    """Steps from picture to picture of a film of so many pixels each, so that memory holds it."""
+    room = GROWTH_BYTES // (7 * pixels)
+    return max(EVERY, math.ceil(steps / max(1, room)))
 
 
 def _looks(automaton: Automaton, held: Tensor, target: Tensor, step: int) -> dict[int, Standing]:

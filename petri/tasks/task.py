@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
+from petri.errors import BadRequest
 from petri.ground import WHITE
 from petri.images import picture
 from petri.nca import seed_state
@@ -41,6 +42,7 @@ class Task:
 
     # Table `loss` of a recipe for this task: a frozen dataclass that checks its fields; None: there is none.
     terms: ClassVar[type | None] = None
+    conditions: tuple[str, ...] = ()  # of a rule of several targets: a label for each fixed plane
     weights: Mapping[str, float] = {"error": 1.0}
 
     def __init__(self, spec: Spec, grid: int | tuple[int, int]) -> None:
@@ -50,6 +52,18 @@ class Task:
     def of(cls, recipe: Recipe, *, blank: bool = False) -> Task:
         """The task of a recipe; `blank` if a checkpoint is going to fill in its tensors."""
         return cls(recipe.spec, recipe.phases[0].grid)
+
+    @classmethod
+    def check(cls, recipe: Recipe) -> None:
+        """Refuse a recipe that this task cannot have; most have one target and nothing to mutate into.
+
+        Raises:
+            BadRequest: it names several targets, or mutates.
+        """
+        if recipe.targets:
+            raise BadRequest(f"the task {recipe.task} has one target, got {len(recipe.targets)}")
+        if recipe.pool.mutation:
+            raise BadRequest("pool.mutation is for a rule of several targets, this one has one")
 
     @classmethod
     def weigh(cls, terms: Any) -> Mapping[str, float]:
@@ -81,6 +95,18 @@ class Task:
         empty = torch.zeros(self.spec.fixed, *self.grid)
         state = seed_state(self.spec, *self.grid, batch=count, device=device, seed=seed, fixed=empty)
         return {"state": state}
+
+    def mutate(self, rows: Rows, chance: torch.Generator) -> Rows:
+        """Rows of the pool that are to become something else before they grow on: `pool.mutation` of them.
+
+        Args:
+            rows: as the pool has them.
+            chance: of the CPU.
+
+        Returns:
+            The same rows, asked for something else; as they are where there is nothing else to ask for.
+        """
+        return rows
 
     def marks(self, steps: int) -> tuple[int, ...]:
         """The steps after which the states are looked at, in order; the last ones go back into the pool.

@@ -26,7 +26,8 @@ def wanted(recipe: Recipe, device: torch.device, *, engine: str = "auto", ranks:
     native = device.type == "cpu" and engine in ("auto", "native") and takes(recipe.spec)
     size = ranks.size if ranks else 1
     # Every phase's from the start, and their copies while a checkpoint is written or read.
-    targets = 2 * sum(seen_channels(recipe.spec) * phase.cells * 4 for phase in recipe.phases)
+    count = max(1, len(recipe.targets))
+    targets = 2 * count * sum(seen_channels(recipe.spec) * phase.cells * 4 for phase in recipe.phases)
     return size * (BASE + targets + max(_wanted(recipe, phase, native, size) for phase in recipe.phases))
 
 

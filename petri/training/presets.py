@@ -12,8 +12,9 @@ from petri.errors import BadRequest
 from petri.nca.spec import Spec, full
 from petri.targets.figure import ALIVE
 from petri.targets.pieces import farthest
+from petri.targets.several import Several
 from petri.tasks import catalogue
-from petri.training.recipe import Recipe, parse, plain
+from petri.training.recipe import PoolUse, Recipe, parse, plain
 
 if TYPE_CHECKING:
     from petri.targets import Target
@@ -38,6 +39,7 @@ WAY = 1.8  # least steps a cell of the way through a figure: growth goes about 0
 FIGURE_SPEC = {
     "perception": "learned+dilated", "hidden": 128, "layers": 2, "residual": False, "clamp": "none"
 }  # fmt: skip
+MUTATION = 0.25  # share of the pool's states that are to become another target, where there are several
 POOL = 32  # states: few enough that batches of one come back to each of them
 DISTILL_SPEC = {
     "perception": "sobel", "hidden": 128, "layers": 2, "residual": False, "gated": False, "clamp": "none"
@@ -91,17 +93,18 @@ def quick(res: int) -> dict[str, Any]:
     }
 
 
-def figure_phase(target: Target, epochs: int) -> dict[str, Any]:
-    """The fields of a figure's phase of the quick preset.
+def figure_phase(target: Target | Several, epochs: int) -> dict[str, Any]:
+    """The fields of a figure's phase of the quick preset, or of several figures'.
 
     A batch is one state, of which the gradient goes back through all steps. From the seed it takes as many
     steps as the grid has cells along a side, or half as many again, and more where the way through the figure
     is long, as it is around a ring; from the pool, where all that is asked is to last and to become finer,
     far fewer, so that more epochs fit into the time (docs/notes/2026-11-26-figures.md).
     """
-    res = target.pixels.shape[-1]
+    alphas = [one.pixels[3] for one in drawn_of(target)]
+    res = len(alphas[0])
     row, column = int(target.seed[1] * res), int(target.seed[0] * res)
-    way = farthest(target.pixels[3] > ALIVE, row, column)
+    way = max(farthest(alpha > ALIVE, row, column) for alpha in alphas)
     least, again = max(LEAST_SIDE, res, math.ceil(WAY * way)), max(LEAST_AGAIN, res)
     return {
         "res": res,
@@ -113,7 +116,7 @@ def figure_phase(target: Target, epochs: int) -> dict[str, Any]:
     }
 
 
-def quick_figure(target: Target) -> dict[str, Any]:
+def quick_figure(target: Target | Several) -> dict[str, Any]:
     """One size, as a figure does not fill the grid: stretched, it would have to be learned anew."""
     return {
         "phases": [figure_phase(target, FIGURE)],
@@ -126,9 +129,30 @@ def quick_figure(target: Target) -> dict[str, Any]:
     }
 
 
-def quick_for(target: Target) -> dict[str, Any]:
-    """The quick preset's fields for a figure or a plane."""
-    return quick_figure(target) if target.transparent else quick(target.pixels.shape[-1])
+def quick_for(target: Target | Several) -> dict[str, Any]:
+    """The quick preset's fields for a figure or a plane, or for several of one kind."""
+    if target.transparent:
+        return quick_figure(target)
+    return quick(drawn_of(target)[0].pixels.shape[-1])
+
+
+def drawn_of(target: Target | Several) -> tuple[Target, ...]:
+    """Each of several targets, or the one."""
+    return target.drawn if isinstance(target, Several) else (target,)
+
+
+def for_several(fields: dict[str, Any], count: int) -> dict[str, Any]:
+    """A preset's fields for several targets: as many epochs and as much of a pool for each as for one.
+
+    A share of the pool's states is to become another target: that of petri's own trials
+    (docs/notes/2026-11-26-many.md).
+    """
+    pool = {"size": PoolUse.size, "mutation": MUTATION, **fields["pool"]}
+    for name in ("size", "rivals"):
+        if name in pool:
+            pool[name] *= count
+    phases = [{**phase, "epochs": phase["epochs"] * count} for phase in fields["phases"]]
+    return {**fields, "phases": phases, "pool": pool}
 
 
 def report(res: int) -> dict[str, Any]:
@@ -159,11 +183,12 @@ def distill(res: int) -> dict[str, Any]:
 
 
 MAKERS = {"quick": quick, "report": report, "distill": distill}
+MANY = "many"  # the task of several targets
 RES = {"quick": 64, "report": 256, "distill": 72}  # if the user names none
 
 
 def make_recipe(
-    target: Target,
+    target: Target | Several,
     asked: str,
     *,
     preset: str = "quick",
@@ -174,11 +199,12 @@ def make_recipe(
     epochs: int | None = None,
     seed: int | None = None,
 ) -> Recipe:
-    """The recipe for a target.
+    """The recipe for a target, or for several.
 
     Args:
-        target: decides whether there is a living mask and where the seed lies.
-        asked: the target as the user gave it.
+        target: decides whether there is a living mask and where the seed lies; of several, how many fixed
+            planes there are.
+        asked: the target as the user gave it; of several, what they are called together.
         preset: what it starts from.
         res: cells along a side in the end.
         file: fields of a recipe file, over the preset's; its phases replace all.
@@ -193,18 +219,17 @@ def make_recipe(
     """
     checks.choice("preset", preset, tuple(PRESETS))
     asked = targets.written(asked)
-    fields: dict[str, Any] = {"target": asked, "name": target.name}
+    count = len(drawn_of(target))
+    fields = _named(target, asked)
     spec = {"living": target.transparent, "seed": list(target.seed)}
     known = catalogue.reports_architecture if preset == "report" else catalogue.architecture
     fields["spec"] = plain(Spec().to_fields() | {"fire_rate": None})
     _merge(fields, {"spec": {**known(asked), **spec}})
-    _merge(fields, quick_for(target) if preset == "quick" else MAKERS[preset](res))
-    file = copy.deepcopy(file or {})
-    if file.get("target", asked) != asked and isinstance(file.get("spec"), dict):
-        file["spec"] = full(file["spec"])
-        for name in ("living", "start"):  # of the file's own target
-            file["spec"].pop(name, None)
-    _merge(fields, {**file, "target": asked, "name": target.name})
+    made = quick_for(target) if preset == "quick" else MAKERS[preset](res)
+    _merge(fields, for_several(made, count) if count > 1 else made)
+    _merge(fields, {**_without_target(copy.deepcopy(file or {}), fields), **_named(target, asked)})
+    if count > 1:
+        _merge(fields, {"spec": {"fixed": count}})
     for setting in settings:
         _set(fields, setting)
     if not isinstance(fields["spec"], dict):
@@ -226,6 +251,29 @@ def make_recipe(
     if epochs is None:
         return recipe
     return Recipe.from_fields({**fields, "phases": share_out(fields["phases"], epochs)})
+
+
+def _named(target: Target | Several, asked: str) -> dict[str, Any]:
+    """The fields that say what is to be grown."""
+    named: dict[str, Any] = {"target": asked, "name": target.name}
+    if isinstance(target, Several):
+        named |= {"targets": list(target.asked), "task": MANY}
+    return named
+
+
+def _without_target(file: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+    """A recipe file's fields without what belongs to a target of its own, if the command names another."""
+    theirs, ours = (table.get("targets") or table.get("target") for table in (file, fields))
+    if theirs not in (None, ours) and isinstance(file.get("spec"), dict):
+        file["spec"] = full(file["spec"])
+        for name in ("living", "start"):
+            file["spec"].pop(name, None)
+    if file.get("task") == MANY and "targets" not in fields:  # one of them alone
+        for table, name in ((None, "task"), (None, "targets"), ("spec", "fixed"), ("pool", "mutation")):
+            place = file.get(table) if table else file
+            if isinstance(place, dict):
+                place.pop(name, None)
+    return file
 
 
 def _merge(fields: dict[str, Any], over: dict[str, Any]) -> None:
@@ -253,7 +301,7 @@ def _set(fields: dict[str, Any], setting: str) -> None:
     except BadRequest:
         value = text.strip()  # a word without quotes
     *tables, last = path.strip().split(".")
-    if path.strip() in ("target", "name"):
+    if path.strip() in ("target", "targets", "name"):
         raise BadRequest(f"--set {path}: the target is the command's own argument")
     places: list[Any] = [fields]
     for name in tables:

@@ -10,6 +10,7 @@ from petri import checks
 from petri.errors import BadRequest, nearest
 from petri.nca.spec import Spec
 from petri.targets import LARGEST, SMALLEST
+from petri.targets.several import labels
 from petri.tasks import TASKS
 from petri.toml import parse
 
@@ -31,7 +32,8 @@ class Phase:
     batch: int  # states trained together
     steps: tuple[int, int]  # least and most steps to grow, drawn anew each epoch
     again: tuple[int, int] | tuple[()] = ()  # and for unhurt states of the pool that have turns; as `steps`
-    turns: int = 0  # every so many epochs the batch is seeds, else the pool's; 0: one of each batch is a seed
+    # Every so many epochs the batch is seeds, else the pool's; 1: always; 0: one of each batch is a seed.
+    turns: int = 0
     truncate: int = 0  # backpropagate through this many steps at most; 0 for all of them
     rate: float = 1.0  # share of the learning rate
 
@@ -42,9 +44,7 @@ class Phase:
         object.__setattr__(self, "steps", _range("steps", self.steps))
         object.__setattr__(self, "again", _range("again", self.again) if self.again else ())
         checks.whole("turns", self.turns, 0, 1000)
-        if self.turns == 1:
-            raise BadRequest("turns = 1 would never train a state of the pool: give 0, or at least 2")
-        if self.again and not self.turns_of:
+        if self.again and self.turns_of < 2:
             raise BadRequest("again is for states of the pool that have turns of their own: give turns too")
         checks.whole("truncate", self.truncate, 0, 100_000)
         checks.number("rate", self.rate, 0, 10, low_open=True)
@@ -108,6 +108,7 @@ class PoolUse:
     damage_from: float = 0.0  # share of a phase's epochs after which there is damage: what grows can be hurt
     damage_radii: tuple[float, float] = (0.1, 0.4)  # least and most of a circle, in halves of the grid's side
     half_planes: bool = True  # false: damage is circles alone
+    mutation: float = 0.0  # share of the states drawn of the pool that are to become another target
 
     def __post_init__(self) -> None:
         checks.whole("pool.size", self.size, 1, 1_000_000)
@@ -124,6 +125,7 @@ class PoolUse:
         checks.whole("pool.rivals", self.rivals, 0, 1_000_000)
         checks.whole("pool.newcomer", self.newcomer, 1, 1000)
         checks.truth("pool.half_planes", self.half_planes)
+        checks.number("pool.mutation", self.mutation, 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,10 +185,11 @@ class Recipe:
     Source: the report, "Training"; Mordvintsev et al. 2020.
     """
 
-    target: str  # as given to `petri grow`
+    target: str  # as given to `petri grow`; of several, what they are called together
     name: str  # what it is called; of a file, its name without the folders
     spec: Spec
     phases: tuple[Phase, ...]
+    targets: tuple[str, ...] = ()  # of a rule of several targets, each as given
     task: str = "grow"  # what is asked of the automaton; one of petri.tasks.TASKS, or the program's own
     loss: Any = None  # the task's terms; its defaults if left out
     pool: PoolUse = field(default_factory=PoolUse)
@@ -202,6 +205,11 @@ class Recipe:
         checks.printable("target", self.target)
         checks.printable("name", self.name)
         checks.choice("task", self.task, (*TASKS, OWN))
+        if not isinstance(self.targets, (tuple, list)):
+            raise BadRequest(f"targets must be a list of texts, got {self.targets!r}")
+        object.__setattr__(self, "targets", tuple(self.targets))
+        for target in self.targets:
+            checks.printable("each of targets", target)
         terms = None if self.task == OWN else TASKS[self.task].terms
         if self.loss is None and terms is not None:
             object.__setattr__(self, "loss", terms())
@@ -218,6 +226,8 @@ class Recipe:
                     f"phase {number} draws {phase.batch} states from a pool of {self.pool.size}: "
                     "lower its batch or raise pool.size"
                 )
+        if self.task != OWN:
+            TASKS[self.task].check(self)
         checks.whole("hold", self.hold, 0, 100_000)
         if getattr(self.loss, "stability", 0) and not self.hold:
             raise BadRequest("loss.stability is of the steps to hold: set it to 0, or hold to at least 1")
@@ -226,6 +236,11 @@ class Recipe:
         checks.number("patience", self.patience, 0, 1)
         if self.weights:
             checks.printable("weights", self.weights, 64)
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """A short name of each of several targets: what the fixed planes ask for."""
+        return labels(self.targets)
 
     @property
     def res(self) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from petri import modelfile
+from petri.targets import name_of
 from petri.tasks.task import Outcome
 from petri.training import patience, plots
 from petri.training.runs import Run
@@ -54,7 +55,7 @@ def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
         f"{torch.get_num_threads()} threads, torch {torch.__version__}",
     }
     # A path says where a file lay on one machine; the model keeps only its name.
-    training["recipe"]["target"] = recipe.name
+    training["recipe"] |= {"target": recipe.name, "targets": [name_of(asked) for asked in recipe.targets]}
     curve, label, reference = trainer.task.curve({name: run.column(name) for name in run.columns})
     plots.save_loss(
         run.path("loss.png"),
@@ -64,7 +65,9 @@ def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
         label=label,
         reference=reference,
     )
-    model = modelfile.Model(automaton=automaton, target=recipe.name, training=training)
+    model = modelfile.Model(
+        automaton=automaton, target=recipe.name, training=training, conditions=trainer.task.conditions
+    )
     modelfile.write(run.path("model.safetensors"), model)
     return Result(
         folder=run.folder,

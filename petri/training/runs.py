@@ -29,7 +29,14 @@ from petri.training.recipe import Recipe
 CHECKPOINT, SCHEMA = "checkpoint.safetensors", "5"
 Row = tuple[float, ...]  # the values of a run's columns
 ROWS = "rows"  # the metrics' name in a checkpoint
-SAME = ("target", "name", "task", "spec", "seed")  # what another recipe may not change under a checkpoint
+SAME = (
+    "target",
+    "targets",
+    "name",
+    "task",
+    "spec",
+    "seed",
+)  # what another recipe may not change under a checkpoint
 
 
 # What is not measured in every epoch: the loss from the seed.
@@ -231,7 +238,7 @@ def read_progress(metadata: dict[str, str]) -> tuple[int, float]:
 def slug(recipe: Recipe) -> str:
     """A folder name for a recipe: `circle-64`; of a file its stem, of symbols their codes."""
     name = recipe.name
-    if not name.startswith(("emoji:", "text:")):
+    if not recipe.targets and not name.startswith(("emoji:", "text:")):
         file, _ = split_time(name)
         name = Path(file).stem + name[len(file) :]
     letters = [c if _fits(c) or c in "-_" else f"-{ord(c):x}" if ord(c) > 127 else "-" for c in name]

@@ -21,6 +21,7 @@ def train(
     batch: int = 4,
     pool: int = 64,
     damage: int = 0,
+    mutation: float = 0.0,
     learning_rate: float = 2e-3,
     average: float = 0.99,
     seed: int = 0,
@@ -38,6 +39,7 @@ def train(
         batch: states trained together; at least one of each batch is fresh.
         pool: states that are kept from epoch to epoch, at least as many as the batch.
         damage: so many of a batch are wounded before they grow on.
+        mutation: this share of the pool's states is to become another target, where a task has several.
         learning_rate: its peak; it rises over a tenth of the epochs and then falls to nothing.
         average: decay of the weights' moving average, which is what is returned; 0 for the weights.
         seed: of the weights and all chance; on one CPU the same seed gives the same bits.
@@ -59,7 +61,7 @@ def train(
         task=OWN,
         spec=task.spec,
         phases=(Phase(res=task.grid, epochs=epochs, batch=batch, steps=steps),),
-        pool=PoolUse(size=pool, damage=damage),
+        pool=PoolUse(size=pool, damage=damage, mutation=mutation),
         optimiser=Optimisation(learning_rate=learning_rate, average=average),
         hold=0,
         seed=seed,
@@ -70,4 +72,9 @@ def train(
         if isinstance(outcome, Epoch):
             tell(outcome)
     training = {"recipe": recipe.to_fields(), "epochs": epochs}
-    return Model(automaton=trainer.result(), target=type(task).__name__, training=training)
+    return Model(
+        automaton=trainer.result(),
+        target=type(task).__name__,
+        training=training,
+        conditions=task.conditions,
+    )

@@ -174,13 +174,17 @@ class Trainer:
         hurt = min(use.damage, phase.hurt(self.epoch, use.damage_every))
         if self.epoch - self.begun < use.damage_from * phase.epochs:
             hurt = 0
-        steps = self._draw_steps(hurt=hurt > 0)
+        mutated = self._draw_mutations(phase.batch - seeds)
+        hurt = min(hurt, phase.batch - seeds - mutated)
+        steps = self._draw_steps(hurt=hurt + mutated > 0)
         fire_seed = int(torch.randint(2**32, (), generator=self.chance))
         rivals = use.rivals if seeds == phase.batch else 0
         fresh = self._begin(seeds) if seeds else None
         indices, rows = self.pool.draw(phase.batch, self.draws, fresh=fresh, rivals=rivals)
         if hurt:
             self._damage(rows["state"][phase.batch - hurt :])  # the best: the batch is sorted by loss
+        if mutated:  # the best of the others
+            self._mutate(rows, slice(phase.batch - hurt - mutated, phase.batch - hurt))
 
         mine = self.ranks.share(phase.batch)
         part = {name: values[mine] for name, values in rows.items()}
@@ -228,6 +232,18 @@ class Trainer:
         evolving.copy_(
             random_damage(evolving, self.chance, radii=use.damage_radii, half_planes=use.half_planes)
         )
+
+    def _draw_mutations(self, count: int) -> int:
+        """How many of so many states of the pool are to become something else."""
+        if not self.recipe.pool.mutation:
+            return 0  # without a draw: runs of earlier versions go on with the same chance
+        return int((torch.rand(count, generator=self.chance) < self.recipe.pool.mutation).sum())
+
+    def _mutate(self, rows: Rows, which: slice) -> None:
+        """Ask some rows for something else, in their place."""
+        asked = self.task.mutate({name: values[which] for name, values in rows.items()}, self.chance)
+        for name, values in asked.items():
+            rows[name][which] = values
 
     def _stays(self, phase: Phase) -> bool:
         """Whether a batch of seeds comes into the pool: one of so many of them, in turn."""

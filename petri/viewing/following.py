@@ -14,6 +14,7 @@ from petri import modelfile, models, tensorfile
 from petri.errors import BadRequest
 from petri.modelfile import Model
 from petri.nca import Automaton
+from petri.targets import name_of
 from petri.training.recipe import Recipe
 from petri.training.runs import CHECKPOINT, ROWS, columns, has_finished, read_progress
 
@@ -108,8 +109,14 @@ class Follower:
 
     def _model(self, automaton: Automaton, epoch: int, seconds: float, metadata: dict[str, str]) -> Model:
         # As far as it has come: it has never seen the larger grids.
-        recipe = self.recipe.so_far(epoch).to_fields() | {"target": self.recipe.name}
+        names = {"target": self.recipe.name, "targets": [name_of(asked) for asked in self.recipe.targets]}
+        recipe = self.recipe.so_far(epoch).to_fields() | names
         training = {"recipe": recipe, "epochs": epoch, "seconds": round(seconds)}
         if "ground" in metadata:
             training["ground"] = metadata["ground"]
-        return Model(automaton=automaton, target=self.recipe.name, training=training)
+        return Model(
+            automaton=automaton,
+            target=self.recipe.name,
+            training=training,
+            conditions=self.recipe.conditions,
+        )

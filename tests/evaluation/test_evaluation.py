@@ -41,9 +41,9 @@ def test_a_pattern_that_stands_and_heals_has_no_loss_and_heals_wholly(painted):
         assert (look.picture == 255).all() and look.picture.shape == (look.res, look.res, 3)
     shares = {"circle": 0.25, "half": 0.5, "corner": 0.25, "scatter": 0.25}
     for one in painted.regeneration:
-        assert one.damaged.mean == pytest.approx(shares[one.kind], abs=0.03)
-        assert (one.before.mean, one.healed.mean, one.undamaged.mean) == (0.0, 0.0, 0.0)
-        assert one.percent == 100.0 and one.why is None
+        assert one.loss.damaged.mean == pytest.approx(shares[one.kind], abs=0.03)
+        assert (one.loss.before.mean, one.loss.healed.mean, one.loss.undamaged.mean) == (0.0, 0.0, 0.0)
+        assert one.percent == 100.0 and one.loss.why is None
         assert (one.damaged_picture == 0).any() and (one.healed_picture == 255).all()
 
 
@@ -63,10 +63,10 @@ def test_losses_are_those_of_plain_rollouts(random_automaton):
         before = model.automaton.rollout(seed, 11, seed=EVALUATION_SEED)
         for kind, one in zip(KINDS.values(), found.regeneration, strict=True):
             after = model.automaton.rollout(kind(before), 300, seed=EVALUATION_SEED, start=11)
-            assert one.damaged.mean == pattern_loss(kind(before), pixels[:3]).mean().item()
-            assert one.healed.mean == pattern_loss(after, pixels[:3]).mean().item()
+            assert one.loss.damaged.mean == pattern_loss(kind(before), pixels[:3]).mean().item()
+            assert one.loss.healed.mean == pattern_loss(after, pixels[:3]).mean().item()
         undamaged = model.automaton.rollout(seed, 311, seed=EVALUATION_SEED)
-        assert found.regeneration[0].undamaged.mean == pattern_loss(undamaged, pixels[:3]).mean().item()
+        assert found.regeneration[0].loss.undamaged.mean == pattern_loss(undamaged, pixels[:3]).mean().item()
         big = model.automaton.rollout(
             model.automaton.seed_state(24, batch=2), round(11 * 1.5), seed=EVALUATION_SEED
         )
@@ -110,7 +110,7 @@ def test_a_figure_keeps_its_size_and_its_place_about_the_seed(idler):
 
 def test_what_has_not_grown_cannot_heal(idler):
     found = evaluate(idler(living=True), seeds=2)
-    assert [(one.percent, one.why) for one in found.regeneration] == [(None, "it had not grown")] * 4
+    assert [(one.percent, one.loss.why) for one in found.regeneration] == [(None, "it had not grown")] * 4
 
 
 def test_states_that_explode_are_told_and_can_be_written(painter, white):

@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 
-from petri.evaluation.regeneration import KINDS, recovery
+from petri.evaluation.course import recovery
+from petri.evaluation.regeneration import KINDS
 
 
 @pytest.mark.parametrize(

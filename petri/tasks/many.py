@@ -1,0 +1,158 @@
+"""Growing several pictures by one rule: fixed planes say which one, and it changes when they change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from petri import images
+from petri.errors import BadRequest
+from petri.evaluation.report import error_of, grow_and_hold, report_loss_of
+from petri.losses.perceptual import PerceptualLoss
+from petri.nca import under
+from petri.nca.life import has_life
+from petri.targets.several import check_count, labels
+from petri.tasks.changed import Changed, finish
+from petri.tasks.grow import Growing, LossTerms, check_picture, draw
+from petri.tasks.task import Rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from petri.nca import Automaton, Spec
+    from petri.training.recipe import Recipe
+
+
+class GrowingMany(Growing):
+    """Growing several pictures by one rule.
+
+    Each has a fixed plane, which is 1 everywhere where that picture is asked for and else 0. A row of the
+    pool has the number of its picture beside its state. Mutation asks an evolved state for another picture.
+
+    Args:
+        spec: of the automaton; it has as many fixed planes as there are pictures.
+        pictures: what is to be grown in each phase, `[picture, seen, height, width]` in 0..1, else as of
+            `Growing`. One for all phases, or one a phase.
+        conditions: a short name of each picture, no two alike.
+        terms, hold, steps: as of `Growing`.
+
+    Source: Spitznagel and Keuper, NCAtorch, "Conditional growing".
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        pictures: Tensor | Sequence[Tensor],
+        conditions: Sequence[str],
+        terms: LossTerms | None = None,
+        *,
+        hold: int = 32,
+        steps: Sequence[int] = (96,),
+    ) -> None:
+        self.conditions = tuple(conditions)
+        super().__init__(spec, pictures, terms, hold=hold, steps=steps)
+
+    @classmethod
+    def of(cls, recipe: Recipe, *, blank: bool = False) -> GrowingMany:
+        """The task of a recipe, as `Growing.of` makes it.
+
+        Raises:
+            BadRequest: a target cannot be drawn at the size of one of the phases.
+        """
+        pictures = [
+            torch.stack([draw(asked, recipe.spec, phase, blank=blank) for asked in recipe.targets])
+            for phase in recipe.phases
+        ]
+        steps = [phase.steps[1] for phase in recipe.phases]
+        return cls(recipe.spec, pictures, labels(recipe.targets), recipe.loss, hold=recipe.hold, steps=steps)
+
+    @classmethod
+    def check(cls, recipe: Recipe) -> None:
+        """See `Task`: a fixed plane for each of several targets, no two alike."""
+        check_count(recipe.targets)
+        for target in recipe.targets:
+            if recipe.targets.count(target) > 1:
+                raise BadRequest(f"{target} is asked for twice: give each target once")
+        if recipe.spec.fixed != len(recipe.targets):
+            raise BadRequest(
+                f"a rule of {len(recipe.targets)} targets has as many fixed planes: "
+                f"spec.fixed must be {len(recipe.targets)}, got {recipe.spec.fixed}"
+            )
+
+    def check_pictures(self, spec: Spec) -> None:
+        """See `Growing`: as many pictures as fixed planes in each phase."""
+        for pictures in self.pictures:
+            if pictures.ndim != 4 or len(pictures) != len(self.conditions):
+                raise BadRequest(
+                    f"the pictures of a phase must be [{len(self.conditions)}, seen, height, width], "
+                    f"one a condition and all of one size, got {list(pictures.shape)}"
+                )
+            for picture in pictures:
+                check_picture(picture, spec)
+        if spec.fixed != len(self.conditions):
+            raise BadRequest(
+                f"a rule of {len(self.conditions)} pictures has as many fixed planes, the Spec {spec.fixed}"
+            )
+
+    def begin(self, count: int, chance: torch.Generator, device: torch.device) -> Rows:
+        """See `Task`: of each picture as many rows as of any other, or one less."""
+        rows = super().begin(count, chance, device)
+        total = len(self.conditions)
+        first = int(torch.randint(total, (), generator=chance))
+        condition = ((torch.arange(count) + first) % total).to(device)
+        return {"state": under(rows["state"], self.spec, condition), "condition": condition}
+
+    def mutate(self, rows: Rows, chance: torch.Generator) -> Rows:
+        """See `Task`: ask each state for another picture than so far."""
+        total, before = len(self.conditions), rows["condition"]
+        further = torch.randint(1, total, (len(before),), generator=chance)
+        condition = (before + further.to(before.device)) % total
+        return {**rows, "state": under(rows["state"], self.spec, condition), "condition": condition}
+
+    def aim(self, rows: Rows) -> Tensor:
+        """See `Growing`: each row's own picture."""
+        return self.target[rows["condition"]]
+
+    def features(self) -> Callable[[Tensor, Rows], Tensor]:
+        """See `Growing`."""
+        losses = [PerceptualLoss(picture) for picture in self.target]
+
+        def loss(seen: Tensor, rows: Rows) -> Tensor:
+            which = rows["condition"].tolist()
+            return torch.cat([losses[one](each) for one, each in zip(which, seen.split(1), strict=True)])
+
+        return loss
+
+    def sheet(self) -> Tensor:
+        """See `Growing`: the pictures side by side."""
+        pictures = self.pictures[-1]
+        columns = min(len(pictures), images.IN_A_ROW)
+        blank = pictures.new_zeros(-len(pictures) % columns, *pictures.shape[1:])
+        rows = torch.cat([pictures, blank]).split(columns)
+        return torch.cat([torch.cat(list(row), dim=-1) for row in rows], dim=-2)
+
+    def goal(self) -> np.ndarray:
+        """The targets."""
+        return images.drawn(self.sheet(), self.opaque)
+
+    @torch.no_grad()
+    def measure(self, automaton: Automaton, *, seeds: int) -> dict[str, Any]:
+        """See `Growing`: means over the pictures, and how many rollouts died of all."""
+        asked = {"steps": self.most_steps, "hold": self.hold}
+        found, died = [], 0
+        for condition, target in enumerate(self.target):
+            grown, held = grow_and_hold(automaton, target, **asked, seeds=seeds, condition=condition)
+            found.append(asdict(report_loss_of(grown, held, target, **asked, error=error_of(self.spec))))
+            died += int((~has_life(held)).sum()) if self.spec.living else 0
+        means = {name: sum(one[name] for one in found) / len(found) for name in found[0]}
+        return means | {"died": died}
+
+    def finish(self, automaton: Automaton, folder: Path) -> Changed:
+        """See `Task`."""
+        return finish(self, automaton, folder)
