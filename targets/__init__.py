@@ -194,6 +194,20 @@ def check_res(res: object) -> int:
     return res
 
 
+def check_scale(grid: tuple[int, int], pixels: tuple[int, int]) -> None:
+    """Refuse a picture that has not as many pixels for each cell, the same number down and across.
+
+    Raises:
+        BadRequest: it has not.
+    """
+    down, right = (side / cells for side, cells in zip(pixels, grid, strict=True))
+    if down != right or down < 1 or down != int(down):
+        raise BadRequest(
+            "each cell must have a whole number of pixels along its side: "
+            f"{pixels[0]}×{pixels[1]} pixels do not fit {grid[0]}×{grid[1]} cells"
+        )
+
+
 def sheet(res: int) -> Image:
     """All nine patterns with their names, three by three, each `res` pixels a side."""
     check_res(res)

@@ -31,6 +31,8 @@ def fit(image: Image.Image, res: int, name: str, notes: list[str]) -> Target:
     sides = box[2] - box[0], box[3] - box[1]
     longest = max(sides)
     width, height = (max(1, round(length * room / longest)) for length in sides)
+    if longest < room:
+        notes = [*notes, f"{name} has {longest} pixels along its longer side: enlarged to {room}, no sharper"]
     image = shrink(image, box, longest, room)
     alpha = np.asarray(image.getchannel("A"), np.float32) / 255
     left, top = (res - width) // 2, (res - height) // 2

@@ -109,6 +109,8 @@ def _fill(image: Image.Image, res: int, name: str, notes: list[str]) -> Target:
         left, top = (image.width - side) // 2, (image.height - side) // 2
     else:
         left, top = 0, 0
+    if side < res:
+        notes = [*notes, f"{name} has {side} pixels along a side: enlarged to {res}, no sharper"]
     image = shrink(image, (left, top, left + side, top + side), side, res)
     pixels = np.ones((4, res, res), np.float32)
     scale = 1 if image.mode == "F" else 255

@@ -40,4 +40,8 @@ def _grown(model: Model, names: Sequence[str], **how: Any) -> Evaluation:
 
 
 # By a model's task; one of a program's own is held against what it is to look like.
-MEASURES: dict[str, Callable[..., Evaluation | ManyEvaluation]] = {"grow": _grown, "many": many.evaluate}
+MEASURES: dict[str, Callable[..., Evaluation | ManyEvaluation]] = {
+    "grow": _grown,
+    "many": many.evaluate,
+    "paint": _grown,
+}

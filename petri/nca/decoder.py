@@ -119,12 +119,13 @@ class Decoder(nn.Module):
             for values, shape in ((self.weights, (outputs, inputs)), (self.biases, (outputs,))):
                 values.append(torch.empty(shape).uniform_(-bound, bound, generator=generator))
 
-    def forward(self, state: Tensor, raster: Raster) -> Tensor:
+    def forward(self, state: Tensor, raster: Raster, only: Tensor | None = None) -> Tensor:
         """Paint.
 
         Args:
             state: `[batch, planes, height, width]`, the channels that evolve first.
             raster: the points.
+            only: the points that are painted, bool `[batch, 1, rows, columns]`; others are 0. All if None.
 
         Returns:
             `[batch, outputs, rows, columns]`, not bounded.
@@ -132,14 +133,24 @@ class Decoder(nn.Module):
         seen = interpolate(
             state[:, : self.channels], raster, padding=self.padding, coordinates=self.kind.coordinates
         )
-        batch, _, rows, columns = seen.shape
+        batch, _, *size = seen.shape
         where = self._where(raster, *state.shape[-2:]).to(seen)
-        given = torch.cat([where.expand(batch, *where.shape), seen], dim=1).flatten(2)
-        *sines, last = zip(self.weights, self.biases, strict=True)
+        given = torch.cat([where.expand(batch, *where.shape), seen], dim=1).transpose(0, 1).flatten(1)
+        if only is None:
+            said = self._ask(given)
+        else:  # a figure leaves much of its picture empty
+            places = only.flatten().nonzero()[:, 0]
+            said = given.new_zeros(self.kind.outputs, given.shape[1])
+            said = said.index_copy(1, places, self._ask(given.index_select(1, places)))
+        return said.unflatten(1, (batch, *size)).transpose(0, 1)
+
+    def _ask(self, given: Tensor) -> Tensor:
+        """What the layers make of what they are given: `[inputs, points]` to `[outputs, points]`."""
+        *sines, (last, shift) = zip(self.weights, self.biases, strict=True)
         for weight, bias in sines:
-            given = torch.sin(self.kind.omega * (weight @ given + bias[:, None]))
-        weight, bias = last
-        return (weight @ given + bias[:, None]).unflatten(2, (rows, columns))
+            # Omega is multiplied into the few weights, not into the many sums.
+            given = torch.addmm((self.kind.omega * bias)[:, None], self.kind.omega * weight, given).sin()
+        return torch.addmm(shift[:, None], last, given)
 
     def _where(self, raster: Raster, height: int, width: int) -> Tensor:
         """Where the points lie in their patches, `[4 n or 2, rows, columns]`."""

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 from petri.tasks.grow import Growing
 from petri.tasks.learner import Learner
 from petri.tasks.many import GrowingMany
+from petri.tasks.paint import Painting
 from petri.tasks.task import Rows, Task
 
 if TYPE_CHECKING:
     from petri.training.recipe import Recipe
 
-__all__ = ["TASKS", "Growing", "GrowingMany", "Learner", "Rows", "Task", "make"]
+__all__ = ["TASKS", "Growing", "GrowingMany", "Learner", "Painting", "Rows", "Task", "make"]
 
-TASKS: dict[str, type[Task]] = {"grow": Growing, "many": GrowingMany}
+TASKS: dict[str, type[Task]] = {"grow": Growing, "many": GrowingMany, "paint": Painting}
 
 
 def make(recipe: Recipe, *, blank: bool = False) -> Task:

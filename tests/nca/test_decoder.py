@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from petri.nca import Automaton, Spec
+from petri.errors import BadRequest
+from petri.nca import Automaton, Spec, show
 from petri.nca.decoder import Decoder, Lppn, Raster, interpolate
 
 KINDS = (
@@ -89,3 +90,44 @@ def test_a_decoder_counts_as_published_ones_do():
     assert spec.parameters - plain.parameters == Lppn().parameters(16)
     assert Spec.from_json(spec.to_json()) == spec
     assert sum(w.numel() for w in Automaton(spec).decoder.parameters()) == Lppn().parameters(16)
+
+
+@pytest.mark.parametrize("living", [False, True])
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_without_a_decoder_a_view_is_what_is_shown_bit_for_bit(living, scale):
+    automaton = Automaton(Spec.of(living=living, colour_scale=scale))
+    states = torch.randn(3, 16, 6, 9, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(automaton.view(states, 400), show(states, automaton.spec))
+    (band,) = automaton.bands(states[1], 400)
+    assert torch.equal(band, show(states[1], automaton.spec))
+
+
+@pytest.mark.parametrize("living", [False, True])
+def test_in_bands_the_same_is_painted_as_at_once(living, monkeypatch):
+    spec = Spec.of(channels=8, living=living, decoder={"kind": "lppn", "width": 8})
+    automaton = Automaton(spec, generator=torch.Generator().manual_seed(2))
+    states = torch.rand(2, 8, 4, 6, generator=torch.Generator().manual_seed(3))
+    states[:, 3] -= 0.4  # some of it dead
+    whole = automaton.view(states, 90)
+    assert whole.shape == (2, 3 + living, 60, 90)
+    monkeypatch.setattr("petri.nca.automaton.BAND", 700)
+    bands = list(automaton.bands(states[1], 90))
+    assert [band.shape[1] for band in bands] == [7] * 8 + [4]
+    torch.testing.assert_close(torch.cat(bands, dim=1), whole[1], rtol=0, atol=1e-6)
+    torch.testing.assert_close(automaton.view(states, 90), whole, rtol=0, atol=1e-6)
+
+
+def test_a_figure_is_painted_only_where_the_alpha_between_its_cells_lives():
+    spec = Spec.of(channels=8, living=True, decoder={"kind": "lppn", "width": 8})
+    automaton = Automaton(spec, generator=torch.Generator().manual_seed(2))
+    state = torch.rand(1, 8, 5, 5, generator=torch.Generator().manual_seed(3)) - 0.3
+    raster = Raster.of(40, 40)
+    lives = interpolate(state[:, 3:4], raster, padding="zero") > 0.1
+    assert 0.1 < lives.float().mean() < 0.9
+    seen = automaton.paint(state, raster)
+    torch.testing.assert_close(seen, automaton.decoder(state, raster) * lives, rtol=0, atol=1e-6)
+
+
+def test_who_has_no_decoder_cannot_paint():
+    with pytest.raises(BadRequest, match="no decoder to paint with"):
+        Automaton(Spec.of()).paint(torch.zeros(1, 16, 4, 4), Raster.of(8, 8))
