@@ -174,7 +174,9 @@ def grow(
             raise BadRequest("--pixels is for one target, and without --from-study")
         checks.whole("pixels", pixels, targets.SMALLEST, targets.LARGEST)
         targets.check_scale((size, size), (pixels, pixels))
-        notes = targets.load(asked[0], pixels).notes
+        large = targets.load(asked[0], pixels)
+        if (small := large.enlarged_from) is not None:
+            notes = (*notes, f"{large.name} is {small} pixels large: enlarged for {pixels}, and no sharper")
 
     # Only now, as torch takes seconds to import: a typing error is found before.
     from petri import modelfile, models

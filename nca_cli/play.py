@@ -109,16 +109,14 @@ def play(
         raise BadRequest(f"--at {last} is not before the end: take more than {last} --steps, got {steps}")
     steps = steps or last + 2 * loaded.steps
     size, zoom = _size(loaded, res, pixels, zoom, file=out is not None)
-    smaller = "--pixels" if loaded.spec.decoder else "--res or --zoom"
+    advice = "--steps or --pixels" if loaded.spec.decoder else "--res, --steps or --zoom"
     if out is not None:
         count = steps // EVERY + 2 if out.suffix.lower() in images.HELD else 1
         needed = count * (size * zoom) ** 2 * (4 if ground == grounds.TRANSPARENT else 3)
         if needed > PICTURES_BYTES:
             raise BadRequest(
-                f"{count:,} × {size * zoom}² pixels make {needed / 1e9:,.0f} GB of pictures, "
-                f"at most {PICTURES_BYTES / 1e9:.0f} are allowed: lower --steps, {smaller}"
-                + ", or name it .mp4"
-                * (count > 1)
+                f"{count:,} × {size * zoom}² pixels make {needed / 1e9:,.0f} GB of pictures, at most "
+                f"{PICTURES_BYTES / 1e9:.0f} are allowed: lower {advice}{', or name it .mp4' * (count > 1)}"
             )
     # Painting takes its time: of a still nothing else is painted than where the film has to stop.
     last_alone = loaded.spec.decoder is not None and out is not None and out.suffix.lower() in images.STILL
@@ -138,7 +136,7 @@ def play(
         pixels=size,
         every=max(1, steps // 2) if last_alone else EVERY,
     )
-    with memory.explained(f"lower --steps, {smaller}" if out is not None else "lower --res"):
+    with memory.explained(f"lower {advice}" if out is not None else "lower --res"):
         if out is not None:
             _save(out, pictures, zoom, fps)
         else:

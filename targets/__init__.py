@@ -37,6 +37,7 @@ class Target:
     transparent: bool  # whether alpha counts: trained as RGBA, with the living mask
     seed: tuple[float, float] = (0.5, 0.5)  # where growth begins: x, y as fractions of the picture
     notes: tuple[str, ...] = ()  # one-line remarks for the user, such as what was left out
+    enlarged_from: int | None = None  # pixels along the longer side of what it is, if that is smaller
 
 
 @dataclass(frozen=True)

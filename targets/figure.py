@@ -31,8 +31,6 @@ def fit(image: Image.Image, res: int, name: str, notes: list[str]) -> Target:
     sides = box[2] - box[0], box[3] - box[1]
     longest = max(sides)
     width, height = (max(1, round(length * room / longest)) for length in sides)
-    if longest < room:
-        notes = [*notes, f"{name} has {longest} pixels along its longer side: enlarged to {room}, no sharper"]
     image = shrink(image, box, longest, room)
     alpha = np.asarray(image.getchannel("A"), np.float32) / 255
     left, top = (res - width) // 2, (res - height) // 2
@@ -52,7 +50,14 @@ def fit(image: Image.Image, res: int, name: str, notes: list[str]) -> Target:
             f"{name} has a faint veil around what can live (alpha above {ALIVE}): it is left out",
         ]
     notes = [*notes, *_remark(pixels[3], name)]
-    return Target(name, pixels, transparent=True, seed=_seed(pixels[3], name), notes=tuple(notes))
+    return Target(
+        name,
+        pixels,
+        transparent=True,
+        seed=_seed(pixels[3], name),
+        notes=tuple(notes),
+        enlarged_from=longest if longest < room else None,
+    )
 
 
 def _visible(alpha: Image.Image) -> tuple[tuple[int, int, int, int], bool]:

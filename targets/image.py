@@ -109,8 +109,6 @@ def _fill(image: Image.Image, res: int, name: str, notes: list[str]) -> Target:
         left, top = (image.width - side) // 2, (image.height - side) // 2
     else:
         left, top = 0, 0
-    if side < res:
-        notes = [*notes, f"{name} has {side} pixels along a side: enlarged to {res}, no sharper"]
     image = shrink(image, (left, top, left + side, top + side), side, res)
     pixels = np.ones((4, res, res), np.float32)
     scale = 1 if image.mode == "F" else 255
@@ -124,7 +122,8 @@ def _fill(image: Image.Image, res: int, name: str, notes: list[str]) -> Target:
         notes = [*notes, f"{name} is one colour throughout: there is no pattern to grow"]
     elif brightest < DARK:
         notes = [*notes, f"{name} is dark: its brightest value is {brightest:.0%} of white"]
-    return Target(name, pixels, transparent=False, notes=tuple(notes))
+    small = side if side < res else None
+    return Target(name, pixels, transparent=False, notes=tuple(notes), enlarged_from=small)
 
 
 def shrink(image: Image.Image, box: tuple[int, int, int, int], side: int, res: int) -> Image.Image:

@@ -19,7 +19,6 @@ from petri.evaluation.painted import Painted, painted
 from petri.evaluation.regeneration import KINDS, Regeneration
 from petri.evaluation.report import (
     SEEDS,
-    Error,
     Measure,
     ReportLoss,
     by_view,
@@ -212,7 +211,7 @@ def _evaluate(
     losses = [
         report_loss_of(
             kept[steps], kept[held_at], pixels[:channels],
-            steps=steps, hold=model.hold, error=_squares_of(automaton),
+            steps=steps, hold=model.hold, error=by_view(automaton, pattern_loss),
         )
         for channels in (3, 4)
     ]  # fmt: skip
@@ -247,17 +246,6 @@ def _evaluate(
         sizes=tuple(sizes),
         painted=shown,
     )
-
-
-def _squares_of(automaton: Automaton) -> Error:
-    """Mean squared error of what is seen, and of the alpha of a plane's cells, which is not."""
-    if automaton.spec.living or automaton.decoder is not None:
-        return by_view(automaton, pattern_loss)
-
-    def error(states: Tensor, target: Tensor) -> Tensor:
-        return pattern_loss(torch.cat([automaton.view(states), states[:, 3:4]], dim=1), target)
-
-    return error
 
 
 def _look(

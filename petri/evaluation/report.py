@@ -12,6 +12,7 @@ from torch import Tensor
 from petri import checks
 from petri.losses import overflow_loss, pattern_loss, seen_error
 from petri.nca import Automaton
+from petri.nca.decoder import Raster
 
 EVALUATION_SEED = 2_000_003  # fixed, so that a figure can be had again
 SEEDS = 8  # rollouts that a figure is the mean of
@@ -120,12 +121,22 @@ def error_of(automaton: Automaton) -> Error:
 def by_view(automaton: Automaton, error: Error) -> Error:
     """An error of what is seen as one of states: seen at the size of the target.
 
-    What a decoder paints is seen sample by sample, so that only one large picture is held at a time.
+    What a decoder paints is seen sample by sample, so that only one large picture is held at a time. A plane
+    may be held against RGBA: then with its cells' alpha, which is not seen.
     """
 
     def judged(states: Tensor, target: Tensor) -> Tensor:
         parts = states.split(1) if automaton.decoder is not None else (states,)
-        return torch.cat([error(automaton.view(part, max(target.shape[-2:])), target) for part in parts])
+        return torch.cat([error(seen(part, target), target) for part in parts])
+
+    def seen(states: Tensor, target: Tensor) -> Tensor:
+        view = automaton.view(states, max(target.shape[-2:]))
+        if target.shape[-3] == view.shape[1] or automaton.spec.living:
+            return view
+        alpha = states[:, 3:4]
+        if automaton.decoder is not None:
+            alpha = automaton.between(alpha, Raster.of(*view.shape[-2:], device=view.device))
+        return torch.cat([view, alpha], dim=1)
 
     return judged
 

@@ -16,7 +16,6 @@ from petri.evaluation.painted import enlarged, shrunk
 from petri.losses import overflow_loss
 from petri.nca.decoder import Raster
 from petri.nca.fire import sample_seeds
-from petri.nca.life import ALPHA
 from petri.tasks.grow import Growing, check_picture, seen_channels
 from petri.tasks.grown import Grown, finish
 from petri.tasks.task import Rows
@@ -36,21 +35,21 @@ SHOWN = 96  # pixels along a side of what is shown while it trains
 class PaintTerms:
     """What is asked of a painted picture: the table `loss` of a recipe.
 
-    Source: Pajouheshgar et al., Cells2Pixels (arXiv 2506.22899), for the alpha of the cells; where in the
-    picture an epoch looks is petri's own.
+    Source: Pajouheshgar et al., Cells2Pixels (arXiv 2506.22899), for the alpha of the cells; their colours,
+    and where in the picture an epoch looks, are petri's own.
     """
 
     pixels: int = 512  # along a side of the picture; to each cell a whole number of them
     lines: int = 96  # rows of it that an epoch looks at, and as many columns: one of each of so many strips
     absolute: float = 0.25  # weight of the absolute differences, beside the squared ones
-    alpha: float = 1.0  # weight of the cells' own alpha, which is to be half of the picture's
+    cells: float = 1.0  # weight of the cells' own colours and alpha, which are to be half of the picture's
     overflow: float = 0.1  # weight of the penalty on state values beyond the bound
     bound: float = 1.5  # the magnitude from which on a state value is penalised
 
     def __post_init__(self) -> None:
         checks.whole("loss.pixels", self.pixels, targets.SMALLEST, targets.LARGEST)
         checks.whole("loss.lines", self.lines, 8, targets.LARGEST)
-        for name in ("absolute", "alpha", "overflow"):
+        for name in ("absolute", "cells", "overflow"):
             checks.number(f"loss.{name}", getattr(self, name), 0, 1000)
         checks.number("loss.bound", self.bound, 0, 1e6)
 
@@ -129,7 +128,7 @@ class Painting(Growing):
     @classmethod
     def weigh(cls, terms: Any) -> dict[str, float]:
         """See `Task`."""
-        return {"pattern": 1.0, "alpha": terms.alpha, "overflow": terms.overflow}
+        return {"pattern": 1.0, "cells": terms.cells, "overflow": terms.overflow}
 
     def enter(self, number: int) -> None:
         """See `Task`; the grid stays."""
@@ -161,18 +160,20 @@ class Painting(Growing):
         return lines[0], lines[1]
 
     def losses(self, looks: Sequence[Tensor], rows: Rows) -> dict[str, Tensor]:
-        """See `Task`: the error of what is painted, of the cells' alpha, and what is out of bounds."""
+        """See `Task`: the error of what is painted, of the cells between them, and what is out of bounds."""
         (state,) = looks
         down, right = self.draw_lines()
         whole = Raster.of(*self.target.shape[-2:], device=state.device)
         raster = Raster(rows=whole.rows[down], columns=whole.columns[right])
         wanted = self.target[:, down][:, :, right]
-        found = {"pattern": self._apart(self.automaton.paint(state, raster), wanted)}
-        # Half of it, so that an edge between the cells lies well above what is taken for alive.
-        alpha = 2 * self.automaton.between(state[:, ALPHA : ALPHA + 1], raster)
-        found["alpha"] = self._apart(alpha, wanted[3:]) if self.spec.living else alpha.new_zeros(len(alpha))
-        found["overflow"] = overflow_loss(state[:, : self.spec.channels], bound=self.wanted.bound)
-        return found
+        painted = self.automaton.paint(state, raster)
+        # Half of the picture: enough alpha to live by, and room for what is not to be seen.
+        cells = 2 * self.automaton.between(state[:, : len(wanted)], raster)
+        return {
+            "pattern": self._apart(painted, wanted),
+            "cells": self._apart(cells, wanted),
+            "overflow": overflow_loss(state[:, : self.spec.channels], bound=self.wanted.bound),
+        }
 
     def _apart(self, seen: Tensor, wanted: Tensor) -> Tensor:
         """Squared differences and a share of absolute ones, `[batch]`."""
