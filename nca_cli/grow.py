@@ -170,8 +170,8 @@ def grow(
     drawn = several.load(asked, size) if len(asked) > 1 else targets.load(asked[0], size)
     notes = drawn.notes
     if pixels is not None:
-        if len(asked) > 1 or study is not None:
-            raise BadRequest("--pixels is for one target, and without --from-study")
+        if len(asked) > 1 or study is not None or preset != "quick":
+            raise BadRequest("--pixels is for one target and the preset quick, without --from-study")
         checks.whole("pixels", pixels, targets.SMALLEST, targets.LARGEST)
         targets.check_scale((size, size), (pixels, pixels))
         large = targets.load(asked[0], pixels)

@@ -137,7 +137,11 @@ def test_a_resumed_run_goes_on_to_the_same_bits(recipe):
         assert torch.equal(tensor, whole.tensors()[name]), name
 
 
-def test_a_tiny_training_paints_better_than_nothing_and_its_model_is_read_again(recipe, tmp_path):
+def test_a_tiny_training_paints_better_than_nothing_and_its_model_is_read_again(
+    recipe, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("petri.tasks.grown.FRESH", 8)
+    monkeypatch.setattr("petri.tasks.grown.LASTING", 20)
     made = recipe("optimiser.learning_rate=4e-3", epochs=150)
     run, trainer = loop.start(made, tmp_path / "runs", "disc", CPU)
     observer = Silent()
