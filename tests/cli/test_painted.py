@@ -1,5 +1,9 @@
 """The command line with a model whose decoder paints."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -111,3 +115,29 @@ def test_grow_paints_and_says_what_cells_alone_would_show(petri, tmp_path, monke
     said = petri("grow", "--resume", tmp_path / "run", "--epochs", 2, code=1)
     assert "176×176 pixels" in said
     assert torch.isfinite(modelfile.read(tmp_path / "run" / "model.safetensors").grown()).all()
+
+
+@pytest.mark.slow
+def test_a_png_of_4096_pixels_takes_less_than_a_gigabyte(tmp_path, random_automaton):
+    spec = Spec.of(hidden=128, layers=2, living=True, decoder={"kind": "lppn"})
+    recipe = {"task": "paint", "phases": [{"res": 64, "steps": [4, 5]}], "hold": 0, "loss": {"pixels": 512}}
+    model = Model(automaton=random_automaton(spec, change=0.02), target="logo", training={"recipe": recipe})
+    path, out = tmp_path / "model.safetensors", tmp_path / "a.png"
+    modelfile.write(path, model)
+    command = [
+        sys.executable,
+        "-m",
+        "petri",
+        "play",
+        path,
+        "--pixels",
+        "4096",
+        "--ground",
+        "white",
+        "--out",
+        out,
+    ]
+    process = subprocess.Popen(list(map(str, command)))
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0 and Image.open(out).size == (4096, 4096)
+    assert usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) < 1_000_000_000
