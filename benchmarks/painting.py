@@ -1,7 +1,7 @@
 """Where the time of painting goes: python benchmarks/painting.py [MODEL]
 
 An epoch of `petri grow logo --res 64 --pixels 512`, in its parts, by processor time, on one thread; and
-pictures of a model, by default of drawn weights, by `petri play --pixels`, with the most memory that each took.
+pictures of a model, or of drawn weights, by `petri play --pixels`, with the most memory that they took.
 """
 
 from __future__ import annotations

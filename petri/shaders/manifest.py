@@ -94,7 +94,7 @@ def healed(model: Model) -> float | None:
 
 def thumbnail(model: Model, on: str = ground.TRANSPARENT) -> str:
     """The grown pattern as a small WebP, in a data URI; a figure on a ground or transparent."""
-    image = Image.fromarray(picture(model.automaton, model.grown(), on))
+    image = Image.fromarray(picture(model.automaton, model.grown(), on, pixels=2 * THUMBNAIL))
     shrinks = image.width > THUMBNAIL
     image = image.resize(
         (THUMBNAIL, THUMBNAIL), Image.Resampling.BOX if shrinks else Image.Resampling.NEAREST

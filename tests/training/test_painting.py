@@ -1,5 +1,6 @@
 """Growing a picture that a decoder paints."""
 
+import io
 import math
 
 import pytest
@@ -12,6 +13,7 @@ from petri.evaluation import evaluate
 from petri.evaluation.painted import enlarged, shrunk
 from petri.losses import seen_error
 from petri.nca import Automaton, Spec
+from petri.shaders import manifest
 from petri.tasks import Growing, Painting
 from petri.tasks.paint import PaintTerms
 from petri.training import loop, optimiser
@@ -67,6 +69,26 @@ def test_the_recipe_paints_and_counts_the_decoders_weights(recipe):
     without = Spec.from_fields(made.spec.to_fields() | {"decoder": None})
     assert made.spec.parameters - without.parameters == 20 * 64 + 64 + 2 * (64 * 64 + 64) + 64 * 4 + 4
     assert Recipe.from_toml(made.to_toml()) == made
+
+
+def test_a_recipe_file_paints_again_and_at_another_size_if_asked_to(recipe, logo):
+    made = recipe()
+    again = {"res": 16, "file": made.to_fields()}
+    assert make_recipe(targets.load(logo, 16), logo, **again) == made
+    other = make_recipe(targets.load("emoji:🦎", 16), "emoji:🦎", **again, pixels=128)
+    assert (other.task, other.loss.pixels, other.loss.lines) == ("paint", 128, 16)
+    assert other.spec.decoder == made.spec.decoder and other.name == "emoji:🦎"
+
+
+def test_the_page_is_given_a_painted_film_and_thumbnail(recipe):
+    made = recipe(pixels=512)
+    automaton = Automaton(made.spec, generator=torch.Generator().manual_seed(1))
+    model = modelfile.Model(automaton=automaton, target="logo", training={"recipe": made.to_fields()})
+    entry = manifest.entry(model, name="logo", file="logo.safetensors")
+    assert entry["obstacle"] and entry["golden"] is None
+    film = Image.open(io.BytesIO(manifest.content(entry["film"])))
+    assert film.size == (256, 256)
+    assert Image.open(io.BytesIO(manifest.content(entry["thumbnail"]))).size == (96, 96)
 
 
 def test_a_row_of_each_strip_is_looked_at_by_chance_that_can_be_had_again(recipe):
