@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+import petri
 from petri import modelfile, targets, tasks
 from petri.errors import BadRequest
 from petri.evaluation import evaluate
@@ -237,3 +238,13 @@ def test_what_cannot_be_painted_is_refused(recipe, logo):
         Painting(Spec.from_fields(spec.to_fields() | {"fixed": 1}), torch.zeros(4, 64, 64), 16)
     with pytest.raises(BadRequest, match=r"loss\.lines"):
         PaintTerms(lines=2)
+
+
+def test_a_plane_of_ones_own_is_painted_without_alpha():
+    spec = Spec.of(channels=8, hidden=16, layers=2, decoder={"kind": "lppn", "width": 8, "outputs": 3})
+    picture = torch.rand(3, 32, 64, generator=torch.Generator().manual_seed(1))
+    task = Painting(spec, picture, (8, 16))
+    model = petri.train(task, epochs=2, steps=(2, 3), pool=4, seed=3)
+    seen = model.automaton.view(model.seed_state(), 64)
+    assert seen.shape == (1, 3, 32, 64) and task.grid == (8, 16) and task.pixels == 64
+    assert model.rollout(model.seed_state(), 2).shape == (1, 8, 8, 16)
