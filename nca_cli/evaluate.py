@@ -169,6 +169,8 @@ def _show(name: str, found: Found) -> None:
             "damage": _damage(found),
             "other grids": _sizes(found),
         }
+        if found.painted:
+            shown["painted"] = _painted(found)
     else:
         shown = evaluate_texture.tables(found)
     for title, table in shown.items():
@@ -237,6 +239,14 @@ def _sizes(found: Evaluation) -> Table:
     table = columns("cells", "steps", "pattern")
     for look in found.sizes:
         table.add_row(f"{look.res}×{look.res}", f"{look.steps:,}", _measured(look.pattern))
+    return table
+
+
+def _painted(found: Evaluation) -> Table:
+    table = columns("pixels", "PSNR, median", "worst", "cells enlarged")
+    for one in found.painted:
+        name = f"{one.pixels}×{one.pixels}" + ", as trained" * (one.pixels == found.pixels)
+        table.add_row(name, f"{one.median:.1f} dB", f"{one.worst:.1f} dB", f"{one.enlarged:.1f} dB")
     return table
 
 

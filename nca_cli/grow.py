@@ -37,6 +37,13 @@ def grow(
             show_default=False,
         ),
     ] = None,
+    pixels: Annotated[
+        int | None,
+        typer.Option(
+            help="Pixels along a side of the picture that a decoder paints, a multiple of --res.",
+            show_default=False,
+        ),
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(help="Optimiser steps in all; with --resume, additional ones.", show_default=False),
@@ -127,7 +134,8 @@ def grow(
 
     The pattern grows from a single cell and then holds. The run's folder gets the model, pictures of it, the
     recipe, the metrics and a checkpoint. Of several targets one rule grows any, told which by a condition
-    that every cell sees, and changes one into another when that changes.
+    that every cell sees, and changes one into another when that changes. With --pixels a decoder, a small
+    network that is trained with the rule, paints the picture from what lies between the cells, at any size.
     """
     if resume is not None:
         allow_only(
@@ -138,8 +146,8 @@ def grow(
         resume_run(resume, device, engine, tensorboard, more=epochs, start=from_model)
         return
 
+    from petri import checks, targets
     from petri import ground as grounds
-    from petri import targets
     from petri.targets import several
 
     ground = grounds.check(ground)
@@ -160,6 +168,15 @@ def grow(
         raise BadRequest(f"--res contradicts the phases in {recipe}: leave one of them out")
     size = res if res is not None else last_res(fields, _res_of(preset))
     drawn = several.load(asked, size) if len(asked) > 1 else targets.load(asked[0], size)
+    notes = drawn.notes
+    if pixels is not None:
+        if len(asked) > 1 or study is not None or preset != "quick":
+            raise BadRequest("--pixels is for one target and the preset quick, without --from-study")
+        checks.whole("pixels", pixels, targets.SMALLEST, targets.LARGEST)
+        targets.check_scale((size, size), (pixels, pixels))
+        large = targets.load(asked[0], pixels)
+        if (small := large.enlarged_from) is not None:
+            notes = (*notes, f"{large.name} is {small} pixels large: enlarged for {pixels}, and no sharper")
 
     # Only now, as torch takes seconds to import: a typing error is found before.
     from petri import modelfile, models
@@ -173,8 +190,12 @@ def grow(
         if study is not None:
             raise BadRequest("--from and --from-study both decide the architecture: leave one of them out")
         model = modelfile.read(models.find(from_model))
+        if model.spec.decoder is not None and pixels is None:
+            raise BadRequest(f"{from_model} has a decoder: say with --pixels how large it is to paint")
         theirs = model.automaton.spec.to_fields()
-        architecture = {name: theirs[name] for name in ("channels", "senses", "rule")} | architecture
+        architecture = {
+            name: theirs[name] for name in ("channels", "senses", "rule", "decoder")
+        } | architecture
     made = make_recipe(
         drawn,
         drawn.name if len(asked) > 1 else asked[0],
@@ -185,8 +206,8 @@ def grow(
         architecture={field: value for field, value in architecture.items() if value is not None},
         epochs=epochs,
         seed=seed,
+        pixels=pixels,
     )
-    notes = drawn.notes
     if study is not None:
         from petri.search.promotion import best_for
         from petri.search.storage import in_use

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from petri.modelfile import Model
 
 
-PICTURES_BYTES = 2_000_000_000  # of a file, all of which are held at once
+PICTURES_BYTES = 2_000_000_000  # of a file, all of which are held at once, unless it is a film of MP4
+TERMINAL = 192  # pixels along a side of what a decoder paints for a terminal
 
 
 def play(
@@ -49,6 +50,15 @@ def play(
         int | None,
         typer.Option(
             help="Pixels per cell in a file; as many as fit into 512 pixels if left out.", min=1, max=64
+        ),
+    ] = None,
+    pixels: Annotated[
+        int | None,
+        typer.Option(
+            help="Pixels along a side that a decoder paints; as in training if left out.",
+            min=16,
+            max=16384,
+            show_default=False,
         ),
     ] = None,
     fps: Annotated[int, typer.Option(help="Pictures per second, two steps each.", min=1, max=60)] = 20,
@@ -110,15 +120,18 @@ def play(
     if steps is not None and switches and last >= steps:
         raise BadRequest(f"--at {last} is not before the end: take more than {last} --steps, got {steps}")
     steps = steps or last + 2 * loaded.steps
-    zoom = zoom or max(1, 512 // res)
+    size, zoom = _size(loaded, res, pixels, zoom, file=out is not None)
+    advice = "--steps or --pixels" if loaded.spec.decoder else "--res, --steps or --zoom"
     if out is not None:
-        count = steps // EVERY + 2 if out.suffix.lower() in images.ANIMATED else 1
-        needed = count * (res * zoom) ** 2 * (4 if ground == grounds.TRANSPARENT else 3)
+        count = steps // EVERY + 2 if out.suffix.lower() in images.HELD else 1
+        needed = count * (size * zoom) ** 2 * (4 if ground == grounds.TRANSPARENT else 3)
         if needed > PICTURES_BYTES:
             raise BadRequest(
-                f"{count:,} × {res * zoom}² pixels make {needed / 1e9:,.0f} GB of pictures, "
-                f"at most {PICTURES_BYTES / 1e9:.0f} are allowed: lower --steps, --res or --zoom"
+                f"{count:,} × {size * zoom}² pixels make {needed / 1e9:,.0f} GB of pictures, at most "
+                f"{PICTURES_BYTES / 1e9:.0f} are allowed: lower {advice}{', or name it .mp4' * (count > 1)}"
             )
+    # Painting takes its time: of a still nothing else is painted than where the film has to stop.
+    last_alone = loaded.spec.decoder is not None and out is not None and out.suffix.lower() in images.STILL
     automaton = loaded.automaton.to(devices.choose(device))
     memory.check_growing(automaton, res)
     if ground == grounds.AUTO:
@@ -132,12 +145,37 @@ def play(
         damage_at=steps // 2 if damage else None,
         condition=shown,
         switches=switches,
+        pixels=size,
+        every=max(1, steps // 2) if last_alone else EVERY,
     )
-    with memory.explained("lower --res, --steps or --zoom" if out is not None else "lower --res"):
+    with memory.explained(f"lower {advice}" if out is not None else "lower --res"):
         if out is not None:
             _save(out, pictures, zoom, fps)
         else:
             _show(_titles(loaded, shown, switches), pictures, fps)
+
+
+def _size(model: Model, res: int, pixels: int | None, zoom: int | None, *, file: bool) -> tuple[int, int]:
+    """Pixels along a side of the pictures, and how often each is drawn along a side of a file's.
+
+    Raises:
+        BadRequest: both sizes are given, or one that the model cannot be seen at.
+    """
+    if model.spec.decoder is None:
+        if pixels is not None:
+            raise BadRequest(
+                f"{model.target} has no decoder, which paints at any size: give --zoom, not --pixels"
+            )
+        return res, zoom or max(1, 512 // res)
+    if pixels is not None and zoom is not None:
+        raise BadRequest("--pixels and --zoom both say how large the picture is: leave one of them out")
+    if zoom is not None:
+        pixels = res * zoom
+    if pixels is not None and pixels < res:
+        raise BadRequest(f"--pixels must be at least the cells along a side, {res}, got {pixels}")
+    if not file:
+        return min(pixels or model.pixels_of(res), max(res, TERMINAL)), 1
+    return pixels or model.pixels_of(res), 1
 
 
 def _switches(model: Model, names: list[str], steps: list[int]) -> dict[int, int]:
@@ -166,7 +204,8 @@ def _save(path: Path, pictures: Iterator[tuple[int, np.ndarray]], zoom: int, fps
             last = deque(pictures, maxlen=1)[0][1]
             images.save_picture(path, images.enlarge(last, zoom))
         else:
-            images.save_animation(path, [images.enlarge(picture, zoom) for _, picture in pictures], fps=fps)
+            frames: Iterable[np.ndarray] = (images.enlarge(picture, zoom) for _, picture in pictures)
+            images.save_animation(path, frames, fps=fps)
     except OSError as error:
         raise BadRequest(f"cannot write {path}: {error.strerror or error}") from None
     out.say((str(path), "bold"), f" · {path.stat().st_size / 1000:,.0f} kB")

@@ -176,11 +176,16 @@ def _introduce(recipe: Recipe, device: str, notes: tuple[str, ...]) -> None:
 
     out.say(
         (recipe.name, "bold"),
-        f" · {recipe.res}×{recipe.res} cells · {recipe.spec.describe()} · "
+        f" · {recipe.res}×{recipe.res} cells · {_painted(recipe)}{recipe.spec.describe()} · "
         f"{recipe.spec.parameters:,} parameters · {device}",
     )
     for note in notes:
         out.say((note, "dim"))
+
+
+def _painted(recipe: Recipe) -> str:
+    pixels = getattr(recipe.loss, "pixels", None)
+    return f"{pixels}×{pixels} pixels · " if pixels else ""
 
 
 def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], tensorboard: bool) -> None:
@@ -292,6 +297,8 @@ def _say_grown(recipe: Recipe, result: Result) -> str:
         if recipe.spec.living:
             words.append(f"{look.standing} of {look.seeds} stand")
         rows.append((f"after {step:,} steps", " · ".join(words)))
+    if grown.enlarged is not None:
+        rows.append(("without a decoder", f"{grown.enlarged:.1f} dB at the most, by cells that are enlarged"))
     out.print(grid(*rows))
     return _fallen(max(look.seeds - look.standing for look in grown.looks.values()), look.seeds)
 

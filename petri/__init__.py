@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         show,
     )
     from petri.nca.senses import SENSES
-    from petri.tasks import TASKS, Growing, GrowingMany, Learner, Rows, Task
+    from petri.tasks import TASKS, Growing, GrowingMany, Learner, Painting, Rows, Task
     from petri.training.pool import Pool
     from petri.training.train import train
 
@@ -44,7 +44,7 @@ HOMES = {
         "Spec", "Stencil", "Uniform", "show",
     ),
     "petri.nca.senses": ("SENSES",),
-    "petri.tasks": ("TASKS", "Growing", "GrowingMany", "Learner", "Rows", "Task"),
+    "petri.tasks": ("TASKS", "Growing", "GrowingMany", "Learner", "Painting", "Rows", "Task"),
     "petri.training.pool": ("Pool",),
     "petri.training.train": ("train",),
 }  # fmt: skip
@@ -65,6 +65,7 @@ __all__ = [
     "Mlp",
     "Model",
     "Noise",
+    "Painting",
     "Pool",
     "Residual",
     "Rows",

@@ -29,6 +29,7 @@ def film(
     condition: int | None = None,
     switches: Mapping[int, int] = NONE,
     every: int = EVERY,
+    pixels: int | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Grow from the seed.
 
@@ -42,13 +43,14 @@ def film(
         condition: of an automaton of several targets, which fixed plane asks for the first, from 0.
         switches: and which one from the step on that is named, by steps; a film stops there for a picture.
         every: steps a picture.
+        pixels: along the longer side, as for `picture`.
 
     Yields:
         The number of steps taken and the picture then, as `picture` gives it: before the first step, after
         so many each and after the last.
     """
     state = opening_state(automaton.spec, *grid, device=automaton.device, seed=seed, condition=condition)
-    yield 0, picture(state[0], automaton.spec, ground)
+    yield 0, picture(automaton, state[0], ground, pixels)
     step = 0
     while step < steps:
         if damage_at is not None and step >= damage_at:
@@ -56,10 +58,10 @@ def film(
             evolving = state[:, : automaton.spec.channels]
             evolving.copy_(cut_circle(evolving, x=HOLE[0], y=HOLE[1]))
             damage_at = None
-            yield step, picture(state[0], automaton.spec, ground)
+            yield step, picture(automaton, state[0], ground, pixels)
         if step in switches:
             state = under(state, automaton.spec, switches[step])
         count = min(every, steps - step, *(later - step for later in switches if later > step))
         state = automaton.rollout(state, count, seed=seed, start=step)
         step += count
-        yield step, picture(state[0], automaton.spec, ground)
+        yield step, picture(automaton, state[0], ground, pixels)

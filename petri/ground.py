@@ -138,4 +138,4 @@ def of(model: Model) -> str:
     """
     if not model.automaton.spec.living:
         return WHITE
-    return kept(model) or choose(model.grown())
+    return kept(model) or choose(model.automaton.view(model.grown()))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,31 +13,32 @@ from PIL import Image
 from petri.errors import BadRequest
 from petri.files import replacing
 from petri.ground import TRANSPARENT, over, straight
-from petri.nca.shown import show
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from petri.nca import Spec
+    from petri.nca import Automaton
 
 STILL = (".png",)
 ANIMATED = (".gif", ".webp", ".apng", ".mp4")
+HELD = (".gif", ".webp", ".apng")  # of these all frames are held at once, until they are written
 IN_A_ROW = 8
 OPAQUE = (".gif", ".mp4")  # these have no alpha, or only all or nothing of it
 
 
-def picture(state: Tensor, spec: Spec, ground: str) -> np.ndarray:
+def picture(automaton: Automaton, state: Tensor, ground: str, pixels: int | None = None) -> np.ndarray:
     """What one sample looks like: its RGB, on a ground where the living mask makes alpha count.
 
     Args:
-        state: `[channel, height, width]`; colours are premultiplied by alpha if the Spec has the mask.
-        spec: of the automaton.
+        automaton: whose state it is.
+        state: `[channel, height, width]`; colours are premultiplied by alpha if there is the mask.
         ground: `#rrggbb` or `transparent`; see `petri.ground`.
+        pixels: along the longer side of what a decoder paints; without one a pixel is a cell.
 
     Returns:
         uint8 `[height, width, 3]`, or `[height, width, 4]` of a figure that is transparent: RGB, and alpha.
     """
-    return drawn(show(state, spec), ground)
+    return np.concatenate([drawn(band, ground) for band in automaton.bands(state, pixels)])
 
 
 def drawn(seen: Tensor, ground: str) -> np.ndarray:
@@ -95,15 +97,17 @@ def save_picture(path: Path, picture: np.ndarray) -> None:
         Image.fromarray(picture).save(temporary, format="PNG", optimize=True)
 
 
-def save_animation(path: Path, frames: list[np.ndarray], *, fps: int) -> None:
+def save_animation(path: Path, frames: Iterable[np.ndarray], *, fps: int) -> None:
     """Write frames, uint8 `[height, width, 3 or 4]` each, in the format that the name's ending says.
 
-    The last frame stays for two seconds before the animation begins again.
+    The last frame stays for two seconds before the animation begins again. Of an MP4 one frame is held at a
+    time, of the others all.
     """
     with replacing(path) as temporary:
         if path.suffix.lower() == ".mp4":
-            _save_mp4(temporary, [*frames, *[frames[-1]] * 2 * fps], fps)
+            _save_mp4(temporary, frames, fps)
             return
+        frames = list(frames)
         first, *rest = [Image.fromarray(frame) for frame in frames]
         duration = [round(1000 / fps)] * len(rest) + [2000]
         options = {"save_all": True, "append_images": rest, "duration": duration, "loop": 0}
@@ -139,15 +143,18 @@ def _of_one_palette(images: list[Image.Image], whole: Image.Image) -> list[Image
     return reduced
 
 
-def _save_mp4(path: Path, frames: list[np.ndarray], fps: int) -> None:
+def _save_mp4(path: Path, frames: Iterable[np.ndarray], fps: int) -> None:
     import av
 
-    height, width = (side + side % 2 for side in frames[0].shape[:2])  # the codec wants even sides
+    coming = iter(frames)
+    last = next(coming)
+    height, width = (side + side % 2 for side in last.shape[:2])  # the codec wants even sides
     with av.open(str(path), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=fps, options={"crf": "16"})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for rgb in frames:
-            padding = ((0, height - rgb.shape[0]), (0, width - rgb.shape[1]), (0, 0))
-            frame = av.VideoFrame.from_ndarray(np.pad(rgb, padding, mode="edge"), format="rgb24")
-            container.mux(stream.encode(frame))
+        for rgb in chain([last], coming):
+            last = np.pad(rgb, ((0, height - rgb.shape[0]), (0, width - rgb.shape[1]), (0, 0)), mode="edge")
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(last, format="rgb24")))
+        for _ in range(2 * fps):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(last, format="rgb24")))
         container.mux(stream.encode())

@@ -64,6 +64,19 @@ class Model:
         return max(self.grid)
 
     @property
+    def pixels(self) -> int:
+        """Pixels along the longer side that it was trained to paint; without a decoder a pixel is a cell."""
+        loss = self._recipe.get("loss")
+        pixels = loss.get("pixels") if isinstance(loss, dict) else None
+        if self.spec.decoder and isinstance(pixels, int) and self.res <= pixels <= 65_536:
+            return pixels
+        return self.res
+
+    def pixels_of(self, res: int) -> int:
+        """Pixels of a grid of `res` cells along the longer side: to each cell as many as in training."""
+        return self.pixels * res // self.res
+
+    @property
     def steps(self) -> int:
         """Most steps that it was trained to grow in; 100 if it does not say."""
         steps = self._last_phase.get("steps")

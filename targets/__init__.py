@@ -37,6 +37,7 @@ class Target:
     transparent: bool  # whether alpha counts: trained as RGBA, with the living mask
     seed: tuple[float, float] = (0.5, 0.5)  # where growth begins: x, y as fractions of the picture
     notes: tuple[str, ...] = ()  # one-line remarks for the user, such as what was left out
+    enlarged_from: int | None = None  # pixels along the longer side of what it is, if that is smaller
 
 
 @dataclass(frozen=True)
@@ -202,6 +203,20 @@ def check_res(res: object) -> int:
     if not isinstance(res, int) or isinstance(res, bool) or not SMALLEST <= res <= LARGEST:
         raise BadRequest(f"res must be a whole number in {SMALLEST}..{LARGEST}, got {res!r}")
     return res
+
+
+def check_scale(grid: tuple[int, int], pixels: tuple[int, int]) -> None:
+    """Refuse a picture that has not as many pixels for each cell, the same number down and across.
+
+    Raises:
+        BadRequest: it has not.
+    """
+    down, right = (side / cells for side, cells in zip(pixels, grid, strict=True))
+    if down != right or down < 1 or down != int(down):
+        raise BadRequest(
+            "each cell must have a whole number of pixels along its side: "
+            f"{pixels[0]}×{pixels[1]} pixels do not fit {grid[0]}×{grid[1]} cells"
+        )
 
 
 def sheet(res: int) -> Image:

@@ -50,7 +50,14 @@ def fit(image: Image.Image, res: int, name: str, notes: list[str]) -> Target:
             f"{name} has a faint veil around what can live (alpha above {ALIVE}): it is left out",
         ]
     notes = [*notes, *_remark(pixels[3], name)]
-    return Target(name, pixels, transparent=True, seed=_seed(pixels[3], name), notes=tuple(notes))
+    return Target(
+        name,
+        pixels,
+        transparent=True,
+        seed=_seed(pixels[3], name),
+        notes=tuple(notes),
+        enlarged_from=longest if longest < room else None,
+    )
 
 
 def _visible(alpha: Image.Image) -> tuple[tuple[int, int, int, int], bool]:

@@ -135,7 +135,8 @@ def _fill(image: Image.Image, res: int, name: str, notes: list[str]) -> Target:
         notes = [*notes, f"{name} is one colour throughout: there is no pattern to grow"]
     elif brightest < DARK:
         notes = [*notes, f"{name} is dark: its brightest value is {brightest:.0%} of white"]
-    return Target(name, pixels, transparent=False, notes=tuple(notes))
+    small = side if side < res else None
+    return Target(name, pixels, transparent=False, notes=tuple(notes), enlarged_from=small)
 
 
 def shrink(image: Image.Image, box: tuple[int, int, int, int], side: int, res: int) -> Image.Image:

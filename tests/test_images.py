@@ -6,7 +6,7 @@ from PIL import Image
 from petri import images
 from petri.errors import BadRequest
 from petri.ground import TRANSPARENT, WHITE
-from petri.nca import Spec
+from petri.nca import Automaton, Spec
 
 FRAMES = [np.full((10, 12, 3), (20 * i, 255 - 20 * i, 60), np.uint8) for i in range(6)]
 
@@ -22,9 +22,9 @@ FRAMES = [np.full((10, 12, 3), (20 * i, 255 - 20 * i, 60), np.uint8) for i in ra
 def test_colours_are_on_the_ground_only_where_alpha_counts(ground, seen, behind):
     state = torch.zeros(16, 2, 2)
     state[:4, 0, 1] = torch.tensor([0.25, 0.5, -1.0, 0.5])
-    plain = images.picture(state, Spec.of(), ground)
+    plain = images.picture(Automaton(Spec.of()), state, ground)
     assert plain[0, 1].tolist() == [64, 128, 0] and plain[1, 0].tolist() == [0, 0, 0]
-    living = images.picture(state, Spec.of(living=True), ground)
+    living = images.picture(Automaton(Spec.of(living=True)), state, ground)
     assert living[0, 1].tolist() == seen and living[1, 0].tolist() == behind
 
 

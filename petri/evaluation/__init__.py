@@ -61,6 +61,7 @@ def _only(model: Model, names: Sequence[str]) -> str | None:
 MEASURES: dict[str, Callable[..., Found]] = {
     "grow": _grown,
     "many": many.evaluate,
+    "paint": _grown,
     "texture": _woven,
     "textures": textures.evaluate,
 }

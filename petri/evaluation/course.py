@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from petri.evaluation.report import Measure, error_of, plain
+from petri.evaluation.report import Measure, by_view, error_of, plain
 from petri.evaluation.standing import LEAST_GROWN
 from petri.ground import BLACK, WHITE, over
 from petri.losses import psnr
 from petri.losses.perceptual import PerceptualLoss
-from petri.nca import Spec
+from petri.nca import Automaton
 
+LOOKED_AT = 256  # pixels a side of a painted picture that VGG16 is shown
 LEAST_SHOWN = 0.01  # of an empty grid's distance that damage must add, or a percentage would be of noise
 
 
@@ -110,19 +112,30 @@ def recovery(
 
 
 class Judge:
-    """How far states lie from a target, by what is seen of them.
+    """Says how far states are from a target, by what is seen of them.
 
     Args:
         pixels: `[4, height, width]` in 0..1, RGB premultiplied by alpha, and alpha; on the states' device.
-        spec: of the automaton.
+        automaton: whose states they are.
     """
 
-    def __init__(self, pixels: Tensor, spec: Spec) -> None:
-        self.target = pixels if spec.living else pixels[:3]
-        self.error = error_of(spec)
-        self.grounds = (BLACK, WHITE) if spec.living else ()
-        seen = [over(pixels, ground) for ground in self.grounds] or [pixels[:3]]
-        self.features = [PerceptualLoss(one) for one in seen]
+    def __init__(self, pixels: Tensor, automaton: Automaton) -> None:
+        living = automaton.spec.living
+        self.target, self.error = pixels if living else pixels[:3], error_of(automaton)
+        self.automaton, self.grounds = automaton, (BLACK, WHITE) if living else ()
+        self.looked_at = self.target
+        if automaton.decoder is not None and max(pixels.shape[-2:]) > LOOKED_AT:
+            small = [max(1, side * LOOKED_AT // max(pixels.shape[-2:])) for side in pixels.shape[-2:]]
+            self.looked_at = F.interpolate(self.target[None], small, mode="area")[0]
+        self.features = [PerceptualLoss(one) for one in self._on_grounds(self.looked_at)]
+
+    @property
+    def pixels(self) -> int:
+        """Of the target, along the longer side."""
+        return max(self.target.shape[-2:])
+
+    def _on_grounds(self, seen: Tensor) -> list[Tensor]:
+        return [over(seen, ground) for ground in self.grounds] or [seen[..., :3, :, :]]
 
     def loss(self, state: Tensor) -> Tensor:
         """The mean squared error that a model is judged by, `[batch]`."""
@@ -131,10 +144,13 @@ class Judge:
     def vgg16(self, state: Tensor) -> Tensor:
         """The distance of VGG16's features, `[batch]`: 0 for the target; about 1 for something else.
 
-        Of a figure on black or on white, whichever is more; see `petri.losses.perceptual`. It is not LPIPS.
+        Of a figure on black or on white, whichever is more; of what a decoder paints at 256 pixels a side at
+        the most. See `petri.losses.perceptual`. It is not LPIPS.
         """
-        seen = [over(state, ground) for ground in self.grounds] or [state[:, :3]]
-        found = [loss(one) for loss, one in zip(self.features, seen, strict=True)]
+        return by_view(self.automaton, self._apart)(state, self.looked_at)
+
+    def _apart(self, seen: Tensor, target: Tensor) -> Tensor:
+        found = [loss(one) for loss, one in zip(self.features, self._on_grounds(seen), strict=True)]
         return torch.stack(found).amax(dim=0)
 
     def course(

@@ -15,17 +15,20 @@ from torch import Tensor
 from petri import checks, ground, images, targets
 from petri.errors import BadRequest, RunFailed
 from petri.evaluation.course import Judge
+from petri.evaluation.painted import Painted, painted
 from petri.evaluation.regeneration import KINDS, Regeneration
 from petri.evaluation.report import (
     SEEDS,
     Measure,
     ReportLoss,
+    by_view,
     error_of,
     pattern_measure,
     report_loss_of,
 )
 from petri.evaluation.standing import Standing, standing
 from petri.evaluation.walk import walk
+from petri.losses import pattern_loss
 from petri.modelfile import Model
 from petri.nca import Automaton, Spec, seed_cell
 
@@ -46,8 +49,8 @@ class Look:
     steps: int  # since the seed
     pattern: Measure  # its error
     standing: Standing
-    picture: np.ndarray = field(compare=False, repr=False)  # of the first sample, uint8 [res, res, 3]
-    target: np.ndarray = field(compare=False, repr=False)  # what it is to look like, uint8 [res, res, 3]
+    picture: np.ndarray = field(compare=False, repr=False)  # of the first sample, uint8 [pixels, pixels, 3]
+    target: np.ndarray = field(compare=False, repr=False)  # what it is to look like, of the same size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,7 @@ class Evaluation:
     target: str  # name of what it was compared with
     architecture: str  # of the automaton, in a few words
     res: int  # cells along a side
+    pixels: int  # along a side of what is compared; without a decoder a pixel is a cell
     seeds: int  # rollouts, each with fire masks of its own
     shows: str  # "rgb" or "rgba"
     loss: ReportLoss  # as `petri grow` prints it: over RGB of a plane, over what is seen of a figure
@@ -70,11 +74,12 @@ class Evaluation:
     drift: tuple[Look, ...]  # long after
     regeneration: tuple[Regeneration, ...]  # a kind of damage each
     sizes: tuple[Look, ...]  # on other grids
+    painted: tuple[Painted, ...] = ()  # of a model with a decoder: at so many pixels each
 
     @property
     def summary(self) -> str:
         """What was measured, in one line."""
-        size = f"{self.res}×{self.res} cells"
+        size = f"{self.res}×{self.res} cells" + f", painted at {self.pixels}²" * bool(self.painted)
         return f"{self.target} on {size} · {self.architecture} · {self.seeds} fire seeds"
 
     def to_fields(self) -> dict[str, Any]:
@@ -98,6 +103,7 @@ class Evaluation:
             "sizes": [
                 {"res": look.res, "steps": look.steps, **look.pattern.to_fields()} for look in self.sizes
             ],
+            **({"painted": [one.to_fields() for one in self.painted]} if self.painted else {}),
         }
 
 
@@ -133,9 +139,9 @@ def evaluate(
     checks.whole("seeds", seeds, 2, 4096)
     name, res = target or model.target, res or model.res
     moments = moments_of(model, damage_at, heal_steps)
-    drawn = targets.load(name, res)
+    drawn = targets.load(name, model.pixels_of(res))
     with enough_memory(seeds, res):
-        return _evaluate(model, name, drawn, seeds, moments, condition, say)
+        return _evaluate(model, name, drawn, res, seeds, moments, condition, say)
 
 
 def moments_of(model: Model, damage_at: int | None, heal_steps: int | None) -> tuple[int, int]:
@@ -173,6 +179,7 @@ def _evaluate(
     model: Model,
     name: str,
     drawn: targets.Target,
+    res: int,
     seeds: int,
     moments: tuple[int, int],
     condition: int | None,
@@ -181,7 +188,6 @@ def _evaluate(
     automaton, steps, held_at = model.automaton, model.steps, model.steps + model.hold
     spec = automaton.spec
     pixels = torch.from_numpy(drawn.pixels).to(automaton.device)
-    res = pixels.shape[-1]
     damage_at, healed_at = moments
     growth_at = sorted({max(1, round(share * steps)) for share in GROWTH} | {damage_at})
 
@@ -195,34 +201,40 @@ def _evaluate(
     stops = sorted({*growth_at, held_at, healed_at, *drift_at})
     for step, state in walk(automaton, seed(res), stops):
         say(f"step {step:,} of {stops[-1]:,}")
-        looks[step] = _look(state, step, pixels, spec, on)
+        looks[step] = _look(automaton, state, step, pixels, on)
         if step in (steps, held_at, damage_at, healed_at):
             kept[step] = state
     seen = report_loss_of(
         kept[steps], kept[held_at], pixels[: 4 if spec.living else 3],
-        steps=steps, hold=model.hold, error=error_of(spec),
+        steps=steps, hold=model.hold, error=error_of(automaton),
     )  # fmt: skip
     losses = [
-        report_loss_of(kept[steps], kept[held_at], pixels[:channels], steps=steps, hold=model.hold)
+        report_loss_of(
+            kept[steps], kept[held_at], pixels[:channels],
+            steps=steps, hold=model.hold, error=by_view(automaton, pattern_loss),
+        )
         for channels in (3, 4)
-    ]
-    regeneration, judge = [], Judge(pixels, spec)
+    ]  # fmt: skip
+    regeneration, judge = [], Judge(pixels, automaton)
     for kind in KINDS:
         say(f"damage: {kind}")
         regeneration.append(_regeneration(automaton, kind, kept, moments, judge, on))
     sizes = []
-    for there in _other_sizes(name, spec, pixels):
-        side = there.shape[-1]
+    for side, there in _other_sizes(name, spec, pixels, res):
         say(f"{side}×{side} cells")
         count = round(held_at * max(1.0, side / res))
         *_, (_, state) = walk(automaton, seed(side), [count])
         # A figure's errors are counted by the cells it was trained on: empty room is no merit.
         share = (side / res) ** 2 if spec.living else 1.0
-        sizes.append(_look(state, count, there, spec, on, scale=share))
+        sizes.append(_look(automaton, state, count, there, on, scale=share))
+    shown: tuple[Painted, ...] = ()
+    if spec.decoder:
+        shown = painted(automaton, kept[held_at], name, pixels=pixels.shape[-1], say=say)
     return Evaluation(
         target=drawn.name,
         architecture=spec.describe(),
         res=res,
+        pixels=pixels.shape[-1],
         seeds=seeds,
         shows="rgba" if spec.living else "rgb",
         loss=seen,
@@ -232,14 +244,18 @@ def _evaluate(
         drift=tuple(looks[step] for step in drift_at),
         regeneration=tuple(regeneration),
         sizes=tuple(sizes),
+        painted=shown,
     )
 
 
-def _look(state: Tensor, step: int, pixels: Tensor, spec: Spec, on: str, *, scale: float = 1.0) -> Look:
-    pictures = images.picture(state[0], spec, on), images.drawn(pixels[: 4 if spec.living else 3], on)
-    pattern = pattern_measure(state, pixels, spec)
+def _look(
+    automaton: Automaton, state: Tensor, step: int, pixels: Tensor, on: str, *, scale: float = 1.0
+) -> Look:
+    target = pixels[: 4 if automaton.spec.living else 3]
+    pictures = images.picture(automaton, state[0], on, pixels.shape[-1]), images.drawn(target, on)
+    pattern = pattern_measure(automaton, state, pixels)
     pattern = Measure(pattern.mean * scale, pattern.spread * scale)
-    return Look(state.shape[-1], step, pattern, standing(state, pixels, spec), *pictures)
+    return Look(state.shape[-1], step, pattern, standing(automaton, state, pixels), *pictures)
 
 
 def _regeneration(
@@ -257,39 +273,40 @@ def _regeneration(
         damaged_at,
         healed_at,
         *judge.course(before, cut, later, undamaged),
-        damaged_picture=images.picture(cut[0], spec, on),
-        healed_picture=images.picture(later[0], spec, on),
+        damaged_picture=images.picture(automaton, cut[0], on, judge.pixels),
+        healed_picture=images.picture(automaton, later[0], on, judge.pixels),
     )
 
 
-def _other_sizes(name: str, spec: Spec, pixels: Tensor) -> Iterator[Tensor]:
-    """What is to be seen on grids of other sizes, `[4, side, side]` each.
+def _other_sizes(name: str, spec: Spec, pixels: Tensor, res: int) -> Iterator[tuple[int, Tensor]]:
+    """Other sizes of grids, cells along a side, and what is to be seen there, `[4, pixels, pixels]`.
 
     A plane is to be filled by the whole picture, drawn at that size. A figure is to be as large as ever,
     around the seed, with more or less room about it; grids that cannot hold it are left out.
     """
-    res = pixels.shape[-1]
+    scale = pixels.shape[-1] // res
     for factor in SIZES:
         side = round(res * factor)
         if not targets.SMALLEST <= side <= targets.LARGEST:
             continue
         if spec.living:
-            moved = _move(pixels, spec, side)
+            moved = _move(pixels, spec, res, side)
             if (moved[3] > ALIVE).sum() == (pixels[3] > ALIVE).sum():
-                yield moved
+                yield side, moved
             continue
         try:
-            yield torch.from_numpy(targets.load(name, side).pixels).to(pixels.device)
-        except BadRequest:  # letters that cannot be read at this size
+            yield side, torch.from_numpy(targets.load(name, side * scale).pixels).to(pixels.device)
+        except BadRequest:  # letters that cannot be read at this size, or more pixels than there may be
             continue
 
 
-def _move(pixels: Tensor, spec: Spec, side: int) -> Tensor:
-    """Put a figure onto another grid so that it lies about the seed as before."""
-    res = pixels.shape[-1]
+def _move(pixels: Tensor, spec: Spec, res: int, side: int) -> Tensor:
+    """Put a figure of `res` cells onto another grid so that it lies about the seed as before."""
     (row, column), (old_row, old_column) = seed_cell(spec, side, side), seed_cell(spec, res, res)
+    scale = pixels.shape[-1] // res
+    side, res = side * scale, res * scale
     moved = pixels.new_zeros(4, side, side)
-    down, right = row - old_row, column - old_column
+    down, right = (row - old_row) * scale, (column - old_column) * scale
     top, left = max(0, down), max(0, right)
     bottom, end = min(side, res + down), min(side, res + right)
     moved[:, top:bottom, left:end] = pixels[:, top - down : bottom - down, left - right : end - right]

@@ -65,7 +65,7 @@ def mutations(
         say: told in a few words what is being done.
     """
     spec, automaton, labels = model.spec, model.automaton, model.conditions
-    judges = [Judge(picture, spec) for picture in pictures]
+    judges = [Judge(picture, automaton) for picture in pictures]
     rollouts = []
     for number, label in enumerate(labels):
         say(f"growing {label}")
@@ -85,6 +85,6 @@ def mutations(
             courses = judges[target].course(
                 before, changed, later, rollouts[target][later_at], was=judges[source]
             )
-            picture = images.picture(later[0], spec, ground)
+            picture = images.picture(automaton, later[0], ground)
             found.append(Mutation(was, becomes, changed_at, later_at, *courses, picture))
     return tuple(found)

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from petri.evaluation.report import by_view
 from petri.losses import psnr, seen_error
-from petri.nca import Spec
+from petri.nca import Automaton
 
 LEAST_GROWN = 0.5  # of an empty grid's error: what is no better than this has not grown
 LIKENESS = (
@@ -52,18 +53,21 @@ class Standing:
         }
 
 
-def standing(state: Tensor, target: Tensor, spec: Spec) -> Standing:
+def standing(automaton: Automaton, state: Tensor, target: Tensor) -> Standing:
     """Judge rollouts by what is seen of them.
 
     Args:
+        automaton: what has grown.
         state: `[batch, channel, height, width]`.
         target: `[3 or 4, height, width]` in 0..1, RGB premultiplied by alpha, and alpha; of a plane only RGB
             is looked at.
-        spec: of the automaton.
     """
-    target = target.to(state.device)[: 4 if spec.living else 3]
-    errors = seen_error(state, target).nan_to_num(1.0)
-    nothing = seen_error(torch.zeros_like(state[:1]), target)
+    target, error = (
+        target.to(state.device)[: 4 if automaton.spec.living else 3],
+        by_view(automaton, seen_error),
+    )
+    errors = error(state, target).nan_to_num(1.0)
+    nothing = error(torch.zeros_like(state[:1]), target)
     stands = int((errors < LEAST_GROWN * nothing).sum())
     ratios = [psnr(error) for error in errors.sort().values.tolist()]
     return Standing(len(ratios), stands, ratios[-1], ratios[len(ratios) // 2])

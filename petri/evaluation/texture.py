@@ -208,7 +208,7 @@ def _look(model: Model, judge: Judge, state: Tensor, factor: int, steps: int) ->
     rgb = show(state, model.spec)
     distance = _measured(judge, rgb)
     mean, spread = colours_apart(rgb.clamp(0, 1), judge.exemplar)
-    picture = images.picture(state[0], model.spec, WHITE)
+    picture = images.picture(model.automaton, state[0], WHITE)
     return Look(factor, steps, distance, judge.way(distance.mean), mean, spread, picture)
 
 
@@ -249,7 +249,7 @@ def _healing(
         *(judge.distance(show(state, spec)) for state in (before, cut, later, undamaged)),
         empty=judge.distance(show(torch.zeros_like(before[:1]), spec)).item(),
     )
-    pictures = (images.picture(state[0], spec, WHITE) for state in (cut, later))
+    pictures = (images.picture(model.automaton, state[0], WHITE) for state in (cut, later))
     return Healing(kind, damaged_at, healed_at, course, *pictures)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from itertools import chain
 
@@ -10,15 +11,19 @@ from torch import Tensor, nn
 
 from petri import hooks
 from petri.errors import BadRequest
+from petri.nca.decoder import Decoder, Raster, interpolate
 from petri.nca.fire import fire_words, fires, sample_seeds
-from petri.nca.life import alive
+from petri.nca.life import ALPHA, THRESHOLD, alive
 from petri.nca.perception import Perception
 from petri.nca.rule import Rule
 from petri.nca.seed import seed_state
+from petri.nca.shown import show
 from petri.nca.spec import Spec
 
 # What a module of a sense or a rule keeps of the kind that made it.
 DESCRIBES = ("kind", "padding", "channels", "mlp", "outputs")
+
+BAND = 2**16  # points that are painted at once, so that memory does not grow with the picture
 
 
 class Automaton(nn.Module):
@@ -36,6 +41,11 @@ class Automaton(nn.Module):
         self.spec = spec
         self.perception = Perception(spec, generator=generator)
         self.rule = Rule(spec.rule, spec.features, spec.outputs, generator=generator)
+        self.decoder: Decoder | None = None
+        if spec.decoder is not None:
+            self.decoder = Decoder(
+                spec.decoder, spec.channels, padding=spec.space.padding, generator=generator
+            )
 
     def seed_state(
         self,
@@ -166,6 +176,66 @@ class Automaton(nn.Module):
             checkpoint=checkpoint,
         )
 
+    def paint(self, state: Tensor, raster: Raster) -> Tensor:
+        """What the decoder makes of states at some points.
+
+        Of a figure there is something only where the alpha between its cells is that of a living one.
+
+        Args:
+            state: `[batch, planes, height, width]`.
+            raster: the points.
+
+        Returns:
+            `[batch, 3 or 4, rows, columns]`, as `petri.nca.show` gives it of an automaton without a decoder.
+
+        Raises:
+            BadRequest: there is no decoder.
+        """
+        if self.decoder is None:
+            raise BadRequest("the automaton has no decoder to paint with")
+        lives = self.between(state[:, ALPHA : ALPHA + 1], raster) > THRESHOLD if self.spec.living else None
+        return self.decoder(state, raster, lives)[:, : ALPHA + self.spec.living]
+
+    def between(self, state: Tensor, raster: Raster) -> Tensor:
+        """Values of states between their cells, where the decoder has the cells: `[batch, channel, …]`."""
+        where = self.spec.decoder.coordinates if self.spec.decoder else "centre"
+        return interpolate(state, raster, padding=self.spec.space.padding, coordinates=where)
+
+    def view(self, state: Tensor, pixels: int | None = None) -> Tensor:
+        """What is seen of states: all pictures and all figures of merit are made of this.
+
+        Args:
+            state: `[..., planes, height, width]`.
+            pixels: along the longer side of what a decoder paints; without one a pixel is a cell.
+
+        Returns:
+            `[..., 3 or 4, rows, columns]`, not bounded, as `petri.nca.show` gives it; of a decoder without
+            a gradient.
+        """
+        if self.decoder is None:
+            return show(state, self.spec)
+        flat = state.reshape(-1, *state.shape[-3:])
+        views = [torch.cat(list(self.bands(one, pixels)), dim=-2) for one in flat]
+        return torch.stack(views).unflatten(0, state.shape[:-3]) if state.ndim > 3 else views[0]
+
+    @torch.no_grad()
+    def bands(self, state: Tensor, pixels: int | None = None) -> Iterator[Tensor]:
+        """The view of one state, in bands of whole rows from the top, so that memory is bounded.
+
+        Args:
+            state: `[planes, height, width]`.
+            pixels: as for `view`.
+        """
+        if self.decoder is None:
+            yield show(state, self.spec)
+            return
+        height, width = state.shape[-2:]
+        pixels = pixels or max(height, width)
+        rows, columns = (max(1, round(side * pixels / max(height, width))) for side in (height, width))
+        raster, high = Raster.of(rows, columns, device=state.device), max(1, BAND // columns)
+        for top in range(0, rows, high):
+            yield self.paint(state[None], raster.crop(top, 0, high, columns))[0]
+
 
 def departure(automaton: Automaton) -> str:
     """What of an automaton its Spec and weights do not tell, in words; empty if they tell all.
@@ -176,8 +246,10 @@ def departure(automaton: Automaton) -> str:
     if getattr(automaton.step, "__func__", None) is not Automaton.step:
         return f"{type(automaton).__name__} has a step of its own"
     made = _made_of(automaton.spec)
-    for name in ("perception", "rule"):
+    for name in ("perception", "rule", "decoder"):
         part, wanted = getattr(automaton, name), getattr(made, name)
+        if part is wanted is None:
+            continue
         theirs = dict(part.named_modules())
         for path, module in wanted.named_modules():
             if departed := _module_departs(theirs.pop(path, None), module):

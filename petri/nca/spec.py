@@ -11,6 +11,7 @@ from typing import Any
 from petri import checks
 from petri.errors import BadRequest, nearest
 from petri.nca import kinds
+from petri.nca.decoder import DECODERS, Lppn
 from petri.nca.rule import RULES, Mlp
 from petri.nca.senses import SENSES, Sense, words
 from petri.nca.space import SPACES, Grid
@@ -42,7 +43,7 @@ class Spec:
     rule: Mlp = dataclasses.field(default_factory=Mlp)
     space: Grid = dataclasses.field(default_factory=Grid)
     start: Start = dataclasses.field(default_factory=Cell)
-    decoder: None = None  # what paints a picture of the state; None: the first channels are shown
+    decoder: Lppn | None = None  # what paints a picture of the state; None: the first channels are shown
     fire_rate: float | None = None  # probability to fire where there is no gate; None means 0.5
     living: bool = False  # cells with no alpha > 0.1 around them are empty
     clamp: float | None = 1.0  # largest magnitude of any state value; None for no bound
@@ -66,9 +67,16 @@ class Spec:
             if type(sense) not in SENSES.values():
                 raise BadRequest(f"senses must be of the kinds {', '.join(SENSES)}, got {sense!r}")
         object.__setattr__(self, "senses", tuple(senses))
-        if self.decoder is not None:
-            raise BadRequest(f"decoder must be none, as there are no kinds of it yet, got {self.decoder!r}")
         checks.truth("living", self.living)
+        if self.decoder is not None:
+            if type(self.decoder) not in DECODERS.values():
+                raise BadRequest(
+                    f"decoder must be none or of the kinds {', '.join(DECODERS)}, got {self.decoder!r}"
+                )
+            if self.decoder.outputs < 3 + self.living:
+                raise BadRequest(
+                    f"the decoder of a figure paints RGB and alpha, 4 outputs, got {self.decoder.outputs}"
+                )
         if self.rule.gated and self.fire_rate is not None:
             raise BadRequest(
                 f"a gated rule decides for itself which cells fire: leave fire_rate out, got {self.fire_rate}"
@@ -124,7 +132,8 @@ class Spec:
         count = sum(sense.parameters(self.planes) for sense in self.senses)
         count += self.features * rule.hidden + rule.hidden
         count += (rule.hidden * rule.hidden + rule.hidden) * (rule.layers - 2)
-        return count + rule.hidden * self.outputs + self.outputs
+        count += rule.hidden * self.outputs + self.outputs
+        return count + (self.decoder.parameters(self.channels) if self.decoder else 0)
 
     def check_grid(self, height: int, width: int) -> None:
         """Refuse a grid that is smaller than what a cell senses at once.
@@ -143,6 +152,7 @@ class Spec:
         said = [self.perception, self.rule.describe()]
         said += [f"{self.fixed} fixed plane" + "s" * (self.fixed > 1)] * (self.fixed > 0)
         said += ["living mask"] * self.living + ["wrapped edges"] * (self.space.padding == "wrap")
+        said += [self.decoder.describe()] if self.decoder else []
         said += [f"starts from {kinds.name_of(self.start, STARTS)}"] * (not isinstance(self.start, Cell))
         return " · ".join(said)
 
@@ -157,6 +167,8 @@ class Spec:
         fields["rule"] = kinds.to_table(self.rule, RULES)
         fields["space"] = kinds.to_table(self.space, SPACES)
         fields["start"] = kinds.to_table(self.start, STARTS)
+        if self.decoder is not None:
+            fields["decoder"] = kinds.to_table(self.decoder, DECODERS)
         return fields
 
     def to_json(self) -> str:
@@ -200,8 +212,9 @@ class Spec:
             ("rule", RULES, "mlp"),
             ("space", SPACES, "grid"),
             ("start", STARTS, "cell"),
+            ("decoder", DECODERS, "lppn"),
         ):
-            if name in made:
+            if name in made and (name != "decoder" or made[name] is not None):
                 made[name] = kinds.from_table(name, made[name], there, default)
         senses = made.get("senses")
         if isinstance(senses, (list, tuple)):

@@ -24,6 +24,7 @@ FORMAT, SCHEMA = "petri-manifest", "1"
 WEBP = "image/webp"
 THUMBNAIL = 96  # pixels along a side
 FILMED = 128  # cells along a side that a film shows at most
+PAINTED = 256  # and pixels of what a decoder paints
 FILM_STEPS, FILM_EVERY, FILM_RATE = 200, 4, 15  # steps in all and a frame, and frames a second
 
 
@@ -105,7 +106,7 @@ def _of_circle(evaluation: Any) -> float | None:
 
 def thumbnail(model: Model, on: str = ground.TRANSPARENT) -> str:
     """The grown pattern as a small WebP, in a data URI; a figure on a ground or transparent."""
-    image = Image.fromarray(picture(model.grown(), model.automaton.spec, on))
+    image = Image.fromarray(picture(model.automaton, model.grown(), on, pixels=2 * THUMBNAIL))
     shrinks = image.width > THUMBNAIL
     image = image.resize(
         (THUMBNAIL, THUMBNAIL), Image.Resampling.BOX if shrinks else Image.Resampling.NEAREST
@@ -116,13 +117,20 @@ def thumbnail(model: Model, on: str = ground.TRANSPARENT) -> str:
 
 
 def film(model: Model) -> bytes:
-    """The growth of a model that a browser cannot compute: an animated WebP, a pixel a cell."""
+    """The growth of a model that a browser cannot compute: an animated WebP, a pixel a cell or as painted."""
     automaton, side = model.automaton, min(model.res, FILMED)
+    pixels = min(model.pixels_of(side), PAINTED)
     on = ground.of(model)
     frames = [
         Image.fromarray(frame)
         for _, frame in growth(
-            automaton, (side, side), FILM_STEPS, ground=on, every=FILM_EVERY, condition=model.condition()
+            automaton,
+            (side, side),
+            FILM_STEPS,
+            ground=on,
+            every=FILM_EVERY,
+            condition=model.condition(),
+            pixels=pixels,
         )
     ]
     content = io.BytesIO()

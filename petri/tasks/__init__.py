@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from petri.tasks.grow import Growing
 from petri.tasks.learner import Learner
 from petri.tasks.many import GrowingMany
+from petri.tasks.paint import Painting
 from petri.tasks.task import Rows, Task
 from petri.tasks.texture import Weaving
 from petri.tasks.textures import WeavingMany
@@ -17,11 +18,23 @@ from petri.tasks.textures import WeavingMany
 if TYPE_CHECKING:
     from petri.training.recipe import Recipe
 
-__all__ = ["TASKS", "Growing", "GrowingMany", "Learner", "Rows", "Task", "Weaving", "WeavingMany", "make"]
+__all__ = [
+    "TASKS",
+    "Growing",
+    "GrowingMany",
+    "Learner",
+    "Painting",
+    "Rows",
+    "Task",
+    "Weaving",
+    "WeavingMany",
+    "make",
+]
 
 TASKS: dict[str, type[Task]] = {
     "grow": Growing,
     "many": GrowingMany,
+    "paint": Painting,
     "texture": Weaving,
     "textures": WeavingMany,
 }

@@ -44,7 +44,8 @@ def finish(task: GrowingMany, automaton: Automaton, folder: Path) -> Changed:
     spec, asked = automaton.spec, {"steps": task.most_steps, "hold": task.hold}
     numbered = list(enumerate(zip(task.conditions, task.target, strict=True)))
     each = {
-        label: judge(automaton, target, **asked, condition=number) for number, (label, target) in numbered
+        label: judge(automaton, task.grid, target, **asked, condition=number)
+        for number, (label, target) in numbered
     }
     steps = min(min(looks) for _, looks in each.values())
     _draw_growth(task, automaton, folder, steps)

@@ -81,7 +81,8 @@ class Growing(Task):
         self.pictures = [pictures] if isinstance(pictures, Tensor) else list(pictures)
         self.check_pictures(spec)
         super().__init__(spec, (self.pictures[0].shape[-2], self.pictures[0].shape[-1]))
-        self.wanted, self.hold, self.steps = terms or LossTerms(), hold, list(steps)
+        self.wanted: Any = terms or LossTerms()
+        self.hold, self.steps = hold, list(steps)
         self.weights = self.weigh(self.wanted)
         self.settle(grounds.AUTO)
         self.reference: float | None = None  # what the report's own model has come to
@@ -91,10 +92,11 @@ class Growing(Task):
         """Refuse pictures that the Spec cannot grow.
 
         Raises:
-            BadRequest: not of its channels, not within 0..1, or the Spec has fixed planes.
+            BadRequest: not of its channels, not within 0..1, or the Spec has fixed planes or a decoder.
         """
         for picture in self.pictures:
             check_picture(picture, spec)
+        check_shown(spec)
         if spec.fixed:
             raise BadRequest(
                 f"growing a picture gives no fixed planes, the Spec has {spec.fixed}: a task of your own can"
@@ -118,7 +120,7 @@ class Growing(Task):
         return task
 
     @classmethod
-    def weigh(cls, terms: LossTerms) -> dict[str, float]:
+    def weigh(cls, terms: Any) -> dict[str, float]:
         """See `Task`; the perceptual loss is computed only where it counts."""
         weights = {"pattern": 1.0, "stability": terms.stability, "overflow": terms.overflow}
         return weights | ({"perceptual": terms.perceptual} if terms.perceptual else {})
@@ -187,7 +189,7 @@ class Growing(Task):
 
     def picture(self, state: Tensor) -> np.ndarray:
         """See `Task`; a figure is shown on its ground."""
-        return images.picture(state, self.spec, self.opaque)
+        return images.drawn(show(state, self.spec), self.opaque)
 
     def goal(self) -> np.ndarray:
         """The target."""
@@ -197,10 +199,15 @@ class Growing(Task):
     def measure(self, automaton: Automaton, *, seeds: int) -> dict[str, Any]:
         """The report's loss from the seed and its parts, and how many rollouts died."""
         asked = {"steps": self.most_steps, "hold": self.hold}
-        grown, held = grow_and_hold(automaton, self.target, **asked, seeds=seeds)
-        found = report_loss_of(grown, held, self.target, **asked, error=error_of(self.spec))
+        grown, held = grow_and_hold(automaton, self.grid, **asked, seeds=seeds)
+        found = report_loss_of(grown, held, self.target, **asked, error=error_of(automaton))
         died = int((~has_life(held)).sum()) if self.spec.living else 0
         return asdict(found) | {"died": died}
+
+    @property
+    def pixels(self) -> int:
+        """Pixels along the longer side of a picture in this phase."""
+        return max(self.target.shape[-2:])
 
     @property
     def most_steps(self) -> int:
@@ -245,6 +252,16 @@ def check_picture(picture: Tensor, spec: Spec) -> None:
         raise BadRequest(
             f"a picture for this Spec must be [{seen}, height, width], got {list(picture.shape)}"
         )
+
+
+def check_shown(spec: Spec) -> None:
+    """Refuse a decoder, which a task that looks at the cells themselves would not train.
+
+    Raises:
+        BadRequest: the Spec has one.
+    """
+    if spec.decoder is not None:
+        raise BadRequest('a decoder is trained by the task "paint" and for one target, got spec.decoder')
 
 
 def seen_channels(spec: Spec) -> int:

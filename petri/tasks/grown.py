@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FRESH = 16  # rollouts that a figure must stand in at the end
 LASTING = 1000  # steps after which it must still stand
 GROWTH_PIXELS = 256  # about the side of growth.webp
+PAINTED_PIXELS = 512  # and its most, of what a decoder paints
 GROWTH_FPS = 20
 GROWTH_BYTES = 10**9  # that its pictures may take on the way, about 7 a pixel
 TARGET = "target.png"
@@ -43,19 +44,27 @@ class Grown(Outcome):
     loss: ReportLoss  # from the seed
     looks: dict[int, Standing] = field(default_factory=dict)
     """Of fresh rollouts, by their steps; a figure's last one is long after."""
+    enlarged: float | None = None
+    """Where a decoder paints: PSNR of the target itself, of a pixel a cell, enlarged bilinearly; dB."""
 
 
 @torch.no_grad()
 def finish(task: Growing, automaton: Automaton, folder: Path) -> Grown:
     """Measure a model from the seed, at the size that the task has come to, and draw what it grows."""
     spec = automaton.spec
-    loss, looks = judge(automaton, task.target, steps=task.most_steps, hold=task.hold)
-    zoom = max(1, GROWTH_PIXELS // max(task.grid))
+    loss, looks = judge(automaton, task.grid, task.target, steps=task.most_steps, hold=task.hold)
+    pixels = min(task.pixels, PAINTED_PIXELS) if spec.decoder else max(task.grid)
+    zoom = 1 if spec.decoder else max(1, GROWTH_PIXELS // pixels)
     steps = min(looks)
-    every = spacing(steps, task.grid[0] * task.grid[1] * zoom**2)
-    shown = film(automaton, task.grid, steps, ground=task.ground, every=every)
+    every = spacing(steps, task.grid[0] * task.grid[1] * (zoom * pixels // max(task.grid)) ** 2)
+    shown = film(automaton, task.grid, steps, ground=task.ground, every=every, pixels=pixels)
     frames = [images.enlarge(rgb, zoom) for _, rgb in shown]
-    images.save_picture(folder / "grown.png", frames[-1])
+    whole = frames[-1]
+    if task.pixels > pixels:
+        *_, (_, whole) = film(
+            automaton, task.grid, steps, ground=task.ground, every=steps, pixels=task.pixels
+        )
+    images.save_picture(folder / "grown.png", whole)
     images.save_animation(folder / "growth.webp", frames, fps=GROWTH_FPS)
     return Grown(
         stands=stand(looks, spec),
@@ -67,22 +76,29 @@ def finish(task: Growing, automaton: Automaton, folder: Path) -> Grown:
 
 
 def judge(
-    automaton: Automaton, target: Tensor, *, steps: int, hold: int, condition: int | None = None
+    automaton: Automaton,
+    grid: tuple[int, int],
+    target: Tensor,
+    *,
+    steps: int,
+    hold: int,
+    condition: int | None = None,
 ) -> tuple[ReportLoss, dict[int, Standing]]:
     """The loss from the seed, and how fresh rollouts look by their steps; a figure's last one is long after.
 
     Args:
         automaton: trained.
+        grid: rows and columns of cells.
         target: `[seen, height, width]`.
         steps, hold: when it is looked at.
         condition: which fixed plane asks for the target, of an automaton of several.
     """
     spec, asked = automaton.spec, {"steps": steps, "hold": hold}
     grown, held = grow_and_hold(
-        automaton, target, **asked, seeds=FRESH if spec.living else SEEDS, condition=condition
+        automaton, grid, **asked, seeds=FRESH if spec.living else SEEDS, condition=condition
     )
     # The loss is that of `petri evaluate`, of as many rollouts.
-    loss = report_loss_of(grown[:SEEDS], held[:SEEDS], target, **asked, error=error_of(spec))
+    loss = report_loss_of(grown[:SEEDS], held[:SEEDS], target, **asked, error=error_of(automaton))
     return loss, _looks(automaton, held, target, steps + hold)
 
 
@@ -109,9 +125,9 @@ def _looks(automaton: Automaton, held: Tensor, target: Tensor, step: int) -> dic
     """How rollouts that have taken `step` steps look; of a figure, after as many again and long after."""
     spec = automaton.spec
     if not spec.living:
-        return {step: standing(held, target, spec)}
+        return {step: standing(automaton, held, target)}
     looks = {}
     for later in (2 * step, max(LASTING, 4 * step)):
         held = automaton.rollout(held, later - step, seed=EVALUATION_SEED, start=step)
-        looks[later], step = standing(held, target, spec), later
+        looks[later], step = standing(automaton, held, target), later
     return looks

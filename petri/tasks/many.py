@@ -17,7 +17,7 @@ from petri.nca.life import has_life
 from petri.targets.several import labels
 from petri.tasks.changed import Changed, finish
 from petri.tasks.conditioned import Conditioned
-from petri.tasks.grow import Growing, LossTerms, check_picture, draw
+from petri.tasks.grow import Growing, LossTerms, check_picture, check_shown, draw
 from petri.tasks.task import Rows
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class GrowingMany(Conditioned, Growing):
                 )
             for picture in pictures:
                 check_picture(picture, spec)
+        check_shown(spec)
         if spec.fixed != len(self.conditions):
             raise BadRequest(
                 f"a rule of {len(self.conditions)} pictures has as many fixed planes, the Spec {spec.fixed}"
@@ -116,8 +117,8 @@ class GrowingMany(Conditioned, Growing):
         asked = {"steps": self.most_steps, "hold": self.hold}
         found, died = [], 0
         for condition, target in enumerate(self.target):
-            grown, held = grow_and_hold(automaton, target, **asked, seeds=seeds, condition=condition)
-            found.append(asdict(report_loss_of(grown, held, target, **asked, error=error_of(self.spec))))
+            grown, held = grow_and_hold(automaton, self.grid, **asked, seeds=seeds, condition=condition)
+            found.append(asdict(report_loss_of(grown, held, target, **asked, error=error_of(automaton))))
             died += int((~has_life(held)).sum()) if self.spec.living else 0
         means = {name: sum(one[name] for one in found) / len(found) for name in found[0]}
         return means | {"died": died}

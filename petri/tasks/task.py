@@ -12,8 +12,8 @@ from torch import Tensor
 
 from petri.errors import BadRequest
 from petri.ground import WHITE
-from petri.images import picture
-from petri.nca import seed_state
+from petri.images import drawn
+from petri.nca import seed_state, show
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,6 +73,13 @@ class Task:
     def to(self, device: torch.device) -> Task:
         """The same, what it compares with on a device."""
         return self
+
+    def meet(self, automaton: Automaton) -> None:
+        """The automaton that is going to be trained; told once, before anything else is asked.
+
+        A task of which the states are not all that it looks at keeps it, such as one whose pictures a
+        decoder paints.
+        """
 
     def settle(self, ground: str) -> str:
         """What a run's pictures show a figure on, of what the user asked for; see `petri.ground`."""
@@ -148,7 +155,7 @@ class Task:
 
     def picture(self, state: Tensor) -> np.ndarray:
         """What a person is shown of a state `[channel, height, width]`: uint8 `[height, width, 3]`."""
-        return picture(state, self.spec, WHITE)
+        return drawn(show(state, self.spec), WHITE)
 
     def goal(self) -> np.ndarray | None:
         """What a person is shown of what is asked for, as `picture` has it; None if there is nothing."""

@@ -85,12 +85,12 @@ def _weave(
     spec = automaton.spec
     states = woven(automaton, task.grid, steps, seeds=SEEDS, condition=condition)
     distance = judge.distance(show(states, spec)).mean().item()
-    pieces = [images.picture(states[0], spec, task.ground)]
+    pieces = [images.picture(automaton, states[0], task.ground)]
     for factor in FACTORS[1:]:
         grid = task.grid[0] * factor, task.grid[1] * factor
         if max(grid) <= LARGEST:
             state = woven(automaton, grid, steps, condition=condition)[0]
-            pieces.append(images.picture(state, spec, task.ground))
+            pieces.append(images.picture(automaton, state, task.ground))
     return Likeness(steps, distance, judge.floor, judge.ceiling, judge.way(distance)), pieces
 
 

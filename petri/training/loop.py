@@ -105,7 +105,7 @@ def starting_from(recipe: Recipe, model: Model) -> Recipe:
         BadRequest: the model is of another architecture.
     """
     theirs, ours = (
-        {name: getattr(spec, name) for name in ("channels", "fixed", "perception")}
+        {name: getattr(spec, name) for name in ("channels", "fixed", "perception", "decoder")}
         | dataclasses.asdict(spec.rule)
         for spec in (model.automaton.spec, recipe.spec)
     )

@@ -27,7 +27,9 @@ def wanted(recipe: Recipe, device: torch.device, *, engine: str = "auto", ranks:
     size = ranks.size if ranks else 1
     # Every phase's from the start, and their copies while a checkpoint is written or read.
     count = max(1, len(recipe.targets))
-    targets = 2 * count * sum(seen_channels(recipe.spec) * phase.cells * 4 for phase in recipe.phases)
+    pixels = getattr(recipe.loss, "pixels", 0)  # of what a decoder paints
+    areas = [pixels**2] if pixels else [phase.cells for phase in recipe.phases]
+    targets = 2 * count * sum(seen_channels(recipe.spec) * area * 4 for area in areas)
     return size * (BASE + targets + max(_wanted(recipe, phase, native, size) for phase in recipe.phases))
 
 
@@ -55,6 +57,9 @@ def _wanted(recipe: Recipe, phase: Phase, native: bool, size: int) -> int:
         kept += within * batch * phase.cells * numbers * 4
     if getattr(recipe.loss, "perceptual", 0) or getattr(recipe.loss, "blocks", 0):
         kept += batch * phase.cells * 3_000  # features of VGG16 and their gradients
+    if spec.decoder and (lines := getattr(recipe.loss, "lines", 0)):
+        # Of each point what goes into the layers and comes out of them, and the gradients of that.
+        kept += 2 * batch * lines**2 * 2 * sum(spec.decoder.sizes(spec.channels)) * 4
     return 2 * recipe.pool_size(phase) * entry + kept
 
 

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from petri.nca import Automaton
 from petri.training.recipe import Optimisation
+
+
+@dataclass(frozen=True)
+class Group:
+    """Weights that are changed alike."""
+
+    weights: tuple[Tensor, ...]
+    rate: float = 1.0  # share of the learning rate
+    clip: float | None = (
+        None  # most of their gradients' norm, of all together; None: each is divided by its own
+    )
+
+
+def groups(automaton: Automaton, how: Optimisation) -> list[Group]:
+    """All weights of an automaton: those of its step, and apart from them those of its decoder.
+
+    No long rollout lies between a decoder and its loss: its gradients have a size that means something.
+    """
+    step = (automaton.perception, automaton.rule)
+    found = [Group(tuple(weight for part in step for weight in part.parameters()))]
+    if automaton.decoder is not None:
+        found.append(Group(tuple(automaton.decoder.parameters()), how.decoder_rate, how.decoder_clip))
+    return found
 
 
 def learning_rate(epoch: int, epochs: int, how: Optimisation) -> float:
@@ -37,16 +62,31 @@ def normalise_gradients(parameters: Iterable[Tensor]) -> None:
             parameter.grad /= parameter.grad.norm() + 1e-8
 
 
-def make(parameters: Mapping[str, Tensor], how: Optimisation) -> torch.optim.Adam:
+def tame_gradients(groups: Iterable[Group]) -> None:
+    """Normalise or clip each group's gradients."""
+    for group in groups:
+        if group.clip is None:
+            normalise_gradients(group.weights)
+        else:
+            torch.nn.utils.clip_grad_norm_(group.weights, group.clip)
+
+
+def make(groups: Sequence[Group], how: Optimisation) -> torch.optim.Adam:
     """Adam, whose state exists from the start, so that it can be saved and loaded at any epoch."""
-    optimiser = torch.optim.Adam(parameters.values(), betas=(0.9, how.beta2))
-    for parameter in parameters.values():
+    optimiser = torch.optim.Adam([{"params": group.weights} for group in groups], betas=(0.9, how.beta2))
+    for parameter in (weight for group in groups for weight in group.weights):
         optimiser.state[parameter] = {
             "step": torch.zeros(()),
             "exp_avg": torch.zeros_like(parameter),
             "exp_avg_sq": torch.zeros_like(parameter),
         }
     return optimiser
+
+
+def set_rate(optimiser: torch.optim.Adam, groups: Sequence[Group], rate: float) -> None:
+    """Give each group of weights its share of a learning rate."""
+    for place, group in zip(optimiser.param_groups, groups, strict=True):
+        place["lr"] = rate * group.rate
 
 
 @torch.no_grad()

@@ -34,6 +34,7 @@ REFINING = 1000  # more after each doubling, and of the last, on larger grids in
 REFINED = 128  # cells along a side up to which they are as many
 PATIENCE = 0.5  # share of the last phase: some patterns come suddenly after a long time of nothing
 FIGURE = 16_000  # epochs of a figure
+PAINTED = 12_000  # of one that a decoder paints
 LEAST_SIDE, LEAST_AGAIN = 32, 64  # cells that a figure's steps are reckoned from, at the least
 WAY = 1.8  # least steps a cell of the way through a figure: growth goes about 0.8 cells a step
 FIGURE_SPEC = {
@@ -137,6 +138,25 @@ def quick_figure(target: Target | Several) -> dict[str, Any]:
     }
 
 
+def quick_painted(target: Target, pixels: int) -> dict[str, Any]:
+    """A figure that a decoder paints: as a figure, but by what is painted (docs/notes/2026-11-26-decoder.md).
+
+    Raises:
+        BadRequest: the target is none.
+    """
+    if not target.transparent:
+        raise BadRequest(
+            f"--pixels is for figures, pictures with transparency around them: {target.name} fills its plane"
+        )
+    fields = quick_figure(target)
+    return {
+        **fields,
+        "phases": [figure_phase(target, PAINTED)],
+        "spec": {**fields["spec"], "decoder": {"kind": "lppn"}},
+        "loss": {"pixels": pixels},
+    }
+
+
 def quick_for(target: Target | Several) -> dict[str, Any]:
     """The quick preset's fields for a figure or a plane, or for several of one kind."""
     if target.transparent:
@@ -188,6 +208,8 @@ def distill(res: int) -> dict[str, Any]:
 
 MAKERS = {"quick": quick, "report": report, "distill": distill}
 MANY = "many"  # the task of several targets
+PAINT = "paint"  # and that of a decoder
+PIXELS = 512  # that a decoder paints, if a recipe names none
 RES = {"quick": 64, "report": 256, "distill": 72}  # if the user names none
 
 
@@ -202,6 +224,7 @@ def make_recipe(
     architecture: dict[str, Any] | None = None,
     epochs: int | None = None,
     seed: int | None = None,
+    pixels: int | None = None,
 ) -> Recipe:
     """The recipe for a target, or for several.
 
@@ -217,6 +240,7 @@ def make_recipe(
         architecture: Spec fields over those.
         epochs: in all, shared out over the phases as they were.
         seed: of everything random.
+        pixels: along a side of what a decoder paints; None for no decoder, unless the file has one.
 
     Raises:
         BadRequest: a field unknown, a value out of range or two that contradict each other.
@@ -224,16 +248,25 @@ def make_recipe(
     checks.choice("preset", preset, tuple(PRESETS))
     asked = targets.written(asked)
     count = len(drawn_of(target))
-    fields = _named(target, asked)
+    fields, painted = _named(target, asked), _painted(pixels, file)
+    if painted:
+        fields["task"] = PAINT
     spec = {"living": target.transparent, "seed": list(target.seed)}
     known = catalogue.reports_architecture if preset == "report" else catalogue.architecture
     fields["spec"] = plain(Spec().to_fields() | {"fire_rate": None})
     merge(fields, {"spec": {**known(asked), **spec}})
-    made = quick_for(target) if preset == "quick" else MAKERS[preset](res)
+    if painted:
+        if count > 1 or preset != "quick":
+            raise BadRequest("--pixels is for one target and the preset quick")
+        made = quick_painted(drawn_of(target)[0], painted)
+    else:
+        made = quick_for(target) if preset == "quick" else MAKERS[preset](res)
     merge(fields, for_several(made, count) if count > 1 else made)
     merge(fields, {**_without_target(copy.deepcopy(file or {}), fields), **_named(target, asked)})
     if count > 1:
         merge(fields, {"spec": {"fixed": count}})
+    if pixels is not None:
+        merge(fields, {"task": PAINT, "loss": {"pixels": pixels}})
     return over(fields, settings=settings, architecture=architecture or {}, epochs=epochs, seed=seed)
 
 
@@ -267,6 +300,15 @@ def over(
     if epochs is None:
         return recipe
     return Recipe.from_fields({**fields, "phases": share_out(fields["phases"], epochs)})
+
+
+def _painted(pixels: int | None, file: dict[str, Any] | None) -> int:
+    """Pixels along a side of what a decoder paints, as asked for or in a recipe file; 0: there is none."""
+    if pixels is not None or file is None or file.get("task") != PAINT:
+        return pixels or 0
+    loss = file.get("loss")
+    there = loss.get("pixels") if isinstance(loss, dict) else None
+    return there if isinstance(there, int) and there > 0 else PIXELS
 
 
 def _named(target: Target | Several, asked: str) -> dict[str, Any]:

@@ -88,8 +88,10 @@ class Trainer:
                 raise BadRequest(f"the model to start from is {theirs}; what is trained is {ours}")
             self.automaton.load_state_dict(weights.state_dict())
         self.weights = dict(self.automaton.named_parameters())
-        self.adam = optimiser.make(self.weights, recipe.optimiser)
+        self.groups = optimiser.groups(self.automaton, recipe.optimiser)
+        self.adam = optimiser.make(self.groups, recipe.optimiser)
         self.average = {name: weight.detach().clone() for name, weight in self.weights.items()}
+        self.task.meet(self.automaton)
         self.guard = Guard(recipe.guard, self._learned())
         self._enter(0, fresh=True)
 
@@ -215,8 +217,8 @@ class Trainer:
         epoch = self.epoch - self.begun
         rate = optimiser.learning_rate(epoch, phase.epochs, recipe.optimiser)
         rate *= phase.rate * self.guard.slower.item()
-        self.adam.param_groups[0]["lr"] = rate
-        optimiser.normalise_gradients(self.weights.values())
+        optimiser.set_rate(self.adam, self.groups, rate)
+        optimiser.tame_gradients(self.groups)
         self.guard.keep(self._learned(), self.epoch)  # this epoch's rollout has shown that they are sound
         self.adam.step()
         task.learn([self.ranks.gather(look.detach()) for look in looks], rows)

@@ -975,7 +975,7 @@ def test_colours_are_shown_with_their_offset_and_scale(lab, random_automaton, en
         [content(random_automaton(spec)), text(state.numpy()), engine],
     )
     seen = np.array(found[0]).reshape(3, 4, 4)
-    assert np.abs(seen[..., :3] - picture(state, spec, "#336699").astype(int)).max() <= 1
+    assert np.abs(seen[..., :3] - picture(Automaton(spec), state, "#336699").astype(int)).max() <= 1
     assert (seen[..., 3] == 255).all()
     assert np.abs(np.array(found[1]) - [255, 128, 0, 255]).max() <= 1
 
