@@ -298,7 +298,7 @@ def _say_grown(recipe: Recipe, result: Result) -> str:
             words.append(f"{look.standing} of {look.seeds} stand")
         rows.append((f"after {step:,} steps", " · ".join(words)))
     if grown.enlarged is not None:
-        rows.append(("without a decoder", f"{grown.enlarged:.1f} dB at the most, by cells that are enlarged"))
+        rows.append(("without a decoder", f"{grown.enlarged:.1f} dB by perfect cells, enlarged bilinearly"))
     out.print(grid(*rows))
     return _fallen(max(look.seeds - look.standing for look in grown.looks.values()), look.seeds)
 

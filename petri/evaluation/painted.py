@@ -26,7 +26,7 @@ class Painted:
     median: float  # PSNR over the rollouts, dB
     worst: float  # of the least like one, dB
     enlarged: float
-    """PSNR of the target itself, a pixel a cell, enlarged bilinearly: cells alone show no more."""
+    """PSNR of the target itself, a pixel a cell, enlarged bilinearly: as perfect cells alone."""
 
     def to_fields(self) -> dict[str, Any]:
         """As plain values, rounded to two decimals."""

@@ -202,7 +202,7 @@ class Painting(Growing):
         )
 
     def finish(self, automaton: Automaton, folder: Path) -> Grown:
-        """See `Task`; beside it, what as many cells show without a decoder at the best."""
+        """See `Task`; beside it, what as many cells would show without a decoder if they were perfect."""
         found = finish(self, automaton, folder)
         least = enlarged(shrunk(self.target, self.grid), self.target)
         return replace(found, enlarged=least, fields={**found.fields, "enlarged": round(least, 2)})
