@@ -351,11 +351,14 @@ def _say_woven(recipe: Recipe, result: Result) -> str:
 
 
 # What a run says of itself, by its task.
-DOING = {"grow": "growing", "many": "growing", "texture": "weaving", "textures": "weaving"}
+DOING = {
+    "grow": "growing", "many": "growing", "paint": "growing", "texture": "weaving", "textures": "weaving"
+}  # fmt: skip
 DONE = {"growing": ("has not grown", "grown"), "weaving": ("is not woven", "woven")}
 SAY: dict[str, Callable[[Recipe, Result], str]] = {
     "grow": _say_grown,
     "many": _say_changed,
+    "paint": _say_grown,
     "texture": _say_woven,
     "textures": _say_woven,
 }

@@ -129,7 +129,7 @@ def test_a_film_changes_at_the_step_itself(two):
     state = model.seed_state(5)
     for steps, condition in ((4, 0), (3, 1), (2, 0)):
         state = model.rollout(under(state, model.spec, condition), steps)
-    assert np.array_equal(shown[-1][1], picture(state[0], model.spec, WHITE))
+    assert np.array_equal(shown[-1][1], picture(model.automaton, state[0], WHITE))
 
 
 def test_the_manifest_names_the_conditions_and_its_values_are_of_the_first(two):

@@ -58,8 +58,7 @@ def test_percent_is_of_the_means_and_its_spread_over_rollouts():
 
 def test_the_distance_of_vgg16_is_that_of_the_worse_ground():
     pixels = torch.from_numpy(targets.load("emoji:🦎", 32).pixels)
-    spec = Spec.of(hidden=16, living=True)
-    judge = Judge(pixels, spec)
+    judge = Judge(pixels, Automaton(Spec.of(hidden=16, living=True)))
     state = torch.cat([pixels, torch.zeros(12, 32, 32)])[None]
     assert judge.vgg16(state).item() == 0.0 == judge.loss(state).item()
     darker = state.clone()
