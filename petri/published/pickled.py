@@ -14,9 +14,10 @@ from typing import Any, BinaryIO
 
 from petri.errors import BadRequest
 
-MOST_STEPS = 1_000_000
+MOST_STEPS = 1_000_000  # what one of them copies counts too
+LONGEST = 1000  # characters of the names that lead to a tensor
 MOST_AXES = 8  # of a tensor
-LARGEST = 1 << 40  # of the numbers that say where a tensor lies
+LARGEST = 1 << 40  # of the numbers that say where a tensor lies, or that are names
 FOREIGN = "asks for foreign code, {}, which is never run: save the model's state_dict() instead"
 
 
@@ -58,22 +59,29 @@ class _Mark:
 
 
 def tensors(root: Any) -> Iterator[tuple[str, Stored]]:
-    """All tensors within a value, with the names that lead to them; each once."""
-    waiting: list[tuple[str, Any]] = [("", root)]
+    """All tensors within a value, with the names that lead to them; each once.
+
+    Raises:
+        BadRequest: names that no module or state_dict has, so long.
+    """
+    waiting: list[tuple[str, Any, Any]] = [("", "", root)]  # what leads to it, its own name, the value
     seen: set[int] = set()
     while waiting:
-        path, value = waiting.pop()
-        if id(value) in seen:
+        above, name, value = waiting.pop()
+        if id(value) in seen or not isinstance(value, (Stored, Thing, dict, list, tuple)):
             continue
         seen.add(id(value))
+        path = f"{above}.{name}".strip(".")
+        if len(path) > LONGEST:
+            raise BadRequest(f"its tensors have names of more than {LONGEST:,} characters")
         if isinstance(value, Stored):
             yield path, value
         elif isinstance(value, Thing):
-            waiting.append((path, value.content))
+            waiting.append((path, "", value.content))
         elif isinstance(value, dict):
-            waiting += [(f"{path}.{key}".strip("."), part) for key, part in reversed(value.items())]
-        elif isinstance(value, (list, tuple)):
-            waiting += [(f"{path}.{number}".strip("."), part) for number, part in enumerate(value)][::-1]
+            waiting += [(path, key, part) for key, part in reversed(value.items())]
+        else:
+            waiting += [(path, number, part) for number, part in enumerate(value)][::-1]
 
 
 def load(source: bytes | BinaryIO) -> Any:
@@ -104,10 +112,12 @@ def load(source: bytes | BinaryIO) -> Any:
 def _follow(steps: Iterator[tuple[pickletools.OpcodeInfo, Any, int | None]]) -> Any:
     stack: list[Any] = []
     memo: dict[int, Any] = {}
-    for number, (step, argument, _) in enumerate(steps):
-        if number > MOST_STEPS:
-            raise BadRequest(f"its pickle has more than {MOST_STEPS:,} steps")
+    done = 0
+    for step, argument, _ in steps:
         name = step.name
+        done += 1 + (_copied(stack[-1]) if name == "REDUCE" else 0)
+        if done > MOST_STEPS:
+            raise BadRequest(f"its pickle has more than {MOST_STEPS:,} steps")
         if name == "STOP":
             return stack.pop()
         if name in _IGNORED:
@@ -142,6 +152,12 @@ def _named(text: str) -> Name:
     if not known:
         raise BadRequest(FOREIGN.format(text))
     return Name(text)
+
+
+def _copied(arguments: Any) -> int:
+    """How many values a call copies, at the most: a short pickle can have one long list copied often."""
+    parts = arguments if isinstance(arguments, tuple) else ()
+    return sum(len(part) for part in parts if isinstance(part, (list, tuple)))
 
 
 def _since_mark(stack: list[Any]) -> list[Any]:
@@ -182,7 +198,8 @@ def _set_items(stack: list[Any]) -> None:
 def _pairs(values: list[Any]) -> Iterator[tuple[Any, Any]]:
     """Keys and values; a key that holds others, and those others, could be too deep for Python to hash."""
     for key, value in zip(values[::2], values[1::2], strict=True):
-        if not isinstance(key, (str, int, float, bytes, NoneType)):
+        known = isinstance(key, (str, int, float, bytes, NoneType))
+        if not known or (isinstance(key, int) and abs(key) > LARGEST):  # Python does not write longer ones
             raise BadRequest("its pickle is damaged: a name must be a text or a number")
         yield key, value
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 from pathlib import Path
 
@@ -36,14 +37,17 @@ def read(path: Path) -> dict[str, Tensor]:
     """
     data = content.read(path, most=LARGEST)
     root, storages = _zipped(data) if data.startswith(ZIP) else _legacy(data)
-    return {
-        name: _strided(name, stored, storages)
-        for name, stored in pickled.tensors(root)
-        if stored.storage.kind in DTYPES
-    }
+    found, held = {}, 0
+    for name, stored in pickled.tensors(root):
+        if stored.storage.kind in DTYPES:
+            found[name] = _strided(name, stored, storages)
+            held += math.prod(stored.size) * DTYPES[stored.storage.kind].itemsize
+            if held > LARGEST:  # many can share one storage
+                raise BadRequest(f"its tensors have more than {LARGEST} bytes, though the file has not")
+    return found
 
 
-def _zipped(data: bytes) -> tuple[object, dict[str, bytes]]:
+def _zipped(data: bytes) -> tuple[object, dict[str, bytearray]]:
     """The value that is pickled and the storages by key, of a file since PyTorch 1.6."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -71,7 +75,7 @@ def _zipped(data: bytes) -> tuple[object, dict[str, bytes]]:
                 if name not in entries:
                     raise BadRequest(f"lacks the numbers {name}")
                 if key not in storages:
-                    storages[key] = stored(name)
+                    storages[key] = bytearray(stored(name))
             return root, storages
     except BadRequest:
         raise
@@ -79,7 +83,7 @@ def _zipped(data: bytes) -> tuple[object, dict[str, bytes]]:
         raise BadRequest(f"its zip archive is damaged: {error}") from None
 
 
-def _legacy(data: bytes) -> tuple[object, dict[str, bytes]]:
+def _legacy(data: bytes) -> tuple[object, dict[str, bytearray]]:
     """The same of a file before PyTorch 1.6: five pickles, then the storages in the order of their keys."""
     file = io.BytesIO(data)
     try:
@@ -105,25 +109,23 @@ def _legacy(data: bytes) -> tuple[object, dict[str, bytes]]:
         count = int.from_bytes(file.read(8), "little")
         if count > len(data):
             raise BadRequest(f"has {count} numbers in {key!r:.40}, which are more than the file has bytes")
-        storages[key] = file.read(count * width)
+        storages[key] = bytearray(file.read(count * width))
     return root, storages
 
 
-def _strided(name: str, stored: Stored, storages: dict[str, bytes]) -> Tensor:
+def _strided(name: str, stored: Stored, storages: dict[str, bytearray]) -> Tensor:
     """A tensor, float32 or finer."""
     dtype = DTYPES[stored.storage.kind]
-    content, length = storages.get(stored.storage.key, b""), stored.storage.count * dtype.itemsize
+    content, length = storages.get(stored.storage.key, bytearray()), stored.storage.count * dtype.itemsize
     if len(content) < length:
         raise BadRequest(f"{name} has {len(content)} bytes instead of {length}: the file is cut short")
     last = stored.offset + sum(
         (size - 1) * stride for size, stride in zip(stored.size, stored.stride, strict=True)
     )
-    count = 1
-    for size in stored.size:
-        count *= size
+    count = math.prod(stored.size)
     # Strides of 0 would make a few numbers as many as one likes.
     if not 0 < count <= stored.storage.count or last >= stored.storage.count:
         raise BadRequest(f"{name} must be within its {stored.storage.count} numbers, got {stored.size!r:.60}")
-    flat = torch.frombuffer(bytearray(content[:length]), dtype=dtype)
+    flat = torch.frombuffer(content, dtype=dtype, count=stored.storage.count)
     values = flat.as_strided(stored.size, stored.stride, stored.offset)
     return values.to(torch.promote_types(dtype, torch.float32)).clone()

@@ -392,6 +392,19 @@ def tensor_pickle(count, size, stride, offset=0, key="0", kind="FloatStorage"):
     )
 
 
+def shared_pickle(count, tensors):
+    """A pickle of tensors that have all numbers of one storage each."""
+    one = tensor_pickle(count, [count], [1]).removeprefix(b"(dS'w'\n").removesuffix(b"s.")
+    return b"(" + one * tensors + b"l."
+
+
+def legacy(content):
+    """A file as PyTorch wrote it before 1.6, without storages."""
+    system = {"little_endian": True}
+    pickles = [pickle.dumps(value, protocol=2) for value in (0x1950A86A20F9469CFC6C, 1001, system, [])]
+    return b"".join([*pickles[:3], content, pickles[3]])
+
+
 STORED, DEFLATED = zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED
 HOSTILE = [
     (b"", "was not written by torch.save"),
@@ -421,6 +434,26 @@ HOSTILE = [
     (zipped(tensor_pickle(10**6, [2], [1]), **{"data/0": (bytes(4 * 10**6), DEFLATED)}), "is compressed"),
     (zipped(tensor_pickle(4, [4], [1]), **{"byteorder": (b"big", STORED)}), "the other byte order"),
     (zipped(b"\x80\x02}.")[:-30], "its zip archive is damaged"),
+    # A name that stands before each of many values would be copied for each.
+    (zipped(b"\x80\x02}(X\xe9\x03\x00\x00" + b"a" * 1001 + b"]u."), "of more than 1,000"),
+    # One list of a thousand, of which a thousand sets are made.
+    (
+        zipped(
+            b"\x80\x02]("
+            + b"K\x00" * 1000
+            + b"e\x85q\x010c__builtin__\nset\nq\x020("
+            + b"h\x02h\x01R" * 1000
+            + b"l."
+        ),
+        "its pickle has more than 1,000,000 steps",
+    ),
+    # A number with more digits than Python writes.
+    (legacy(b"\x80\x02}\x8b\x88\x13\x00\x00" + b"\x7f" * 5000 + b"]s."), "a name must be a text or a number"),
+    # Seventeen tensors of the same four megabytes.
+    (
+        zipped(shared_pickle(1 << 20, 17), **{"data/0": (bytes(4 << 20), STORED)}),
+        "its tensors have more than 67108864 bytes",
+    ),
 ]
 
 
