@@ -354,7 +354,7 @@ def _say_woven(recipe: Recipe, result: Result) -> str:
 DOING = {
     "grow": "growing", "many": "growing", "paint": "growing", "texture": "weaving", "textures": "weaving"
 }  # fmt: skip
-DONE = {"growing": ("has not grown", "grown"), "weaving": ("is not woven", "woven")}
+DONE = {"growing": ("has not grown", "grown"), "weaving": ("has not become a texture", "woven")}
 SAY: dict[str, Callable[[Recipe, Result], str]] = {
     "grow": _say_grown,
     "many": _say_changed,

@@ -88,7 +88,7 @@ def _first_seen(file: Image.Image, path: Path, notes: list[str]) -> Image.Image:
         image = _plain(ImageOps.exif_transpose(file), path, said)
         if image.mode != "RGBA" or image.getchannel("A").getextrema()[1]:
             which = f"the first to show anything, number {number}," if number > 1 else "only the first"
-            notes += [f"{path.name} holds several frames or pages: {which} is grown", *said]
+            notes += [f"{path.name} holds several frames or pages: {which} is taken", *said]
             return image
         try:
             file.seek(number)

@@ -160,7 +160,7 @@ def test_of_an_animation_the_first_frame_is_taken(tmp_path, quarters):
     quarters.save(path, save_all=True, append_images=[Image.new("RGB", (32, 32), c) for c in (RED, BLUE)])
     target = load(str(path), 32)
     np.testing.assert_allclose(four(target), (RED, GREEN, BLUE, WHITE), atol=3)
-    assert target.notes == ("moving.gif holds several frames or pages: only the first is grown",)
+    assert target.notes == ("moving.gif holds several frames or pages: only the first is taken",)
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".png", ".tiff"])
@@ -176,7 +176,7 @@ def test_the_first_frame_that_shows_anything_is_taken(tmp_path, suffix):
         target.pixels[:, 16, 16] * 255, (*RED, 255), atol=20 if suffix == ".webp" else 3
     )
     assert target.notes[0] == (
-        f"fade{suffix} holds several frames or pages: the first to show anything, number 2, is grown"
+        f"fade{suffix} holds several frames or pages: the first to show anything, number 2, is taken"
     )
 
 
@@ -198,7 +198,7 @@ def test_pages_are_not_counted(tmp_path, quarters, monkeypatch):
     monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "n_frames", count)
     target = load(str(path), 32)
     np.testing.assert_allclose(four(target), (RED, GREEN, BLUE, WHITE), atol=0.01)
-    assert target.notes == ("pages.tiff holds several frames or pages: only the first is grown",)
+    assert target.notes == ("pages.tiff holds several frames or pages: only the first is taken",)
 
 
 def test_a_wide_picture_is_cut_to_its_central_square(tmp_path):

@@ -41,7 +41,7 @@ def save_loss(
     epochs = range(1, len(losses) + 1)
     axes.plot(epochs, losses, color="#2a6f97", linewidth=1, marker="." if len(losses) < 10 else None)
     if from_seed:
-        dots = "from the seed, with fresh chance"
+        dots = "from the start, with fresh chance"
         axes.plot(*zip(*from_seed, strict=True), "o", color="#c44536", markersize=4, label=dots)
         axes.legend(frameon=False)
     axes.locator_params("x", integer=True)
