@@ -60,7 +60,7 @@ def test_a_run_leaves_its_files_and_names_them(woven):
     assert {path.name for path in folder.iterdir()} - {".lock"} == {*FILES, "checkpoint.safetensors"}
     assert all(name in said for name in FILES)
     assert "16² of the 40 × 40 pixels of moss.png, 1 along a cell" in said
-    assert "petri texture --resume runs/moss-16" in said and "is not woven" in said
+    assert "petri texture --resume runs/moss-16" in said and "has not become a texture" in said
     model = modelfile.read(folder / "model.safetensors")
     assert (model.task, model.target, model.grid) == ("texture", "moss.png", (16, 16))
     assert model.spec.space.padding == "wrap" and not model.spec.living
