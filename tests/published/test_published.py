@@ -1,4 +1,4 @@
-"""Textures of atlases, raw numbers and PyTorch's files: self-made ones, and the published where they are."""
+"""Textures of atlases, raw numbers and PyTorch's files: self-made ones, and published ones."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from PIL import Image
 
 from petri import modelfile
 from petri.errors import BadRequest
+from petri.models import find
 from petri.nca import Automaton
 from petri.published import (
     Convention,
@@ -32,8 +33,7 @@ from petri.published import (
     texture_names,
 )
 
-SHARED = Path(os.environ.get("PETRI_PUBLISHED", "/nowhere"))
-EXPECTED = SHARED / "EXPECTED_ONE_STEP.json"
+DATA = Path(__file__).parents[1] / "data" / "published"
 
 
 def one_step(model, state):
@@ -52,23 +52,17 @@ def waves(channels):
 
 
 FILES = {
-    "selforg-textures/models.json#0 bubbly_0101": lambda path: read_textures(path, "bubbly_0101"),
-    "monash/texture-weave.bin": read_raw,
-    "grafting/dots.pt": read_torch,
-    "growing-pytorch/remaster_1.pth": read_torch,
+    "bubbly": lambda name: modelfile.read(find(name)),
+    "texture-weave.bin": read_raw,
+    "dots.pt": read_torch,
 }
 
 
-@pytest.mark.skipif(
-    not EXPECTED.is_file(), reason="PETRI_PUBLISHED names no folder with published models and their steps"
-)
 @pytest.mark.parametrize("name", FILES)
 def test_published_models_take_the_step_that_an_independent_reader_computed(name):
-    expected = json.loads(EXPECTED.read_text())[name]
-    model = FILES[name](SHARED / name.partition("#")[0])
+    expected = json.loads((DATA / "one_step.json").read_text())[name]
+    model = FILES[name](DATA / name if "." in name else name)
     state = waves(model.spec.channels)
-    if model.spec.living:
-        state[:, 3] = 0.5
     after = one_step(model, state).double()
     for place, values in expected["cells"].items():
         row, column = map(int, place.split(","))
