@@ -195,11 +195,8 @@ class Painting(Growing):
 
     def curve(self, columns: Mapping[str, Sequence[float]]) -> tuple[list[float], str, float | None]:
         """The error of what is painted."""
-        return (
-            list(columns["pattern"]),
-            "squared and ¼ absolute differences of the picture, in the pool",
-            None,
-        )
+        share = f"{self.wanted.absolute:g} × absolute"
+        return list(columns["pattern"]), f"squared and {share} differences of the picture, in the pool", None
 
     def finish(self, automaton: Automaton, folder: Path) -> Grown:
         """See `Task`; beside it, what as many cells would show without a decoder if they were perfect."""
