@@ -1,0 +1,111 @@
+"""What a decoder paints in the page, on the GPU and on the processor, against PyTorch."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+
+import numpy as np
+import torch
+from specs import DECODED
+
+from petri import modelfile
+from petri.modelfile import Model
+from petri.nca import Automaton
+from petri.nca.decoder import Raster
+from petri.nca.life import THRESHOLD
+from petri.shaders.golden import golden
+
+ENGINES = ("webgl", "wasm")
+HEIGHT, WIDTH = 9, 14  # cells; neither square nor even in proportion to the pixels
+ROWS, COLUMNS = 50, 61
+
+
+def text(array):
+    return base64.b64encode(np.ascontiguousarray(array)).decode()
+
+
+def floats(text):
+    return np.frombuffer(base64.b64decode(text), np.float32)
+
+
+def content(automaton, **training):
+    return text(
+        np.frombuffer(modelfile.to_bytes(Model(automaton=automaton, target="m", training=training)), np.uint8)
+    )
+
+
+PAINT = """async ([models, engines, width, height, columns, rows, states]) => {
+    const found = [];
+    for (const [i, model] of models.entries()) {
+        for (const engine of engines) {
+            const dish = await lab.open(lab.model(model), { width, height, engine });
+            dish.write(lab.floats(states[i]));
+            found.push(lab.text(await dish.picture(columns, rows)));
+            dish.close();
+        }
+    }
+    return found;
+}"""
+
+
+def made(spec, seed=3):
+    """An automaton and a state, part of which is dead."""
+    chance = torch.Generator().manual_seed(seed)
+    automaton = Automaton(spec, generator=chance)
+    automaton.decoder.weights[-1].data *= 4  # as far from zero as trained ones
+    state = torch.rand(1, spec.planes, HEIGHT, WIDTH, generator=chance) * 2 - 1
+    state[:, 3] += 0.3
+    return automaton, state
+
+
+def test_both_engines_paint_what_pytorch_paints(lab):
+    pairs = [made(spec) for spec in DECODED.values()]
+    asked = [[content(one) for one, _ in pairs], ENGINES, WIDTH, HEIGHT, COLUMNS, ROWS]
+    found = iter(lab.evaluate(PAINT, [*asked, [text(state.numpy()) for _, state in pairs]]))
+    for name, (automaton, state) in zip(DECODED, pairs, strict=True):
+        raster, living = Raster.of(ROWS, COLUMNS), automaton.spec.living
+        with torch.no_grad():
+            wanted = automaton.paint(state, raster)[0].permute(1, 2, 0).numpy()
+        alpha = automaton.between(state[:, 3:4], raster)[0, 0].numpy()
+        clear = np.abs(alpha - THRESHOLD) > 1e-5 if living else np.full(alpha.shape, True)
+        assert 0.1 < wanted.std() and clear.mean() > 0.99
+        for engine in ENGINES:
+            painted = floats(next(found)).reshape(ROWS, COLUMNS, 4)
+            difference = np.abs(painted[..., : 3 + living] - wanted) / (1 + np.abs(wanted))
+            assert difference[clear].max() < 1e-5, f"{name}, {engine}"
+            if not living:
+                assert (painted[..., 3] == 1).all()
+
+
+def test_golden_values_of_what_is_painted_are_what_both_engines_find(lab, random_automaton):
+    kinds = [DECODED[name] for name in ("a figure", "a plane that wraps")]
+    automata = [random_automaton(dataclasses.replace(spec, clamp=1.0), change=0.3) for spec in kinds]
+    for (
+        automaton
+    ) in automata:  # omega makes what is drawn by chance a thousand times as steep as what is trained
+        first = made(automaton.spec)[0].decoder
+        automaton.decoder.load_state_dict(first.state_dict())
+    values = [golden(automaton) for automaton in automata]
+    for spec, found in zip(kinds, values, strict=True):
+        painted = found["painted"]
+        assert (painted["height"], painted["width"], len(painted["pixels"])) == (85, 115, 48)
+        assert len(floats(painted["values"])) == 3 * 48 * (3 + spec.living)
+        assert floats(painted["values"]).std() > 0.05
+    asked = [[content(automaton) for automaton in automata], values, ENGINES]
+    verified = """async ([models, values, engines]) => {
+        const found = [];
+        for (const [i, model] of models.entries()) {
+            for (const engine of engines) {
+                found.push(await lab.verify(lab.model(model), values[i], { engine }));
+            }
+        }
+        return found;
+    }"""
+    for found in lab.evaluate(verified, asked):
+        assert found["same"] and 0 < found["largest"] < 2e-5, found
+    for each in values:  # one pixel that is not what it should be
+        wrong = floats(each["painted"]["values"]).copy()
+        wrong[-1] += 1e-3
+        each["painted"]["values"] = text(wrong)
+    assert [found["same"] for found in lab.evaluate(verified, asked)] == [False] * 4
