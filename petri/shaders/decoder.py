@@ -1,4 +1,4 @@
-"""What a decoder's layers are to a browser: where they lie in the texture of weights, and how they are packed."""
+"""A decoder's layers in the texture of weights: where they lie, and how they are packed."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def life_shader(spec: Spec) -> str:
 
 
 def decoder_shader(spec: Spec) -> str:
-    """The fragment shader of what a decoder paints, a pass of its own; it reads the step's texture of weights."""
+    """The fragment shader of what a decoder paints; its weights are in the step's texture."""
     return resolve(template("decoder"), _decoder_values(spec))
 
 

@@ -38,8 +38,8 @@ def golden(automaton: Automaton, *, condition: int | None = None) -> dict[str, A
 
     Returns:
         `width`, `height`, `seed`, `steps`, `cells` (row and column of each) and `values`, base64 of float32
-        `[step, cell, channel]`, little-endian. If there is a decoder, also `painted`: `width` and `height` of a
-        picture, `pixels` (row and column of each) and `values` `[step, pixel, 3 or 4]`.
+        `[step, cell, channel]`, little-endian. If there is a decoder, also `painted`: `width` and `height`
+        of a picture, `pixels` (row and column of each) and `values` `[step, pixel, 3 or 4]`.
     """
     spec = automaton.spec
     largest = max(sense.size for sense in spec.senses)

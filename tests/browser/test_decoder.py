@@ -69,7 +69,7 @@ def test_both_engines_paint_what_pytorch_paints(lab):
             wanted = automaton.paint(state, raster)[0].permute(1, 2, 0).numpy()
         alpha = automaton.between(state[:, 3:4], raster)[0, 0].numpy()
         clear = np.abs(alpha - THRESHOLD) > 1e-5 if living else np.full(alpha.shape, True)
-        assert 0.1 < wanted.std() and clear.mean() > 0.99
+        assert wanted.std() > 0.1 and clear.mean() > 0.99
         for engine in ENGINES:
             painted = floats(next(found)).reshape(ROWS, COLUMNS, 4)
             difference = np.abs(painted[..., : 3 + living] - wanted) / (1 + np.abs(wanted))
@@ -81,9 +81,7 @@ def test_both_engines_paint_what_pytorch_paints(lab):
 def test_golden_values_of_what_is_painted_are_what_both_engines_find(lab, random_automaton):
     kinds = [DECODED[name] for name in ("a figure", "a plane that wraps")]
     automata = [random_automaton(dataclasses.replace(spec, clamp=1.0), change=0.3) for spec in kinds]
-    for (
-        automaton
-    ) in automata:  # omega makes what is drawn by chance a thousand times as steep as what is trained
+    for automaton in automata:  # as steep as a trained one, not a thousand times more
         first = made(automaton.spec)[0].decoder
         automaton.decoder.load_state_dict(first.state_dict())
     values = [golden(automaton) for automaton in automata]
