@@ -187,19 +187,22 @@ export class Dish {
 
   async #drawPainted(share, going) {
     const { canvas, ground } = this;
+    const begun = this.#begun; // another model or grid ends it
+    const { model } = this;
     const size = [canvas.width, canvas.height];
     const [width, height] = size.map((side) => Math.max(1, Math.round(share * side)));
     for (const part of partsOf(width, height, going ? SOON : Infinity, SIDE)) {
       const looking = this.#engine.look({ channel: null, ground, at: this.#points(width, height, part) });
       const seen = looking instanceof Promise ? await looking : looking;
       if (!seen || canvas.width !== size[0] || canvas.height !== size[1]) return;
+      if (model !== this.model || begun !== this.#begun) return;
       const { left, top, right, bottom } = part;
       const from = [0, seen.image.height - seen.height, seen.width, seen.height];
       const [x, y] = [size[0] / width, size[1] / height];
       this.#lay(seen.image, from, [left * x, top * y, (right - left) * x, (bottom - top) * y], true);
       if (!going) continue;
       await new Promise((resolve) => setTimeout(resolve));
-      if (!going() || this.#gone()) return;
+      if (!going() || this.#gone() || model !== this.model || begun !== this.#begun) return;
     }
   }
 

@@ -20,6 +20,7 @@ export class Pace {
     this.cap = 8; // steps a frame, by what the last ones took
     this.cut = false; // whether the budget ended the last steps: then it is no use to ask for fewer
     this.last = null;
+    this.passed = 0; // milliseconds between the last two frames
     this.owed = 0;
     this.window = { since: 0, steps: 0 };
   }
@@ -28,6 +29,7 @@ export class Pace {
     if (this.playing) return;
     this.playing = true;
     this.last = null;
+    this.passed = 0;
     this.owed = 1; // the first step comes at once
     this.window = { since: performance.now(), steps: 0 };
     this.request();
@@ -65,6 +67,7 @@ export class Pace {
   async advance(now) {
     const passed = this.last === null ? 0 : Math.max(0, now - this.last);
     this.last = now;
+    this.passed = passed;
     if (!this.cut) {
       this.cap = passed > Math.max(SLOW, 1100 / this.frames) ? Math.max(1, Math.floor(this.cap * 0.7)) : Math.min(MOST, this.cap * 1.1 + 1);
     }
