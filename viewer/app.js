@@ -98,9 +98,7 @@ async function choose(chosen, leave = () => {}) {
     return;
   }
   setGround();
-  if (linked.view) stage.view.set(linked.view.left, linked.view.top, linked.view.span);
-  else stage.view.whole();
-  delete linked.view;
+  stage.view.whole();
   part("with-pixels").hidden = !stage.model.spec.decoder;
   listChannels(stage.model.spec.channels, stage.channel);
   listSizes(entry, linked.size);
@@ -116,6 +114,8 @@ async function choose(chosen, leave = () => {}) {
   silence();
   if (entry.spec.living && !entry.ground && !entry.own) portray(entry); // the visitor's own get theirs when they come
   await restart();
+  if (linked.view) stage.view.set(linked.view.left, linked.view.top, linked.view.span);
+  delete linked.view;
   if (filmed) setPlaying(!calm.matches);
 }
 

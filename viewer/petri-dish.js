@@ -281,6 +281,7 @@ export class PetriDish extends HTMLElement {
     const { width, height } = this.#dish;
     this.#canvas.classList.toggle("fills", fillsAnyShape(this.#dish.spec));
     this.#brush.setCells(width, height);
+    this.#view.cells = Math.max(width, height);
     fitCanvas(this.#canvas, this.#dish);
     this.#pace.request();
   }

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import io
 
 import numpy as np
 import torch
+from PIL import Image
 from specs import DECODED
 
 from petri import modelfile
+from petri.images import picture
 from petri.modelfile import Model
-from petri.nca import Automaton
+from petri.nca import Automaton, Spec, seed_state
 from petri.nca.decoder import Raster
 from petri.nca.life import THRESHOLD
 from petri.shaders.golden import golden
@@ -107,3 +110,57 @@ def test_golden_values_of_what_is_painted_are_what_both_engines_find(lab, random
         wrong[-1] += 1e-3
         each["painted"]["values"] = text(wrong)
     assert [found["same"] for found in lab.evaluate(verified, asked)] == [False] * 4
+
+
+TINY = {"channels": 4, "perception": "identity", "hidden": 16, "layers": 2}
+NOISE = {"kind": "noise", "level": 0.8}
+PICTURE = """async ([content, engine, width, height, ground]) => {
+    const { png } = await import("./page/png.js");
+    const dish = await lab.open(lab.model(content), { width: 16, height: 12, engine });
+    dish.ground = ground;
+    const file = await png(width, height, dish.bands(width, height), { opaque: ground !== null });
+    dish.close();
+    return lab.text(new Uint8Array(await file.arrayBuffer()));
+}"""
+
+
+def test_a_picture_is_painted_in_tiles_and_see_through(lab):
+    """Wider than what is painted at once, of a plane; and of a figure, without and with a ground."""
+    plane = Automaton(Spec.of(**TINY, start=NOISE, decoder={"kind": "lppn", "width": 4, "layers": 1}))
+    for engine in ("webgl", "wasm"):
+        data = base64.b64decode(lab.evaluate(PICTURE, [content(plane), engine, 2100, 1575, None]))
+        found = Image.open(io.BytesIO(data))
+        assert found.size == (2100, 1575)
+        state = seed_state(plane.spec, 12, 16, seed=0)[0]
+        difference = np.abs(
+            np.asarray(found.convert("RGB")).astype(int) - picture(plane, state, "#ffffff", 2100)
+        )
+        assert difference.max() <= 1
+
+    figure = Automaton(Spec.of(**TINY, start=NOISE, living=True, decoder={"kind": "lppn", "width": 8}))
+    state = seed_state(figure.spec, 12, 16, seed=0)[0]
+    for ground, named in (([0, 0, 0], "#000000"), (None, "transparent")):
+        data = base64.b64decode(lab.evaluate(PICTURE, [content(figure), "wasm", 160, 120, ground]))
+        found, like = np.asarray(Image.open(io.BytesIO(data))).astype(int), picture(figure, state, named, 160)
+        assert found.shape == like.shape == (120, 160, 3 if ground else 4)
+        seen = like[..., -1:] > 8  # colours that are hardly there are a matter of rounding
+        assert np.abs((found - like) * seen).max() <= 2 and np.abs(found - like)[..., -1].max() <= 1
+
+
+def test_as_many_pixels_are_painted_as_there_is_time_for(lab):
+    found = lab.evaluate(
+        """async () => {
+            const { Sharpness } = await import("./page/sharpness.js");
+            return [[10, 2], [10, 400], [20, 5000], [1, 1]].map(([steps, whole]) => {
+                const sharpness = new Sharpness();
+                let frame = 0;
+                for (let i = 0; i < 300; i++) {
+                    frame = steps + whole * sharpness.share ** 2;
+                    sharpness.follow(frame);
+                }
+                return [sharpness.share, frame];
+            });
+        }"""
+    )
+    for (share, frame), slow in zip(found, (False, True, True, False), strict=True):
+        assert 38 < frame < 58 if slow else share == 1, found

@@ -42,7 +42,6 @@ export class Brush {
 
   setCells(width, height) {
     this.cells = { width, height };
-    this.view.cells = Math.max(width, height);
     this.place = null;
     this.hide();
   }

@@ -3,7 +3,8 @@
 const MIDDLE = 1; // `button`
 const LINE = 16; // pixels, where a wheel counts lines
 const SLOWLY = 0.002; // of the logarithm of a zoom, a pixel that a wheel turns
-const PINCHED = 0.01; // the same of a pinch on a trackpad, which browsers tell as a wheel with Ctrl
+const PINCHED = 0.01; // the same of a pinch on a trackpad, which browsers tell as a wheel with Ctrl that turns a little
+const LITTLE = 50; // pixels
 
 export class Gestures {
   /**
@@ -37,7 +38,7 @@ export class Gestures {
     event.preventDefault();
     const { x, y } = this.at(event);
     const turned = event.deltaY * (event.deltaMode ? LINE : 1);
-    this.view.near(Math.exp(-turned * (event.ctrlKey && !event.deltaMode ? PINCHED : SLOWLY)), x, y);
+    this.view.near(Math.exp(-turned * (event.ctrlKey && Math.abs(turned) < LITTLE ? PINCHED : SLOWLY)), x, y);
   }
 
   begin(event) {
@@ -77,8 +78,9 @@ export class Gestures {
       const before = this.pair();
       this.fingers.set(event.pointerId, place);
       const after = this.pair();
+      // Nearer first: what is seen whole cannot be moved.
+      if (before.apart > 0) this.view.near(after.apart / before.apart, before.x, before.y);
       this.view.move(after.x - before.x, after.y - before.y);
-      if (before.apart > 0) this.view.near(after.apart / before.apart, after.x, after.y);
     } else if (this.lone?.id === event.pointerId) {
       this.lone.place = place;
     }

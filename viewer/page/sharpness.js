@@ -1,5 +1,7 @@
 // How many pixels are painted: the device's own, or as many as leave a machine twenty pictures a second.
 
+import { SLOW } from "./pace.js";
+
 const MOST = 4096; // pixels along a canvas's side
 const FRAME = 50; // milliseconds between two pictures, at most
 const FIRST = 0.5; // share of the pixels along a side, until it is known what a machine can do
@@ -26,7 +28,10 @@ export class Sharpness {
 
   /** Draw a dish; a decoder paints, while it plays, the share of pixels that keeps it alive. */
   draw(dish, pace, channel = null) {
-    if (dish.spec.decoder && pace.playing && pace.passed) this.follow(pace.passed, 1000 / pace.frames);
+    const paints = Boolean(dish.spec.decoder) && channel === null;
+    // The processor's steps have their own bound; a GPU is to take fewer before it paints fewer pixels.
+    pace.slow = !paints ? SLOW : dish.gl ? 0.9 * FRAME : Infinity;
+    if (paints && pace.playing && pace.passed) this.follow(pace.passed, 1000 / pace.frames);
     return dish.draw({ channel, share: this.share });
   }
 

@@ -65,6 +65,7 @@ export class Stage {
   }
 
   #fit() {
+    this.view.cells = Math.max(this.dish.width, this.dish.height);
     fitCanvas(this.canvas, this.dish);
     this.pace.request();
   }
