@@ -6,6 +6,7 @@
 // a CSS colour, auto for one that it can be seen on; see-through if left out), paused, label, film (a picture in motion
 // of a model that browsers cannot compute, shown in its place).
 // A texture fills its box, whatever its shape, with `size` cells along the shorter side; other models are square.
+// Two fingers zoom in it, and so does a wheel with Ctrl. What a decoder paints has the device's own pixels.
 // Property: target. Methods: play(), pause(), reset(). Events: "ready", "error" (its detail is one line).
 
 import { openDish } from "./lib/dish.js";

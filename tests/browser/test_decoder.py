@@ -17,9 +17,12 @@ from petri.modelfile import Model
 from petri.nca import Automaton, Spec, seed_state
 from petri.nca.decoder import Raster
 from petri.nca.life import THRESHOLD
+from petri.shaders.decoder import texels
 from petri.shaders.golden import golden
 
 ENGINES = ("webgl", "wasm")
+TINY = {"channels": 4, "perception": "identity", "hidden": 16, "layers": 2}
+NOISE = {"kind": "noise", "level": 0.8}
 HEIGHT, WIDTH = 9, 14  # cells; neither square nor even in proportion to the pixels
 ROWS, COLUMNS = 50, 61
 
@@ -81,6 +84,57 @@ def test_both_engines_paint_what_pytorch_paints(lab):
                 assert (painted[..., 3] == 1).all()
 
 
+def test_weights_lie_in_a_uniform_block_where_there_is_room_and_else_in_a_texture(lab):
+    """Both were compared above: this browser's GPU has room for some and not for all."""
+    room = lab.evaluate(
+        "() => { const gl = document.createElement('canvas').getContext('webgl2');"
+        " const most = gl.getParameter(gl.MAX_UNIFORM_BLOCK_SIZE);"
+        " gl.getExtension('WEBGL_lose_context').loseContext(); return most; }"
+    )
+    sizes = {name: 16 * texels(spec) for name, spec in DECODED.items()}
+    assert sizes["a figure"] == 16 * (16 * 21 + 2 * 16 * 65 + 65) <= room < max(sizes.values())
+
+
+TAKE = """async ([first, second, engine, state, columns, rows]) => {
+    const dish = await lab.open(lab.model(first), { width: 14, height: 9, engine });
+    await dish.load(lab.model(second));
+    dish.write(lab.floats(state));
+    const found = [lab.text(await dish.picture(columns, rows))];
+    if (dish.gl) {
+        const lose = dish.gl.getExtension("WEBGL_lose_context");
+        const back = new Promise((resolve) => { dish.onrestored = resolve; });
+        lose.loseContext();
+        await new Promise((resolve) => { dish.onlost = resolve; });
+        let refused = "";
+        await dish.picture(columns, rows).catch((error) => { refused = error.message; });
+        found.push(refused);
+        setTimeout(() => lose.restoreContext());
+        await back;
+        found.push(lab.text(await dish.picture(columns, rows)));
+    }
+    await dish.load(lab.model(first));
+    await dish.draw();
+    await dish.picture(columns, rows).catch((error) => found.push(error.message));
+    dish.close();
+    return found;
+}"""
+
+
+def test_a_dish_takes_a_decoder_later_outlives_a_lost_gpu_and_gives_it_up_again(lab):
+    automaton, state = made(Spec.of(**TINY, decoder={"kind": "lppn", "width": 8}))
+    plain = Automaton(Spec.of(**TINY))
+    with torch.no_grad():
+        wanted = automaton.paint(state, Raster.of(ROWS, COLUMNS))[0].permute(1, 2, 0).numpy()
+    for engine in ENGINES:
+        asked = [content(plain), content(automaton), engine, text(state.numpy()), COLUMNS, ROWS]
+        found = lab.evaluate(TAKE, asked)
+        assert found.pop() == "the model has no decoder to paint with"
+        if engine == "webgl":
+            assert found.pop(1) == "the graphics are lost" and len(found) == 2
+        for each in found:
+            np.testing.assert_allclose(floats(each).reshape(ROWS, COLUMNS, 4)[..., :3], wanted, atol=1e-5)
+
+
 def test_golden_values_of_what_is_painted_are_what_both_engines_find(lab, random_automaton):
     kinds = [DECODED[name] for name in ("a figure", "a plane that wraps")]
     automata = [random_automaton(dataclasses.replace(spec, clamp=1.0), change=0.3) for spec in kinds]
@@ -112,8 +166,6 @@ def test_golden_values_of_what_is_painted_are_what_both_engines_find(lab, random
     assert [found["same"] for found in lab.evaluate(verified, asked)] == [False] * 4
 
 
-TINY = {"channels": 4, "perception": "identity", "hidden": 16, "layers": 2}
-NOISE = {"kind": "noise", "level": 0.8}
 PICTURE = """async ([content, engine, width, height, ground]) => {
     const { png } = await import("./page/png.js");
     const dish = await lab.open(lab.model(content), { width: 16, height: 12, engine });

@@ -276,7 +276,7 @@ export class Gpu {
   /** What a decoder paints: `{ width, height, pixels }`, RGBA on a ground, not multiplied by alpha. */
   draw(at, ground) {
     const { gl } = this;
-    const { width, height } = this.look({ ground, at: { columns: at.columns, rows: at.rows } });
+    const { width, height } = this.#lookPainted(at, ground);
     const upwards = new Uint8Array(4 * width * height);
     gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, upwards);
     const pixels = new Uint8ClampedArray(upwards.length);
