@@ -18,7 +18,8 @@ let probed = null;
  * Open a dish: an automaton at its first step, its seed on an empty grid.
  *
  * The picture goes to the canvas by its 2D context, so the canvas can be of any size (cells are drawn without
- * smoothing, and a decoder paints as many pixels as there are), be saved as PNG or recorded at any time, and outlives a GPU that is lost.
+ * smoothing, and a decoder paints as many pixels as there are), be saved as PNG or recorded at any time, and outlives a
+ * GPU that is lost.
  *
  * @param {HTMLCanvasElement} canvas
  * @param {object} model from `parseModel`

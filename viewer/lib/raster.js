@@ -12,8 +12,8 @@ export const WHOLE = Object.freeze({ left: 0, top: 0, span: 1 });
  * @param {number} lines.count of all lines of the picture
  * @param {number} lines.first of those that are asked for, and
  * @param {number} lines.end the one behind their last
- * @returns {Float32Array} of each line the cell before it and the cell after it (−1 beyond the edge), the share of the one
- *   after it, and where in its patch it lies, −1..1
+ * @returns {Float32Array} of each line the cell before it and the cell after it (−1 beyond the edge), the share of the
+ *   one after it, and where in its patch it lies, −1..1
  */
 export function linesAmong({ decoder, space }, cells, { from = 0, span = 1, count, first = 0, end = count }) {
   const shift = decoder.coordinates === "centre" ? 0.5 : 0;

@@ -70,7 +70,8 @@ export class Pace {
     this.last = now;
     this.passed = passed;
     if (!this.cut) {
-      this.cap = passed > Math.max(this.slow, 1100 / this.frames) ? Math.max(1, Math.floor(this.cap * 0.7)) : Math.min(MOST, this.cap * 1.1 + 1);
+      const late = passed > Math.max(this.slow, 1100 / this.frames);
+      this.cap = late ? Math.max(1, Math.floor(this.cap * 0.7)) : Math.min(MOST, this.cap * 1.1 + 1);
     }
     this.owed += (Math.min(passed, 250) / 1000) * this.speed;
     const count = Math.floor(Math.min(this.owed, this.cap));

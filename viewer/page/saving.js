@@ -63,7 +63,8 @@ export async function paintedPicture(dish, pixels, told) {
     const { left, top, span } = view;
     still.write(await dish.read());
     Object.assign(still, { ground, view: { left, top, span } });
-    const [across, down] = [width, height].map((side) => Math.max(1, Math.round((pixels * side) / Math.max(width, height))));
+    const scale = pixels / Math.max(width, height);
+    const [across, down] = [width, height].map((side) => Math.max(1, Math.round(scale * side)));
     return await png(across, down, still.bands(across, down), { opaque: ground !== null || !model.spec.living, told });
   } finally {
     still.close();
