@@ -44,7 +44,7 @@ format: $(READY)  ## mend what lint can mend
 WASM := viewer/lib/step.wasm.js
 wasm:  ## compile the viewer's step for the processor; needs clang and lld
 	clang --target=wasm32 -O3 -msimd128 -mbulk-memory -nostdlib -fno-builtin -Wall -Wextra -Werror \
-		-Wl,--no-entry,--strip-all,--export=step,--export=settings,--export=fireWord,--export=__heap_base \
+		-Wl,--no-entry,--strip-all,--export=step,--export=paint,--export=settings,--export=fireWord,--export=__heap_base \
 		-o $(WASM).bin viewer/lib/step.c
 	{ echo '// Compiled from step.c by `make wasm`; do not edit.'; \
 	  echo "export const source = \"$$(sha256sum < viewer/lib/step.c | cut -c1-64)\"; // SHA-256 of step.c"; \

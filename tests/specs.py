@@ -121,6 +121,44 @@ PAGE = [
 ]
 
 
+# What a decoder is to a page: weights, places and text.
+SMALL_FIELDS = {"perception": "sobel", "hidden": 16, "layers": 2}
+DECODED = {
+    "a figure": Spec.of(living=True, decoder={"kind": "lppn"}, **SMALL_FIELDS),
+    "a plane that wraps": Spec.of(
+        channels=7,
+        padding="wrap",
+        decoder={"kind": "lppn", "width": 18, "layers": 2, "outputs": 9},
+        **SMALL_FIELDS,
+    ),
+    "corners, x first": Spec.of(
+        channels=5,
+        fixed=2,
+        decoder={"kind": "lppn", "width": 5, "layers": 1, "coordinates": "corner", "order": "xy"},
+        **SMALL_FIELDS,
+    ),
+    "three frequencies": Spec.of(
+        channels=12,
+        living=True,
+        padding="wrap",
+        decoder={"kind": "lppn", "width": 32, "layers": 4, "frequencies": 3, "omega": 6.0, "order": "xy"},
+        **SMALL_FIELDS,
+    ),
+    "places as they are": Spec.of(
+        channels=4,
+        decoder={"kind": "lppn", "width": 512, "layers": 1, "frequencies": 0, "order": "xy"},
+        **SMALL_FIELDS,
+    ),
+    "too many weights for a uniform block": Spec.of(
+        channels=8,
+        perception="conv3",
+        hidden=16,
+        layers=2,
+        decoder={"kind": "lppn", "width": 160, "omega": 4.1},
+    ),
+}
+
+
 def random_spec(number: int) -> Spec:
     """A small Spec of stencils and convolutions, drawn by chance from a number."""
     chance = random.Random(number)

@@ -7,15 +7,16 @@ import { Conditions } from "./page/conditions.js";
 import { acceptFiles } from "./page/dropping.js";
 import { follow } from "./page/following.js";
 import { gridFor, toggleFull } from "./page/full.js";
+import { Gestures } from "./page/gestures.js";
 import { listen } from "./page/keyboard.js";
 import { label, listChannels, listSizes, noteSize, showFilm } from "./page/label.js";
-import { readLink, writeLink } from "./page/link.js";
+import { readLink, viewInLink, writeLink } from "./page/link.js";
 import { complain, say, silence, trying } from "./page/messages.js";
 import { entryOf, listModels, loadModel } from "./page/models.js";
 import { speedAt } from "./page/pace.js";
 import { Picker } from "./page/picker.js";
 import { portrait } from "./page/portrait.js";
-import { download, fileName, obstacle, picture } from "./page/saving.js";
+import { download, fileName, obstacle, paintedPicture, picture } from "./page/saving.js";
 import { Stage } from "./page/stage.js";
 import { remember, remembered, themeButton } from "./page/theme.js";
 import { count } from "./page/training.js";
@@ -41,13 +42,15 @@ const stage = new Stage(part("dish"), {
   full: () => trying(endRecording),
   lost: () => complain("The graphics were lost; waiting for the browser to give them back."),
   restored: () => say("The graphics are back."),
+  seen: showZoom,
 });
-const brush = new Brush(part("dish"), part("brush"), (tool, x, y, radius) => {
+const brush = new Brush(part("dish"), part("brush"), stage.view, (tool, x, y, radius) => {
   stage.use(tool, x, y, radius, { ink: part("ink").value, condition: conditions.chosen });
   touched = true;
   showHint();
 });
 
+new Gestures(part("dish"), stage.view, brush, { wheel: true });
 const conditions = new Conditions(part("conditions"), (number) => trying(() => ask(number)));
 
 // ---- the model in the dish
@@ -95,6 +98,8 @@ async function choose(chosen, leave = () => {}) {
     return;
   }
   setGround();
+  stage.view.whole();
+  part("with-pixels").hidden = !stage.model.spec.decoder;
   listChannels(stage.model.spec.channels, stage.channel);
   listSizes(entry, linked.size);
   delete linked.size; // from here on it is the visitor's
@@ -109,6 +114,8 @@ async function choose(chosen, leave = () => {}) {
   silence();
   if (entry.spec.living && !entry.ground && !entry.own) portray(entry); // the visitor's own get theirs when they come
   await restart();
+  if (linked.view) stage.view.set(linked.view.left, linked.view.top, linked.view.span);
+  delete linked.view;
   if (filmed) setPlaying(!calm.matches);
 }
 
@@ -163,6 +170,16 @@ async function fillWindow() {
   await stage.reshape({ width, height });
   brush.setCells(width, height);
 }
+
+/** Say how near one is. */
+function showZoom({ zoom }) {
+  part("zoom").classList.toggle("near", zoom > 1);
+  part("whole").textContent = `${zoom < 10 ? zoom.toFixed(1) : count(zoom)}×`;
+  clearTimeout(settling);
+  settling = setTimeout(keepLink, 300); // browsers let an address be changed only so often
+}
+
+let settling = 0;
 
 /** Ask for one of the model's targets: everywhere, or, with the brush for it, where the next strokes go. */
 function ask(number) {
@@ -266,9 +283,26 @@ function setTool() {
 // ---- saving and sharing
 
 async function savePicture() {
+  if (stage.model.spec.decoder && stage.channel === null) return savePainted();
   await stage.draw();
   download(await picture(part("dish"), stage.dish), fileName(`${entry.name}-${stage.dish.stepNumber}`, "png"));
   say("The picture is saved.");
+}
+
+/** Save what a decoder paints, as large as is chosen. */
+async function savePainted() {
+  const { name } = entry;
+  const { stepNumber } = stage.dish;
+  const pixels = Number(part("pixels").value);
+  part("picture").disabled = true;
+  try {
+    const told = (share) => say(`Painting the picture: ${Math.round(100 * share)} %`);
+    told(0);
+    download(await paintedPicture(stage.dish, pixels, told), fileName(`${name}-${stepNumber}-${pixels}px`, "png"));
+    say("The picture is saved.");
+  } finally {
+    part("picture").disabled = false;
+  }
 }
 
 async function record() {
@@ -303,6 +337,7 @@ function keepLink() {
     brush: brush.reach,
     ink: part("ink").value,
     ground: part("ground").value === "auto" ? null : part("ground").value,
+    view: viewInLink(stage.view),
     play: stage.pace.playing || entry.obstacle ? null : "no",
     engine: linked.engine,
   });
@@ -407,6 +442,9 @@ function wire() {
     setGround();
     keepLink();
   });
+  on("nearer", "click", () => stage.view.near(1.25));
+  on("farther", "click", () => stage.view.near(0.8));
+  on("whole", "click", () => stage.view.whole());
   on("full-screen", "click", enterOrLeaveFull);
   document.addEventListener("fullscreenchange", () => trying(fillWindow));
   addEventListener("resize", () => {

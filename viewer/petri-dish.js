@@ -6,6 +6,7 @@
 // a CSS colour, auto for one that it can be seen on; see-through if left out), paused, label, film (a picture in motion
 // of a model that browsers cannot compute, shown in its place).
 // A texture fills its box, whatever its shape, with `size` cells along the shorter side; other models are square.
+// Two fingers zoom in it, and so does a wheel with Ctrl. What a decoder paints has the device's own pixels.
 // Property: target. Methods: play(), pause(), reset(). Events: "ready", "error" (its detail is one line).
 
 import { openDish } from "./lib/dish.js";
@@ -14,8 +15,11 @@ import { parseModel } from "./lib/modelfile.js";
 import { Obstacle, fillsAnyShape } from "./lib/spec.js";
 import { Brush } from "./page/brush.js";
 import { gridFor } from "./page/full.js";
+import { Gestures } from "./page/gestures.js";
 import { Pace } from "./page/pace.js";
 import { portrait } from "./page/portrait.js";
+import { Sharpness, fitCanvas } from "./page/sharpness.js";
+import { View } from "./page/view.js";
 
 // A constructed style sheet, and elements that no text is parsed for: strict Content-Security-Policies let both be.
 const STYLE = new CSSStyleSheet();
@@ -25,6 +29,7 @@ STYLE.replaceSync(`
   :host([hidden]) { display: none; }
   canvas { display: block; width: min(100cqw, 100cqh); aspect-ratio: 1; image-rendering: pixelated; touch-action: none;
     cursor: crosshair; }
+  canvas.fine { image-rendering: auto; }
   canvas.fills { width: 100cqw; height: 100cqh; aspect-ratio: auto; }
   :host([tool="none"]) canvas { touch-action: auto; cursor: default; }
   .brush { position: absolute; translate: -50% -50%; border: 1px solid #fff; border-radius: 50%;
@@ -60,9 +65,11 @@ export class PetriDish extends HTMLElement {
   #watch;
   #box; // watches its size
   #shaping = false; // whether a grid for another box is under way
+  #sharpness = new Sharpness();
+  #view = new View(() => this.#pace.request());
   #pace = new Pace({
     step: (...asked) => this.#dish?.step(...asked),
-    draw: () => this.#dish?.draw(),
+    draw: () => this.#draw(),
     measured: () => {},
   });
 
@@ -72,13 +79,17 @@ export class PetriDish extends HTMLElement {
     const root = this.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [STYLE];
     root.append(this.#canvas, ring, this.#button, this.#error, this.#film);
-    this.#brush = new Brush(this.#canvas, ring, (...use) => this.#use(...use));
+    this.#brush = new Brush(this.#canvas, ring, this.#view, (...use) => this.#use(...use));
+    new Gestures(this.#canvas, this.#view, this.#brush, { wheel: false });
     this.#button.addEventListener("click", () => (this.hasAttribute("paused") ? this.play() : this.pause()));
     this.#watch = new IntersectionObserver(([entry]) => {
       this.#seen = entry.isIntersecting; // nobody sees it: let it rest
       this.#update();
     });
-    this.#box = new ResizeObserver(() => this.#shape());
+    this.#box = new ResizeObserver(() => {
+      this.#pace.request(); // its pixels are another number
+      this.#shape();
+    });
   }
 
   connectedCallback() {
@@ -155,6 +166,7 @@ export class PetriDish extends HTMLElement {
           return;
         }
         this.#dish = dish;
+        dish.view = this.#view;
         dish.ground = null; // what lies under a figure is the canvas's own background
         dish.onrestored = () => {
           if (this.hasAttribute("paused")) this.#growStill();
@@ -196,6 +208,14 @@ export class PetriDish extends HTMLElement {
     dish.reset({ seed: this.#seed() });
     this.#ask();
     this.#fit();
+  }
+
+  async #draw() {
+    const dish = this.#dish;
+    if (!dish) return;
+    this.#canvas.classList.toggle("fine", fitCanvas(this.#canvas, dish));
+    await this.#sharpness.draw(dish, this.#pace);
+    if (dish === this.#dish) await this.#sharpness.refine(dish, this.#pace);
   }
 
   /** Grow to the end at once: what stands still is to show something. */
@@ -261,8 +281,9 @@ export class PetriDish extends HTMLElement {
   #fit() {
     const { width, height } = this.#dish;
     this.#canvas.classList.toggle("fills", fillsAnyShape(this.#dish.spec));
-    [this.#canvas.width, this.#canvas.height] = [width, height];
     this.#brush.setCells(width, height);
+    this.#view.cells = Math.max(width, height);
+    fitCanvas(this.#canvas, this.#dish);
     this.#pace.request();
   }
 

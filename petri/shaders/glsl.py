@@ -13,7 +13,9 @@ from typing import Any
 from petri.nca import Cell, Spec
 from petri.nca.rule import BOUNDS, Mlp
 from petri.nca.senses import Conv, Stencil
-from petri.shaders.pack import LANES, layout
+from petri.shaders.decoder import given, layer_places
+from petri.shaders.lanes import LANES
+from petri.shaders.pack import layout
 from petri.viewer import text
 
 TARGETS = 4  # render targets that every WebGL2 has
@@ -29,6 +31,11 @@ def step_shader(spec: Spec) -> str:
 def life_shader(spec: Spec) -> str:
     """The fragment shader of the living mask, the second pass of a step."""
     return resolve(template("life"), values(spec))
+
+
+def decoder_shader(spec: Spec) -> str:
+    """The fragment shader of what a decoder paints; its weights are in the step's texture."""
+    return resolve(template("decoder"), _decoder_values(spec))
 
 
 def name(spec: Spec) -> str:
@@ -48,12 +55,46 @@ def name(spec: Spec) -> str:
         words.append("always" if spec.fire_rate == 1 else f"fire{fire_threshold(spec):08x}")
     if spec.clamp != 1.0:
         words.append("unbounded" if spec.clamp is None else f"clamp{spec.clamp!r}")
+    if spec.decoder:
+        frequencies = spec.decoder.frequencies
+        words.append(
+            f"lppn{spec.decoder.layers}x{spec.decoder.width}" + f"f{frequencies}" * (frequencies != 1)
+        )
     return "-".join(words)
 
 
 def fire_threshold(spec: Spec) -> int:
     """A cell fires where its word is below this: `floor(fire_rate · 2³²)`."""
     return int((spec.fire_rate or 0.0) * 4294967296.0)
+
+
+def _decoder_values(spec: Spec) -> dict[str, Any]:
+    """What the decoder's template can say of a Spec."""
+    places, decoder = layer_places(spec), spec.decoder
+    assert decoder is not None, "who asks has one"
+    *sines, last = places
+    arrays = ["given"] + ["odd", "even"] * decoder.layers
+    return values(spec) | {
+        "block": False,
+        "at": layout(spec).decoder,
+        "given": given(spec),
+        "quads": sines[-1].quads,
+        "living": spec.living,
+        "turning": decoder.frequencies > 0,
+        "frequencies": decoder.frequencies,
+        "sines": [
+            {
+                "begin": place.begin,
+                "stride": place.stride,
+                "before": place.before,
+                "from": before,
+                "to": after,
+            }
+            for place, before, after in zip(sines, arrays, arrays[1:], strict=False)
+        ],
+        "last": last.begin,
+        "from_last": arrays[decoder.layers],
+    }
 
 
 def values(spec: Spec, *, shadertoy: bool = False) -> dict[str, Any]:
@@ -63,7 +104,10 @@ def values(spec: Spec, *, shadertoy: bool = False) -> dict[str, Any]:
     hidden, change = _bound(rule, "hidden_bound"), _bound(rule, "change_bound")
     return {
         # GLSL is ASCII; and where a rollout starts is no part of a step.
-        "description": dataclasses.replace(spec, start=Cell()).describe().replace(" · ", ", "),
+        "description": dataclasses.replace(spec, start=Cell())
+        .describe()
+        .replace(" · ", ", ")
+        .replace("×", "x"),
         "channels": spec.channels,
         "fixed": spec.fixed,
         "groups": places.groups,
@@ -155,8 +199,8 @@ def _senses(spec: Spec) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 
 @cache
 def template(kind: str) -> str:
-    """The template `step`, `core` (what a cell does in a step, a part of it) or `life`."""
-    source = text(f"lib/{'life' if kind == 'life' else 'step'}.glsl.js")
+    """The template `step`, `core` (what a cell does in a step, a part of it), `life` or `decoder`."""
+    source = text(f"lib/{'step' if kind == 'core' else kind}.glsl.js")
     opening = "export const core = `" if kind == "core" else "export default `"
     body = source.partition(opening)[2].partition("\n`;")[0].replace("\\`", "`") + "\n"
     return body.replace("{{core}}\n", template("core")) if kind == "step" else body

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from petri.nca import Automaton, opening_state
+from petri.nca.decoder import Raster
 from petri.nca.fire import fire_words, sample_seeds
 from petri.nca.life import ALPHA, THRESHOLD
 from petri.nca.padding import pad
@@ -19,6 +20,9 @@ STEPS = (1, 8, 32)  # after which values are kept; the last is enough for every 
 ROWS, COLUMNS = (0, 6, 8, 16), (0, 9, 11, 22)
 MARGIN = 2e-6  # to a threshold: nearer than this, a rounding decides whether a cell fires or lives
 SEEDS = 20  # that are tried
+SCALE = 5  # pixels to a cell of what a decoder paints: not even, so that none lies between two cells
+POINTS = 48  # of them that are kept
+CLEAR = 1e-3  # least distance of the alpha there from that of a living cell
 
 
 @torch.no_grad()
@@ -34,30 +38,53 @@ def golden(automaton: Automaton, *, condition: int | None = None) -> dict[str, A
 
     Returns:
         `width`, `height`, `seed`, `steps`, `cells` (row and column of each) and `values`, base64 of float32
-        `[step, cell, channel]`, little-endian.
+        `[step, cell, channel]`, little-endian. If there is a decoder, also `painted`: `width` and `height`
+        of a picture, `pixels` (row and column of each) and `values` `[step, pixel, 3 or 4]`.
     """
     spec = automaton.spec
     largest = max(sense.size for sense in spec.senses)
     height, width = max(HEIGHT, largest), max(WIDTH, largest)
     for seed in range(SEEDS):
         state = opening_state(automaton.spec, height, width, seed=seed, condition=condition)
-        kept, clear = [], True
+        kept, states, clear = [], [], True
         for step in range(STEPS[-1]):
             clear = clear and margin(automaton, state, seed=seed, step=step) > MARGIN
             state = automaton.rollout(state, 1, seed=seed, start=step, engine="torch")
             if step + 1 in STEPS:
+                states.append(state)
                 kept.append(state[0, : spec.channels][:, ROWS][:, :, COLUMNS].flatten(1).T)
         if clear:
             break
-    values = torch.stack(kept).float().contiguous().numpy().astype("<f4")
     return {
         "width": width,
         "height": height,
         "seed": seed,
         "steps": STEPS,
         "cells": [(row, column) for row in ROWS for column in COLUMNS],
-        "values": base64.b64encode(values.tobytes()).decode(),
+        "values": _text(torch.stack(kept)),
+        **({"painted": _painted(automaton, states)} if automaton.decoder else {}),
     }
+
+
+def _painted(automaton: Automaton, states: list[Tensor]) -> dict[str, Any]:
+    """Some pixels of what is painted of states, whose alpha is in none of them near that of a living cell."""
+    height, width = (SCALE * side for side in states[0].shape[-2:])
+    raster = Raster.of(height, width)
+    alphas = torch.stack([automaton.between(state[:, ALPHA : ALPHA + 1], raster)[0, 0] for state in states])
+    clear = (alphas - THRESHOLD).abs().amin(dim=0) > CLEAR
+    lives = clear & (alphas[-1] > THRESHOLD)
+    # Where something is seen, if anything is; all over it, and no two in a line.
+    found = (lives if lives.any() else clear).nonzero()
+    chosen = found[torch.linspace(0, len(found) - 1, POINTS).round().long()] if len(found) else found
+    seen = torch.stack(
+        [automaton.paint(state, raster)[0][:, chosen[:, 0], chosen[:, 1]].T for state in states]
+    )
+    return {"width": width, "height": height, "pixels": chosen.tolist(), "values": _text(seen)}
+
+
+def _text(values: Tensor) -> str:
+    """Numbers as base64 of float32, little-endian."""
+    return base64.b64encode(values.float().contiguous().numpy().astype("<f4").tobytes()).decode()
 
 
 def margin(automaton: Automaton, state: Tensor, *, seed: int, step: int) -> float:

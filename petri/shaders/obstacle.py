@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from petri.nca import Spec, kinds
+from petri.nca.decoder import DECODERS
 from petri.nca.rule import RULES
 from petri.nca.senses import SENSES
 from petri.nca.space import SPACES
@@ -18,6 +19,7 @@ COMPUTED = {
     "rule": ("mlp",),
     "space": ("grid",),
     "start": ("cell", "noise", "uniform", "given"),
+    "decoder": ("lppn",),
 }
 
 
@@ -25,12 +27,11 @@ def obstacle(spec: Spec) -> str:
     """What keeps a browser from computing an automaton, a sentence without its full stop, or nothing."""
     parts: list[tuple[str, Any, Mapping[str, type]]] = [("sense", sense, SENSES) for sense in spec.senses]
     parts += [("rule", spec.rule, RULES), ("space", spec.space, SPACES), ("start", spec.start, STARTS)]
+    parts += [("decoder", spec.decoder, DECODERS)] * (spec.decoder is not None)
     for what, part, known in parts:
         kind = kinds.name_of(part, known)
         if kind not in COMPUTED[what]:
             return f"a browser computes {what}s of the kind {' or '.join(COMPUTED[what])}, not {kind}"
-    if spec.decoder is not None:
-        return "a browser computes no decoder"
     if len(spec.senses) > MOST_SENSES:
         return f"a browser has room for {MOST_SENSES} senses, not {len(spec.senses)}"
     places = layout(spec)

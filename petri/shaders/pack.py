@@ -11,8 +11,9 @@ from petri.errors import BadRequest
 from petri.nca import Automaton, Spec
 from petri.nca.automaton import departure
 from petri.nca.senses import Conv, Stencil
+from petri.shaders.decoder import pack_decoder, texels
+from petri.shaders.lanes import LANES, in_fours
 
-LANES = 4  # of a texel
 LARGEST = 2048  # texels along a side of a texture that every WebGL2 takes
 
 
@@ -33,7 +34,7 @@ class Layout:
     `output` its weights to the channels. Row `hidden` holds the biases of the channels, then of the gate.
     From row `below` on lies, texel after texel, what the senses have of their own: of a trained bank filter
     after filter, layer after layer, the taps; of a convolution its biases, and then of each tap, unit and
-    layer the weights.
+    layer the weights. Behind that lies the decoder, if there is one: see `petri.shaders.decoder`.
     """
 
     groups: int  # of four channels
@@ -45,6 +46,7 @@ class Layout:
     end: int  # columns that the rule takes
     below: int
     senses: tuple[Place, ...]
+    decoder: int  # where it begins, in texels from row `below` on
     width: int
     height: int
 
@@ -66,6 +68,7 @@ def layout(spec: Spec) -> Layout:
             places.append(Place(first=before, at=extra))
             before += len(sense.filters)
             extra += len(sense.filters) * taps * layers if sense.trained else 0
+    decoder, extra = extra, extra + texels(spec)
     output = features + 1 + (spec.rule.hidden // LANES if spec.rule.layers == 3 else 0)
     end, below = output + groups, spec.rule.hidden + 1
     width = max(end, -(-extra // (LARGEST - below)))
@@ -79,6 +82,7 @@ def layout(spec: Spec) -> Layout:
         end=end,
         below=below,
         senses=tuple(places),
+        decoder=decoder,
         width=width,
         height=below - (-extra // width),
     )
@@ -103,13 +107,6 @@ def by_lane(values: Tensor, spec: Spec) -> np.ndarray:
     return padded.reshape(*padded.shape[:-1], places.layers, LANES)
 
 
-def in_fours(values: Tensor) -> np.ndarray:
-    """Numbers, four a texel: from `[..., n]` to float32 `[..., ⌈n / 4⌉, 4]`; what is missing is 0."""
-    numbers = values.detach().cpu().numpy()
-    padded = np.pad(numbers, [(0, 0)] * (numbers.ndim - 1) + [(0, -numbers.shape[-1] % LANES)])
-    return padded.reshape(*padded.shape[:-1], -1, LANES)
-
-
 def pack(automaton: Automaton) -> np.ndarray:
     """The weights as RGBA texels, float32 `[height, width, 4]`; see `Layout`.
 
@@ -124,8 +121,8 @@ def pack(automaton: Automaton) -> np.ndarray:
     if reason := obstacle(spec):
         raise BadRequest(reason)
     places, hidden = layout(spec), spec.rule.hidden
-    texels = np.zeros((places.height, places.width, LANES), np.float32)
-    units = texels[:hidden]
+    made = np.zeros((places.height, places.width, LANES), np.float32)
+    units = made[:hidden]
     units[:, : places.features] = _sensed(rule.weights[0], spec)
     units[:, places.features, 0] = rule.biases[0].detach().cpu().numpy()
     if spec.rule.layers == 3:
@@ -133,11 +130,11 @@ def pack(automaton: Automaton) -> np.ndarray:
         units[:, places.second : places.output] = in_fours(rule.weights[1])
     last, biases = rule.weights[-1].detach().cpu(), rule.biases[-1].detach().cpu()
     units[:, places.output : places.end] = in_fours(last[: spec.channels].T)
-    texels[hidden, : places.groups] = in_fours(biases[: spec.channels])
+    made[hidden, : places.groups] = in_fours(biases[: spec.channels])
     if spec.rule.gated:
         units[:, places.features, 2] = last[spec.channels].numpy()
-        texels[hidden, places.groups, 0] = biases[spec.channels]
-    own = texels[places.below :].reshape(-1, LANES)
+        made[hidden, places.groups, 0] = biases[spec.channels]
+    own = made[places.below :].reshape(-1, LANES)
     for sense, module, place in zip(spec.senses, automaton.perception, places.senses, strict=True):
         if isinstance(sense, Conv):
             content = np.concatenate(
@@ -148,7 +145,10 @@ def pack(automaton: Automaton) -> np.ndarray:
         else:
             continue
         own[place.at : place.at + len(content)] = content
-    return texels
+    if spec.decoder is not None:
+        content = pack_decoder(automaton)
+        own[places.decoder : places.decoder + len(content)] = content
+    return made
 
 
 def _sensed(weights: Tensor, spec: Spec) -> np.ndarray:

@@ -89,9 +89,12 @@ def _shaders(automaton: Automaton, name: str) -> tuple[dict[str, bytes | str], d
     }
     if spec.living:
         files[f"{kind}.life.frag"] = glsl.life_shader(spec)
+    if spec.decoder:
+        files[f"{kind}.decoder.frag"] = glsl.decoder_shader(spec)
     height, width, _ = texels.shape
     return files, {
         "shader": f"{kind}.frag",
         "life": f"{kind}.life.frag" if spec.living else None,
+        "decoder": f"{kind}.decoder.frag" if spec.decoder else None,
         "weights": {"file": quote(f"{name}.weights"), "width": width, "height": height},
     }

@@ -10,7 +10,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from specs import PAGE
+from specs import DECODED, PAGE
 from test_modelfile import FOREIGN, METADATA, SPEC, TENSORS, TRAINING, header
 
 from petri import modelfile
@@ -80,26 +80,29 @@ WORDED = [
 
 
 def test_python_and_the_page_write_the_same_glsl(lab, rule):
-    specs = [*every_kind(rule), *PAGE, *WORDED]
+    specs = [*every_kind(rule), *PAGE, *WORDED, *DECODED.values()]
     texts = lab.evaluate(
         "(specs) => specs.map((fields) => { const spec = lab.checkSpec(fields);"
-        " return [lab.describeSpec(spec), lab.stepShader(spec), spec.living ? lab.lifeShader(spec) : '']; })",
+        " return [lab.describeSpec(spec), lab.stepShader(spec), spec.living ? lab.lifeShader(spec) : '',"
+        " spec.decoder ? lab.decoderShader(spec) : '']; })",
         [json.loads(spec.to_json()) for spec in specs],
     )
     names = {}
-    for spec, (description, step, life) in zip(specs, texts, strict=True):
+    for spec, (description, step, life, decoder) in zip(specs, texts, strict=True):
         assert description == spec.describe()
         assert step == glsl.step_shader(spec)
         assert life == (glsl.life_shader(spec) if spec.living else "")
-        names.setdefault(glsl.name(spec), set()).add((step, life))
+        assert decoder == (glsl.decoder_shader(spec) if spec.decoder else "")
+        names.setdefault(glsl.name(spec), set()).add((step, life, decoder))
+        assert decoder.isascii() and "{{" not in decoder and "//#" not in decoder
         assert step.isascii() and "{{" not in step and "//#" not in step and step.endswith("}\n")
     assert all(len(same) == 1 for same in names.values())
     assert len(names) == len(set.union(*names.values())), "two names for one shader"
 
 
 def test_python_and_the_page_pack_the_same_texture(lab, rule, random_automaton):
-    for spec in (*every_kind(rule), *PAGE, *WORDED[:-1]):
-        if spec not in PAGE and (
+    for spec in (*every_kind(rule), *PAGE, *WORDED[:-1], *DECODED.values()):
+        if spec not in (*PAGE, *DECODED.values()) and (
             spec.living or spec.space.padding == "wrap" or spec.fire_rate not in (None, 0.5)
         ):
             continue  # nothing that has to do with weights
@@ -220,7 +223,7 @@ def test_a_kind_of_tomorrow_is_named(lab):
             good | {"rule": {"kind": "siren"}},
             good | {"space": {"kind": "mesh"}},
             good | {"start": {"kind": "letter"}},
-            good | {"decoder": {"kind": "lppn"}},
+            good | {"decoder": {"kind": "spline"}},
             good | {"senses": [{"kind": "conv", "heads": 4}]},
             {"senses": [{}]},
         ],
@@ -230,7 +233,7 @@ def test_a_kind_of_tomorrow_is_named(lab):
         ["a browser computes rules of the kind mlp, not siren", True],
         ["a browser computes spaces of the kind grid, not mesh", True],
         ["a browser computes starts of the kind cell or noise or uniform or given, not letter", True],
-        ["a browser computes no decoder", True],
+        ["a browser computes decoders of the kind lppn, not spline", True],
         ['sense 1 (conv) has an unknown field "heads"', False],
         ["sense 1 names no kind", False],
     ]
@@ -1010,6 +1013,11 @@ def test_every_field_of_a_spec_is_checked_as_in_python(lab):
         {"rule": []}, {"space": {"padding": "mirror"}}, {"start": {"kind": "noise", "level": 0}},
         {"start": {"kind": "cell", "x": 2}}, {"start": {"kind": "uniform", "value": 2e6}},
         {"start": {"kind": "noise", "x": 0.5}}, {"start": {"kind": 3}}, {"colour_offset": -1001},
+        *({"decoder": {"kind": "lppn"} | fields} for fields in (
+            {"width": 0}, {"width": 513}, {"layers": 9}, {"outputs": 2}, {"omega": 0}, {"frequencies": 17},
+            {"coordinates": "edge"}, {"order": "zx"}, {"depth": 3},
+        )),
+        {"decoder": []}, {"decoder": {"outputs": 3}, "living": True},
     ]  # fmt: skip
     asked = [good | fields for fields in wrong]
     for fields in asked:

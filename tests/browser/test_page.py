@@ -276,11 +276,18 @@ def test_touch_with_two_fingers(visit):
     page.touchscreen.tap(*at(page, 0.5, 0.5))
     assert green(page)[32, 32]
     session = page.context.new_cdp_session(page)
-    fingers = [dict(zip("xy", at(page, x, 0.25), strict=True)) for x in (0.25, 0.75)]
-    session.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": fingers})
-    moved = [dict(zip("xy", at(page, x, 0.1), strict=True)) for x in (0.25, 0.75)]
-    session.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": moved})
-    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    def touch(kind, *places):
+        points = [
+            dict(zip("xy", at(page, *place), strict=True)) | {"id": i} for i, place in enumerate(places)
+        ]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", (0.25, 0.25))
+    touch("touchMove", (0.25, 0.2))  # it draws: one that comes now draws too, and does not zoom
+    touch("touchStart", (0.25, 0.2), (0.75, 0.25))
+    touch("touchMove", (0.25, 0.1), (0.75, 0.1))
+    touch("touchEnd")
     drawn = green(page)
     assert drawn[7:16, 16].all() and drawn[7:16, 48].all() and not drawn[16, 20:44].any()
 
@@ -362,6 +369,11 @@ def test_every_key_does_what_the_list_says(visit):
     press("[", "document.querySelector('#size').value", "")
     press("c", "document.querySelector('#channel').value", "0")
     press("x", "document.querySelector('#channel').value", "")
+    zoom = "document.querySelector('#whole').textContent"
+    press("i", zoom, "1.3×")
+    press("i", zoom, "1.6×")
+    press("u", zoom, "1.3×")
+    press("0", zoom, "1.0×")
     theme = "document.documentElement.dataset.theme"
     press("t", theme, "dark")
     press("t", theme, "light")

@@ -3,10 +3,14 @@
 import { probeGpu } from "./context.js";
 import { Gpu } from "./gpu.js";
 import { toLayers } from "./pack.js";
+import { WHOLE, linesAmong, partsOf } from "./raster.js";
 import { fillsAnyShape, seedState } from "./spec.js";
 import { Wasm } from "./wasm.js";
 
 const SOFT = 3; // cells across the border of what is painted
+const SIDE = 2048; // pixels along a side of what is painted at once: what every GPU takes
+const SOON = 2 ** 16; // pixels that are painted before a page may answer again
+const BAND = 2 ** 18; // pixels of a picture that are held at once
 const KEEP_EVERY = 256; // steps after which the state is copied, in case the GPU is lost
 let probed = null;
 
@@ -14,7 +18,8 @@ let probed = null;
  * Open a dish: an automaton at its first step, its seed on an empty grid.
  *
  * The picture goes to the canvas by its 2D context, so the canvas can be of any size (cells are drawn without
- * smoothing), be saved as PNG or recorded at any time, and outlives a GPU that is lost.
+ * smoothing, and a decoder paints as many pixels as there are), be saved as PNG or recorded at any time, and outlives a
+ * GPU that is lost.
  *
  * @param {HTMLCanvasElement} canvas
  * @param {object} model from `parseModel`
@@ -63,6 +68,8 @@ export class Dish {
   onrestored = null;
   /** Under the colours of models with a living mask: RGB in 0..1, or null for a canvas that is see-through there. */
   ground = [1, 1, 1];
+  /** What of the grid is seen: where it begins and how far it goes, in shares of the grid's sides. */
+  view = WHOLE;
 
   #engine;
   #context;
@@ -161,19 +168,99 @@ export class Dish {
    * Draw the state onto the canvas, as large as the canvas is.
    * @param {object} options
    * @param {?number} options.channel shown in greys (0 is mid-grey), or null for the colours
+   * @param {number} options.share of the canvas's pixels along a side that a decoder paints; it is then enlarged
+   * @param {?() => boolean} options.going if given, a decoder paints part after part, the page answers in between, and
+   *   it ends early where this is false
    * @returns {Promise<void>} when the canvas shows it
    */
-  async draw({ channel = null } = {}) {
+  async draw({ channel = null, share = 1, going = null } = {}) {
     if (this.#gone()) return; // the canvas shows what it showed
+    if (this.spec.decoder && channel === null) return this.#drawPainted(share, going);
     const looking = this.#engine.look({ channel, ground: this.ground });
     // A GPU's picture is taken at once: other dishes draw in its place.
     const seen = looking instanceof Promise ? await looking : looking;
     if (!seen) return; // it was closed meanwhile
     const { image, width, height } = seen;
-    const { canvas } = this;
-    this.#context.imageSmoothingEnabled = false;
-    this.#context.clearRect(0, 0, canvas.width, canvas.height);
-    this.#context.drawImage(image, 0, image.height - height, width, height, 0, 0, canvas.width, canvas.height);
+    const { left, top, span } = this.view;
+    const from = [left * width, image.height - height + top * height, span * width, span * height];
+    this.#lay(image, from, [0, 0, this.canvas.width, this.canvas.height], false);
+  }
+
+  async #drawPainted(share, going) {
+    const { canvas, ground } = this;
+    const begun = this.#begun; // another model or grid ends it
+    const { model } = this;
+    const size = [canvas.width, canvas.height];
+    const [width, height] = size.map((side) => Math.max(1, Math.round(share * side)));
+    for (const part of partsOf(width, height, going ? SOON : Infinity, SIDE)) {
+      const looking = this.#engine.look({ channel: null, ground, at: this.#points(width, height, part) });
+      const seen = looking instanceof Promise ? await looking : looking;
+      if (!seen || canvas.width !== size[0] || canvas.height !== size[1]) return;
+      if (model !== this.model || begun !== this.#begun) return;
+      const { left, top, right, bottom } = part;
+      const from = [0, seen.image.height - seen.height, seen.width, seen.height];
+      const [x, y] = [size[0] / width, size[1] / height];
+      this.#lay(seen.image, from, [left * x, top * y, (right - left) * x, (bottom - top) * y], true);
+      if (!going) continue;
+      await new Promise((resolve) => setTimeout(resolve));
+      if (!going() || this.#gone() || model !== this.model || begun !== this.#begun) return;
+    }
+  }
+
+  #lay(image, from, onto, smooth) {
+    this.#context.imageSmoothingEnabled = smooth;
+    this.#context.clearRect(...onto);
+    this.#context.drawImage(image, ...from, ...onto);
+  }
+
+  /** The points of a part of a picture of what is seen. */
+  #points(width, height, { left, top, right, bottom }, view = this.view) {
+    const lines = (cells, from, count, first, end) =>
+      linesAmong(this.spec, cells, { from, span: view.span, count, first, end });
+    return {
+      columns: lines(this.width, view.left, width, left, right),
+      rows: lines(this.height, view.top, height, top, bottom),
+    };
+  }
+
+  /**
+   * What a decoder paints of the whole grid.
+   * @param {number} width of the picture, in pixels
+   * @param {number} height of it
+   * @returns {Promise<Float32Array>} `[height, width, 4]`: RGB, multiplied by alpha, and alpha; not bounded
+   */
+  async picture(width, height) {
+    if (!this.spec.decoder) throw new Error("the model has no decoder to paint with");
+    if (Math.max(width, height) > SIDE) throw new Error(`it paints at most ${SIDE} pixels a side at once`);
+    if (this.#gone()) throw new Error("the graphics are lost");
+    return this.#engine.paint(this.#points(width, height, { left: 0, top: 0, right: width, bottom: height }, WHOLE));
+  }
+
+  /**
+   * What a decoder paints of what is seen, in bands of whole rows from the top, so that memory is bounded; the state
+   * must stay meanwhile.
+   * @param {number} width of the picture, in pixels
+   * @param {number} height of it
+   * @returns {AsyncGenerator<Uint8ClampedArray>} RGBA, not multiplied by alpha, on the ground
+   */
+  async *bands(width, height) {
+    const rows = Math.max(1, Math.floor(BAND / width));
+    for (let top = 0; top < height; top += rows) {
+      const bottom = Math.min(height, top + rows);
+      const band = new Uint8ClampedArray(4 * width * (bottom - top));
+      for (const part of partsOf(width, bottom - top, Infinity, SIDE)) {
+        if (this.#gone()) throw new Error("the graphics are lost");
+        const whole = { ...part, top: part.top + top, bottom: part.bottom + top };
+        const { pixels } = await this.#engine.draw(this.#points(width, height, whole), this.ground);
+        const across = 4 * (part.right - part.left);
+        for (let row = part.top; row < part.bottom; row++) {
+          const begin = across * (row - part.top);
+          band.set(pixels.subarray(begin, begin + across), 4 * (row * width + part.left));
+        }
+      }
+      yield band;
+      await new Promise((resolve) => setTimeout(resolve));
+    }
   }
 
   /** Begin again from where the model starts. */

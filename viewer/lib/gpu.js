@@ -3,6 +3,7 @@
 // planes lie in layers behind those, the same in every buffer, and are never drawn to.
 
 import { Context } from "./context.js";
+import { Painter } from "./painter.js";
 import { TARGETS, lifeShader, stepShader } from "./shader.js";
 import { fromLayers, packWeights, toLayers } from "./pack.js";
 
@@ -53,7 +54,7 @@ export class Gpu {
     this.slow = ""; // why software imitates a GPU here, and not WebAssembly computes
     this.context = Context.enter();
     this.gl = this.context.gl;
-    this.image = this.context.image; // what `look` draws, a pixel a cell, from the bottom left
+    this.image = this.context.image; // what `look` draws, from the bottom left
     try {
       this.#build(model, width, height);
     } catch (error) {
@@ -77,7 +78,7 @@ export class Gpu {
 
   /** Make everything again after the context came back. */
   rebuild(model, width, height) {
-    this.buffers = this.pending = this.weights = null;
+    this.buffers = this.pending = this.weights = this.painter = null;
     this.#build(model, width, height);
   }
 
@@ -104,7 +105,10 @@ export class Gpu {
     this.#fits("weights", packed.width, packed.height, gl.MAX_TEXTURE_SIZE);
     const stepProgram = this.context.program(stepShader(model.spec));
     const lifeProgram = model.spec.living ? this.context.program(lifeShader(model.spec)) : null;
+    const painter = model.spec.decoder ? new Painter(this.context, model, packed) : null;
     if (this.weights) gl.deleteTexture(this.weights);
+    this.painter?.close();
+    this.painter = painter;
     this.model = model;
     this.spec = model.spec;
     this.stepProgram = stepProgram;
@@ -238,9 +242,13 @@ export class Gpu {
     });
   }
 
-  /** Draw the state: `{ image, width, height }`, the picture at the bottom left of the image. */
-  look({ channel, ground }) {
+  /**
+   * Draw the state: `{ image, width, height }`, the picture at the bottom left of the image.
+   * @param {?{columns: Float32Array, rows: Float32Array}} at where a decoder is to paint; else the cells are shown
+   */
+  look({ channel, ground, at: points = null }) {
     const { gl } = this;
+    if (points) return this.#lookPainted(points, ground);
     const { handle, at } = this.lookProgram;
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
     gl.viewport(0, 0, this.width, this.height);
@@ -252,7 +260,39 @@ export class Gpu {
     gl.uniform2f(at("tone"), this.spec.colour_offset, this.spec.colour_scale);
     gl.uniform4f(at("ground"), ...(ground ? [...ground, 1] : [0, 0, 0, 0]));
     gl.drawArrays(gl.TRIANGLES, 0, 3);
-    return this;
+    return { image: this.image, width: this.width, height: this.height };
+  }
+
+  #lookPainted({ columns, rows }, ground) {
+    const [width, height] = [columns.length / 4, rows.length / 4];
+    this.context.makeRoom(width, height);
+    this.gl.bindFramebuffer(this.gl.FRAMEBUFFER, null);
+    const upwards = new Float32Array(rows.length); // a canvas begins at the bottom
+    for (let row = 0; row < height; row++) upwards.set(rows.subarray(4 * row, 4 * row + 4), 4 * (height - 1 - row));
+    this.painter.paint(this, { columns, rows: upwards }, ground ? [...ground, 1] : [0, 0, 0, 0]);
+    return { image: this.image, width, height };
+  }
+
+  /** What a decoder paints: `{ width, height, pixels }`, RGBA on a ground, not multiplied by alpha. */
+  draw(at, ground) {
+    const { gl } = this;
+    const { width, height } = this.#lookPainted(at, ground);
+    const upwards = new Uint8Array(4 * width * height);
+    gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, upwards);
+    const pixels = new Uint8ClampedArray(upwards.length);
+    for (let row = 0; row < height; row++) {
+      const line = upwards.subarray(4 * width * (height - 1 - row), 4 * width * (height - row));
+      pixels.set(line, 4 * width * row);
+    }
+    for (let i = 0; i < pixels.length && !ground; i += 4) {
+      for (let lane = 0; lane < 3; lane++) pixels[i + lane] *= 255 / Math.max(1, pixels[i + 3]);
+    }
+    return { width, height, pixels };
+  }
+
+  /** What a decoder paints, float32 `[row, column, 4]`, not bounded. */
+  paint(at) {
+    return this.painter.floats(this, at);
   }
 
   #attach(group) {
@@ -345,6 +385,7 @@ export class Gpu {
     this.dropCopy();
     this.#free(this.buffers ?? []);
     gl.deleteTexture(this.weights);
+    this.painter?.close();
     gl.deleteFramebuffer(this.single);
     this.context.leave();
   }

@@ -1,5 +1,6 @@
 // Weights as the GPU and the processor's step read them: one RGBA32F texture. As petri/shaders/pack.py.
 
+import { decoderPlaces, packDecoder } from "./decoder.js";
 import { Obstacle } from "./spec.js";
 
 export const LARGEST = 2048; // texels along a side of a texture that every WebGL2 takes
@@ -11,9 +12,11 @@ export const MOST_SENSES = 32; // that step.c has room for
  * @returns {object} filters: a plane, of all stencils; features: vec4s that are sensed, and the column of the biases;
  *   second: column where hidden layer 2 begins; output: where the output layer begins; end: columns that the rule
  *   takes; below: first row beneath it; senses: of each `first`, its first filter or, of a convolution, its first
- *   vec4 of features, and `at`, where what it has begins, in texels from row `below` on; width; height
+ *   vec4 of features, and `at`, where what it has begins, in texels from row `below` on; decoder: where it begins,
+ *   likewise; width; height
  */
-export function layout({ senses, rule, groups, layers }) {
+export function layout(spec) {
+  const { senses, rule, groups, layers } = spec;
   const places = [];
   let filters = 0;
   for (const sense of senses) {
@@ -38,13 +41,15 @@ export function layout({ senses, rule, groups, layers }) {
       extra += sense.filters.length * taps * layers;
     }
   });
+  const decoder = extra;
+  if (spec.decoder) extra += decoderPlaces(spec).texels;
   const second = features + 1;
   const output = second + (rule.layers === 3 ? rule.hidden / 4 : 0);
   const end = output + groups;
   const below = rule.hidden + 1;
   const width = Math.max(end, Math.ceil(extra / (LARGEST - below)));
   const height = below + Math.ceil(extra / width);
-  return { filters, features, second, output, end, below, senses: places, width, height };
+  return { filters, features, second, output, end, below, senses: places, decoder, width, height };
 }
 
 /**
@@ -70,10 +75,11 @@ function lanes({ channels, planes, groups }) {
 /**
  * Pack a model's weights. The first layer's columns, in the file ordered (plane, filter) and then by the features of
  * convolutions, become (layer, filter, lane) and those features, four a texel. Lanes of no plane are 0.
- * @param {{spec: object, weights: Object<string, Float32Array>}} model from `parseModel`
+ * @param {object} model from `parseModel`
  * @returns {{data: Float32Array, width: number, height: number}} RGBA texels, row by row
  */
-export function packWeights({ spec, weights }) {
+export function packWeights(model) {
+  const { spec, weights } = model;
   const { filters, features, second, output, below, senses, width, height } = layout(spec);
   const { channels, planes, layers: depth } = spec;
   const { hidden, layers, gated } = spec.rule;
@@ -138,6 +144,7 @@ export function packWeights({ spec, weights }) {
       }
     }
   });
+  if (spec.decoder) data.set(packDecoder(model), 4 * (below * width + layout(spec).decoder));
   return { data, width, height };
 }
 

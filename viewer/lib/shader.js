@@ -1,5 +1,7 @@
 // GLSL from a Spec: the templates filled in. petri/shaders/glsl.py does the same; the two give the same text.
 
+import { decoderPlaces } from "./decoder.js";
+import decoder from "./decoder.glsl.js";
 import { describeSpec, fireThreshold } from "./spec.js";
 import step, { core } from "./step.glsl.js";
 import life from "./life.glsl.js";
@@ -18,6 +20,33 @@ export function lifeShader(spec) {
   return resolve(life, values(spec));
 }
 
+/**
+ * The fragment shader of what a decoder paints.
+ * @param {object} spec
+ * @param {boolean} block whether its weights lie in a uniform block of their own, not in the step's texture
+ */
+export function decoderShader(spec, { block = false } = {}) {
+  const { layers, given, texels } = decoderPlaces(spec);
+  const sines = layers.slice(0, -1);
+  const arrays = ["given", ...sines.map((_, i) => (i % 2 ? "even" : "odd"))];
+  return resolve(decoder, {
+    ...values(spec),
+    block,
+    texels,
+    at: layout(spec).decoder,
+    given,
+    quads: sines[0].quads,
+    living: spec.living,
+    turning: spec.decoder.frequencies > 0,
+    frequencies: spec.decoder.frequencies,
+    sines: sines.map(({ begin, before }, i) => ({
+      begin, before, stride: 1 + 4 * before, from: arrays[i], to: arrays[i + 1],
+    })),
+    last: layers.at(-1).begin,
+    from_last: arrays.at(-1),
+  });
+}
+
 /** What the templates can say of a Spec. */
 function values(spec) {
   const { filters, features, second, output, end, below, width } = layout(spec);
@@ -25,7 +54,8 @@ function values(spec) {
   const { banks, convolutions } = senses(spec);
   const bound = (name) => (rule[name] === null ? "" : float(rule[name]));
   return {
-    description: describeSpec({ ...spec, start: { kind: "cell" } }).replaceAll(" · ", ", "), // GLSL is ASCII
+    // GLSL is ASCII.
+    description: describeSpec({ ...spec, start: { kind: "cell" } }).replaceAll(" · ", ", ").replace("×", "x"),
     channels: spec.channels,
     fixed: spec.fixed,
     groups: spec.groups,

@@ -39,6 +39,19 @@ const RULES = {
   },
 };
 const SPACES = { grid: { padding: ["zero", (value) => choice("padding", value, PADDINGS)] } };
+const COORDINATES = ["centre", "corner"];
+const ORDERS = ["yx", "xy"];
+const DECODERS = {
+  lppn: {
+    width: [64, (value) => whole("width", value, 1, 512)],
+    layers: [3, (value) => whole("layers", value, 1, 8)],
+    outputs: [4, (value) => whole("outputs", value, 3, 64)],
+    omega: [10, (value) => number("omega", value, 0, 1e3, { open: true })],
+    frequencies: [1, (value) => whole("frequencies", value, 0, 16)],
+    coordinates: ["centre", (value) => choice("coordinates", value, COORDINATES)],
+    order: ["yx", (value) => choice("order", value, ORDERS)],
+  },
+};
 const STARTS = {
   cell: {
     x: [0.5, (value) => number("seed x", value, 0, 1)],
@@ -70,15 +83,14 @@ export function checkSpec(fields) {
     channels = 16, fixed = 0, senses = PERCEPTIONS.dilated, rule = {}, space = {}, start = {}, decoder = null,
     fire_rate = null, living = false, clamp = 1, colour_offset = 0, colour_scale = 1, ...others
   } = upgraded(fields);
-  if (decoder !== null) throw new Obstacle("a browser computes no decoder");
   for (const name of Object.keys(others)) throw new Error(`the Spec has an unknown field ${JSON.stringify(name)}`);
   const spec = {
     channels: whole("channels", channels, 4, 64),
-    decoder,
     fixed: whole("fixed", fixed, 0, 64),
     rule: kind("rule", rule, RULES, "mlp"),
     space: kind("space", space, SPACES, "grid"),
     start: kind("start", start, STARTS, "cell"),
+    decoder: decoder === null ? null : kind("decoder", decoder, DECODERS, "lppn"),
     living: truth("living", living),
     clamp: clamp === null ? null : number("clamp", clamp, 1, 1e6),
     colour_offset: number("colour_offset", colour_offset, -1e3, 1e3),
@@ -93,6 +105,9 @@ export function checkSpec(fields) {
   }
   if (spec.rule.gated && fire_rate !== null) {
     throw new Error(`a gated rule decides for itself which cells fire: leave fire_rate out, got ${fire_rate}`);
+  }
+  if (spec.decoder && spec.decoder.outputs < 3 + Number(spec.living)) {
+    throw new Error(`the decoder of a figure paints RGB and alpha, 4 outputs, got ${spec.decoder.outputs}`);
   }
   spec.fire_rate = spec.rule.gated ? null : number("fire_rate", fire_rate ?? 0.5, 0, 1, { open: true });
   spec.planes = channels + fixed;
@@ -162,6 +177,7 @@ export function describeSpec(spec) {
   if (fixed) words.push(`${fixed} fixed plane${fixed > 1 ? "s" : ""}`);
   if (spec.living) words.push("living mask");
   if (spec.space.padding === "wrap") words.push("wrapped edges");
+  if (spec.decoder) words.push(`decoder of ${spec.decoder.layers} × ${spec.decoder.width}`);
   if (spec.start.kind !== "cell") words.push(`starts from ${spec.start.kind}`);
   return words.join(" · ");
 }
@@ -291,6 +307,15 @@ export function tensorShapes(spec) {
   for (let layer = 0; layer < layers; layer++) {
     shapes[`rule.weights.${layer}`] = [sizes[layer + 1], sizes[layer]];
     shapes[`rule.biases.${layer}`] = [sizes[layer + 1]];
+  }
+  if (spec.decoder) {
+    const { width, frequencies, outputs, layers: sines } = spec.decoder;
+    const inputs = (4 * frequencies || 2) + spec.channels;
+    for (let layer = 0; layer <= sines; layer++) {
+      const after = layer < sines ? width : outputs;
+      shapes[`decoder.weights.${layer}`] = [after, layer ? width : inputs];
+      shapes[`decoder.biases.${layer}`] = [after];
+    }
   }
   return shapes;
 }

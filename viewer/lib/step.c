@@ -1,5 +1,5 @@
 // The step on the processor, in WebAssembly SIMD: every kind that spec.js knows, single precision, only the
-// cells that fire.
+// cells that fire; and what a decoder paints.
 // Compiled by `make wasm` into step.wasm.js. State and weights lie as on the GPU: see pack.js.
 #include <stdint.h>
 #include <wasm_simd128.h>
@@ -9,6 +9,7 @@
 enum { BLOCK = 16, VECTORS = BLOCK / 4, MOST_CHANNELS = 64, MOST_HIDDEN = 512 };
 // As spec.js and pack.js have them.
 enum { MOST_PLANES = 128, MOST_FEATURES = 4 * 2048, MOST_SENSES = 32, LARGEST = 31 };
+enum { MOST_WIDTH = 512, MOST_GIVEN = MOST_CHANNELS + 4 * 16 };  // of a decoder; a vec4 a frequency
 enum { IDENTITY, SOBEL_X, SOBEL_Y, LAPLACIAN, FILTERS };
 
 // A sense; a convolution has no filters.
@@ -26,6 +27,7 @@ static struct {
     int32_t filters, hidden, layers, residual, gated, living, wrap;
     int32_t features, second, output, columns;  // places in the weights, in texels; columns: texels a row
     int32_t always;                             // every cell fires
+    int32_t decoder, sines, quads, frequencies;  // where the decoder begins, its layers of sines, vec4s of each
     uint32_t threshold;                         // else those whose word is below it
     float clamp, sensedBound, hiddenBound, changeBound;  // infinite for no bound
     int32_t count;
@@ -363,5 +365,105 @@ void step(const float *from, float *to, const float *weights, uint8_t *lives, ui
         for (int at = 0; at < area; at++) {
             if (!lives[at]) wasm_v128_store(to + 4 * (area * group + at), wasm_f32x4_const_splat(0));
         }
+    }
+}
+
+// ---- The decoder: see decoder.js for where its layers lie.
+
+static _Alignas(64) float given[MOST_GIVEN][BLOCK];  // the state at a point, and where in its patch that lies
+static _Alignas(64) float waves[2][MOST_WIDTH][BLOCK];
+
+// Sines, by the polynomial that decoder.glsl.js has.
+static v128_t wave(v128_t angle) {
+    const v128_t half = wasm_f32x4_const_splat(0.5f);
+    v128_t turns = wasm_f32x4_floor(wasm_f32x4_add(wasm_f32x4_mul(angle, wasm_f32x4_const_splat(0.318309886f)), half));
+    v128_t x = wasm_f32x4_sub(angle, wasm_f32x4_mul(turns, wasm_f32x4_const_splat(3.140625f)));
+    x = wasm_f32x4_sub(x, wasm_f32x4_mul(turns, wasm_f32x4_const_splat(9.67653590e-4f)));
+    static const float terms[4] = {2.59990321e-6f, -1.98065471e-4f, 8.33301635e-3f, -0.166666571f};
+    v128_t square = wasm_f32x4_mul(x, x), sum = wasm_f32x4_const_splat(0);
+    for (int i = 0; i < 4; i++) sum = wasm_f32x4_add(wasm_f32x4_mul(sum, square), wasm_f32x4_splat(terms[i]));
+    v128_t sine = wasm_f32x4_add(x, wasm_f32x4_mul(wasm_f32x4_mul(x, square), sum));
+    v128_t even = wasm_f32x4_mul(wasm_f32x4_const_splat(2), wasm_f32x4_floor(wasm_f32x4_mul(turns, half)));
+    v128_t sign = wasm_f32x4_sub(turns, even);  // 1 for an odd number of half turns
+    return wasm_f32x4_sub(sine, wasm_f32x4_mul(wasm_f32x4_add(sign, sign), sine));
+}
+
+// Four channels of a state between its cells; of a line there are the cells before and after it, and the share of the
+// one after it.
+static v128_t between(const float *layer, const float *column, const float *row) {
+    v128_t sum = wasm_f32x4_const_splat(0);
+    for (int below = 0; below < 2; below++) {
+        for (int right = 0; right < 2; right++) {
+            if (row[below] < 0 || column[right] < 0) continue;  // beyond the edge
+            const float share = (right ? column[2] : 1 - column[2]) * (below ? row[2] : 1 - row[2]);
+            v128_t there = wasm_v128_load(layer + 4 * ((int)row[below] * spec.width + (int)column[right]));
+            sum = wasm_f32x4_add(sum, wasm_f32x4_mul(wasm_f32x4_splat(share), there));
+        }
+    }
+    return sum;
+}
+
+// What is given of a point, in its column of the block.
+static void give(const float *state, const float *column, const float *row, int point) {
+    for (int group = 0; group < spec.groups; group++) {
+        put(given + 4 * group, point, between(state + 4 * spec.width * spec.height * group, column, row));
+    }
+    float(*where)[BLOCK] = given + 4 * spec.groups;
+    if (!spec.frequencies) put(where, point, wasm_f32x4_make(row[3], column[3], 0, 0));
+    for (int k = 1; k <= spec.frequencies; k++, where += 4) {
+        const float pi = 3.14159265f, down = pi * k * row[3], right = pi * k * column[3];
+        put(where, point, wave(wasm_f32x4_make(down, right, down + pi / 2, right + pi / 2)));
+    }
+}
+
+// What the layers make of a block of points.
+static void ask(const float *weights, float (*said)[BLOCK]) {
+    float(*in)[BLOCK] = given;
+    int before = 4 * (spec.groups + (spec.frequencies ? spec.frequencies : 1));
+    weights += 4 * spec.decoder;
+    for (int layer = 0; layer <= spec.sines; layer++) {
+        const int last = layer == spec.sines, quads = last ? 1 : spec.quads;
+        float(*out)[BLOCK] = last ? said : waves[layer % 2];
+        for (int unit = 0; unit < 4 * quads; unit += 2) {
+            const float *own = weights + 4 * (1 + before) * (unit / 4) + unit % 4;
+            v128_t sums[2][VECTORS];
+            pair(own + 4, own + 5, 4, own[0], own[1], in, before, sums);
+            for (int k = 0; k < 2; k++) {
+                for (int v = 0; v < VECTORS; v++) {
+                    wasm_v128_store(out[unit + k] + 4 * v, last ? sums[k][v] : wave(sums[k][v]));
+                }
+            }
+        }
+        weights += 4 * (1 + before) * quads;
+        before = 4 * quads;
+        in = out;
+    }
+}
+
+// Paint the points where some rows and columns meet, four numbers a line as in raster.js: RGB, multiplied by alpha, and
+// alpha; not bounded. Where nothing lives there is nothing.
+void paint(const float *state, const float *weights, const float *columns, const float *rows, int across, int down,
+           float *painted) {
+    int points[BLOCK], count = 0;
+    float said[4][BLOCK];
+    for (int at = 0; at <= across * down; at++) {
+        if (at < across * down) {
+            const float *column = columns + 4 * (at % across), *row = rows + 4 * (at / across);
+            if (spec.living && !(wasm_f32x4_extract_lane(between(state, column, row), 3) > 0.1f)) {
+                wasm_v128_store(painted + 4 * at, wasm_f32x4_const_splat(0));
+                continue;
+            }
+            give(state, column, row, count);
+            points[count++] = at;
+            if (count < BLOCK) continue;
+        }
+        if (!count) continue;
+        ask(weights, said);
+        for (int point = 0; point < count; point++) {
+            v128_t colour = wasm_f32x4_make(said[0][point], said[1][point], said[2][point],
+                                            spec.living ? said[3][point] : 1);
+            wasm_v128_store(painted + 4 * points[point], colour);
+        }
+        count = 0;
     }
 }

@@ -3,12 +3,13 @@
 import { openDish } from "./dish.js";
 
 export const TOLERANCE = 1e-4; // of |difference| / (1 + |golden value|)
+const FOREIGN = "the golden values are not of this model";
 
 /**
  * Grow a model here, and compare cells of it with the values that PyTorch found.
  * @param {object} model from `parseModel`
  * @param {object} golden from the manifest: `width`, `height`, `seed`, `steps` (when to compare), `cells` (row and
- *   column of each), `values` (base64 of float32 `[step, cell, channel]`)
+ *   column of each), `values` (base64 of float32 `[step, cell, channel]`); of a decoder `painted`, the same of pixels
  * @param {object} options
  * @param {string} options.engine as for `openDish`
  * @returns {Promise<{engine: string, differences: {step: number, largest: number}[], largest: number, same: boolean}>}
@@ -16,27 +17,33 @@ export const TOLERANCE = 1e-4; // of |difference| / (1 + |golden value|)
  */
 export async function verify(model, golden, { engine = "auto" } = {}) {
   const { width, height, seed, steps, cells } = golden;
-  const bytes = Uint8Array.from(atob(golden.values), (letter) => letter.charCodeAt(0));
-  const expected = new Float32Array(bytes.buffer);
-  const { channels } = model.spec;
-  if (expected.length !== steps.length * cells.length * channels) {
-    throw new Error("the golden values are not of this model");
-  }
+  const { channels, living, decoder } = model.spec;
+  const { painted } = golden;
+  const expected = numbers(golden.values, steps.length * cells.length * channels);
+  const colours = 3 + Number(living);
+  if (Boolean(decoder) !== Boolean(painted)) throw new Error(FOREIGN);
+  const seen = painted && numbers(painted.values, steps.length * painted.pixels.length * colours);
   const dish = await openDish(document.createElement("canvas"), model, { width, height, seed, engine });
   try {
-    let at = 0;
+    let [at, next] = [0, 0];
     const differences = [];
     for (const step of steps) {
       await dish.step(step - dish.stepNumber);
       const state = await dish.read();
       let largest = 0;
+      const compare = (value, found) => {
+        const difference = Math.abs(found - value) / (1 + Math.abs(value));
+        largest = difference <= largest ? largest : difference; // keeps what is no number
+      };
       for (const [row, column] of cells) {
         for (let channel = 0; channel < channels; channel++) {
-          const value = expected[at++];
-          const found = state[(channel * height + row) * width + column];
-          const difference = Math.abs(found - value) / (1 + Math.abs(value));
-          largest = difference <= largest ? largest : difference; // keeps what is no number
+          compare(expected[at++], state[(channel * height + row) * width + column]);
         }
+      }
+      const picture = painted ? await dish.picture(painted.width, painted.height) : null;
+      for (const [row, column] of painted?.pixels ?? []) {
+        const first = 4 * (row * painted.width + column);
+        for (let lane = 0; lane < colours; lane++) compare(seen[next++], picture[first + lane]);
       }
       differences.push({ step, largest });
     }
@@ -45,4 +52,11 @@ export async function verify(model, golden, { engine = "auto" } = {}) {
   } finally {
     dish.close();
   }
+}
+
+/** Numbers from base64 of float32, as many as there must be. */
+function numbers(text, count) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  if (bytes.length !== 4 * count) throw new Error(FOREIGN);
+  return new Float32Array(bytes.buffer);
 }

@@ -2,10 +2,13 @@
 // in a worker, so that the page goes on answering; where a page may have none, on the page's own thread.
 
 import { fireThreshold } from "./spec.js";
+import { Away, Here } from "./cells.js";
 import { fromLayers, layout, packWeights, toLayers } from "./pack.js";
+import { Painters } from "./painters.js";
 import base64 from "./step.wasm.js";
 
 let compiled = null;
+const painters = new Painters();
 
 function compile() {
   const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
@@ -15,204 +18,6 @@ function compile() {
     }
     throw new Error("this browser has no WebAssembly SIMD");
   });
-}
-
-/** The cells in WebAssembly's memory. Its text is all that a worker is given, so it names nothing outside itself. */
-class Cells {
-  constructor(instance) {
-    this.code = instance.exports;
-    this.memory = this.code.memory;
-    this.stepNumber = 0;
-  }
-
-  /** Make room for a model on a grid, as `plan` describes them; a state of the same size stays, else all is empty. */
-  set({ width, height, groups, layers, living, tone, weights, settings }) {
-    const page = 65536; // bytes
-    const most = 2 ** 32 - page; // bytes that the step can address
-    const state = 16 * layers * width * height;
-    const begins = [];
-    let end = this.code.__heap_base.value;
-    for (const size of [weights.byteLength, state, state, width * height]) {
-      end = 16 * Math.ceil(end / 16);
-      begins.push(end);
-      end += size;
-    }
-    const missing = Math.ceil((end - this.memory.buffer.byteLength) / page);
-    const stays = this.groups === groups && this.layers === layers && this.width === width && this.height === height;
-    const kept = stays ? this.state().slice() : null;
-    try {
-      if (end > most) throw new RangeError("beyond what 32 bits can address");
-      if (missing > 0) this.memory.grow(missing);
-    } catch {
-      throw new Error(`there is no memory for a grid of ${width} × ${height} cells`);
-    }
-    [this.weights, this.now, this.next, this.lives] = begins;
-    Object.assign(this, { width, height, groups, layers, living, tone });
-    new Float32Array(this.memory.buffer, this.weights, weights.length).set(weights);
-    new Uint32Array(this.memory.buffer, this.code.settings(), settings.length).set(settings);
-    this.fill(kept ?? new Float32Array(state / 4));
-  }
-
-  /** The state as it lies in memory: `[layer, height, width, lane]`. */
-  state(begin = this.now) {
-    return new Float32Array(this.memory.buffer, begin, 4 * this.layers * this.width * this.height);
-  }
-
-  fill(layers) {
-    this.state().set(layers);
-    this.writeFixed(layers.subarray(4 * this.groups * this.width * this.height));
-  }
-
-  /** Set the layers that hold fixed planes: a step leaves them alone, so both states have them. */
-  writeFixed(layers) {
-    for (const begin of [this.now, this.next]) {
-      const state = this.state(begin);
-      state.set(layers, state.length - layers.length);
-    }
-  }
-
-  /** Take steps, none begun after `budget` milliseconds; `{ taken, stepNumber }`. */
-  run(seed, count, budget) {
-    const end = performance.now() + budget;
-    let taken = 0;
-    while (taken < count && (taken === 0 || performance.now() < end)) {
-      this.code.step(this.now, this.next, this.weights, this.lives, seed, this.stepNumber >>> 0);
-      [this.now, this.next] = [this.next, this.now];
-      this.stepNumber += 1;
-      taken += 1;
-    }
-    return { taken, stepNumber: this.stepNumber };
-  }
-
-  disc(x, y, radius, values) {
-    const { width, height } = this;
-    const state = this.state();
-    for (let row = Math.max(0, Math.floor(y - radius)); row < Math.min(height, y + radius + 1); row++) {
-      for (let column = Math.max(0, Math.floor(x - radius)); column < Math.min(width, x + radius + 1); column++) {
-        if (Math.hypot(column + 0.5 - x, row + 0.5 - y) > radius) continue;
-        values.forEach((value, group) => {
-          if (value) state.set(value, 4 * ((group * height + row) * width + column));
-        });
-      }
-    }
-  }
-
-  /** The picture of the state, RGBA as `ImageData` has it, not multiplied by alpha: `{ width, height, pixels }`. */
-  look(channel, ground) {
-    const { width, height } = this;
-    const area = width * height;
-    const pixels = new Uint8ClampedArray(4 * area); // clamps and rounds what it is given
-    const state = this.state();
-    const [offset, scale] = this.tone;
-    if (channel === null) {
-      for (let i = 0; i < 4 * area; i += 4) {
-        const alpha = this.living ? Math.min(Math.max(state[i + 3], 0), 1) : 1;
-        for (let lane = 0; lane < 3; lane++) {
-          const value = offset + scale * state[i + lane];
-          pixels[i + lane] = 255 * (ground ? value + (1 - alpha) * ground[lane] : value / Math.max(alpha, 1e-3));
-        }
-        pixels[i + 3] = ground ? 255 : 255 * alpha;
-      }
-    } else {
-      const base = 4 * (channel >> 2) * area + (channel & 3);
-      for (let i = 0; i < 4 * area; i += 4) {
-        pixels[i] = pixels[i + 1] = pixels[i + 2] = 255 * (0.5 + 0.5 * state[base + i]);
-        pixels[i + 3] = 255;
-      }
-    }
-    return { width, height, pixels };
-  }
-
-  read() {
-    return this.state().slice();
-  }
-
-  write(layers, stepNumber) {
-    if (layers.length !== this.state().length) return; // of a grid for which there was no memory
-    this.fill(layers);
-    this.stepNumber = stepNumber;
-  }
-}
-
-/** What a worker runs: each message names a method of the cells and gets one answer, in turn. */
-function answer() {
-  let cells = null;
-  self.onmessage = ({ data: [name, ...values] }) => {
-    try {
-      let value = null;
-      if (name === "open") cells = new Cells(new WebAssembly.Instance(values[0]));
-      else value = cells[name](...values);
-      self.postMessage({ value });
-    } catch (error) {
-      self.postMessage({ error: error.message });
-    }
-  };
-}
-
-/** Cells in a worker. */
-class Away {
-  #waiting = []; // what has been asked and not answered, in turn
-
-  /** @throws {Error} where the page may have no worker. */
-  static async open(module) {
-    const text = `${Cells}\n(${answer})();`;
-    const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
-    try {
-      const away = new Away(new Worker(address));
-      await away.ask("open", module);
-      return away;
-    } finally {
-      URL.revokeObjectURL(address);
-    }
-  }
-
-  constructor(worker) {
-    this.worker = worker;
-    worker.onmessage = ({ data: { value, error } }) => {
-      const { resolve, reject } = this.#waiting.shift();
-      if (error) reject(new Error(error));
-      else resolve(value);
-    };
-    worker.onerror = (event) => {
-      event.preventDefault();
-      this.stopped = new Error("the worker has stopped");
-      for (const { reject } of this.#waiting.splice(0)) reject(this.stopped);
-    };
-  }
-
-  ask(...message) {
-    return new Promise((resolve, reject) => {
-      if (!this.worker) return resolve(null);
-      if (this.stopped) return reject(this.stopped);
-      this.#waiting.push({ resolve, reject });
-      this.worker.postMessage(message);
-    });
-  }
-
-  close() {
-    this.worker.terminate();
-    this.worker = null;
-    for (const { resolve } of this.#waiting.splice(0)) resolve(null);
-  }
-}
-
-/** Cells on the page's own thread. */
-class Here {
-  static async open(module) {
-    return new Here(new Cells(await WebAssembly.instantiate(module)));
-  }
-
-  constructor(cells) {
-    this.cells = cells;
-  }
-
-  async ask(name, ...values) {
-    return this.cells?.[name](...values) ?? null;
-  }
-
-  close() {
-    this.cells = null;
-  }
 }
 
 const FILTERS = ["identity", "sobel_x", "sobel_y", "laplacian"]; // by their numbers in step.c
@@ -226,6 +31,7 @@ function plan(model, width, height) {
   const whole = [
     width, height, groups, layers, places.filters, rule.hidden, rule.layers, rule.residual, rule.gated, living,
     spec.space.padding === "wrap", places.features, places.second, places.output, places.width, always,
+    places.below * places.width + places.decoder, ...decoderNumbers(spec.decoder),
     rule.gated || always ? 0 : fireThreshold(spec),
   ];
   const bounds = [spec.clamp, rule.sensed_bound, rule.hidden_bound, rule.change_bound].map((most) => most ?? Infinity);
@@ -247,8 +53,14 @@ function plan(model, width, height) {
   return { width, height, groups, layers, living, tone, weights: packWeights(model).data, settings };
 }
 
+/** Its layers of sines, vec4s of each, and frequencies. */
+function decoderNumbers(decoder) {
+  return decoder ? [decoder.layers, Math.ceil(decoder.width / 4), decoder.frequencies] : [0, 0, 0];
+}
+
 export class Wasm {
   #cells;
+  #plan; // what the cells know of the model
 
   /**
    * @param {object} model from `parseModel`
@@ -269,7 +81,7 @@ export class Wasm {
   /** Use `open`. */
   constructor(cells) {
     this.name = "wasm";
-    this.image = document.createElement("canvas"); // what `look` draws, a pixel a cell
+    this.image = document.createElement("canvas"); // what `look` draws
     this.context = this.image.getContext("2d");
     this.#cells = cells;
   }
@@ -289,11 +101,15 @@ export class Wasm {
 
   async #set(model, width, height) {
     const before = { model: this.model, width: this.width, height: this.height };
+    const planned = this.#plan;
     Object.assign(this, { model, width, height }); // at once: what is asked for next is of this grid
+    this.#plan = plan(model, width, height);
     try {
-      await this.#cells.ask("set", plan(model, width, height));
+      await this.#cells.ask("set", this.#plan);
+      if (model.spec.decoder) await painters.open(await compiled);
     } catch (error) {
       Object.assign(this, before);
+      this.#plan = planned;
       throw error;
     }
   }
@@ -308,14 +124,28 @@ export class Wasm {
     this.#cells.ask("disc", x, y, radius, values);
   }
 
-  /** Draw the state: `{ image, width, height }`, or null once it is closed. */
-  async look({ channel, ground }) {
-    const found = await this.#cells.ask("look", channel, ground);
+  /**
+   * Draw the state: `{ image, width, height }`, or null once it is closed.
+   * @param {?{columns: Float32Array, rows: Float32Array}} at where a decoder is to paint; else the cells are shown
+   */
+  async look({ channel, ground, at = null }) {
+    const found = at ? await this.draw(at, ground) : await this.#cells.ask("look", channel, ground);
     if (!found) return null;
     const { width, height, pixels } = found;
     if (this.image.width !== width || this.image.height !== height) Object.assign(this.image, { width, height });
     this.context.putImageData(new ImageData(pixels, width, height), 0, 0);
     return { image: this.image, width, height };
+  }
+
+  /** What a decoder paints: `{ width, height, pixels }`, RGBA on a ground, or null once it is closed. */
+  async draw({ columns, rows }, ground) {
+    const pixels = await painters.share("draw", this.#cells, this.#plan, { columns, rows }, ground);
+    return pixels && { width: columns.length / 4, height: rows.length / 4, pixels };
+  }
+
+  /** What a decoder paints, float32 `[row, column, 4]`, not bounded; null once it is closed. */
+  paint(at) {
+    return painters.share("paint", this.#cells, this.#plan, at);
   }
 
   async read() {

@@ -3,15 +3,18 @@
 const REACH = { small: 0.03, medium: 0.06, large: 0.12 }; // radius, as a share of the grid's side
 const ERASER = 32; // bit of `buttons` that a pen's other end sets
 const SECONDARY = 2;
+const STILL = 6; // pixels that a finger may move before it draws
+const SOON = 150; // milliseconds after which it does even if it does not move
 
 export class Brush {
   /**
    * @param {HTMLCanvasElement} canvas shows the grid, a cell a pixel or more.
    * @param {HTMLElement} ring shows where the brush is.
+   * @param {View} view what of the grid is seen.
    * @param {(tool: string, x: number, y: number, radius: number) => void} use in cells; fractions of one are kept.
    */
-  constructor(canvas, ring, use) {
-    Object.assign(this, { canvas, ring, use });
+  constructor(canvas, ring, view, use) {
+    Object.assign(this, { canvas, ring, view, use });
     this.tool = "erase";
     this.reach = "medium";
     this.cells = { width: 64, height: 64 };
@@ -32,9 +35,9 @@ export class Brush {
     });
   }
 
-  /** Radius in cells, at least half a cell. */
+  /** Radius in cells, at least half a cell; on the canvas it is the same however near one has come. */
   get radius() {
-    return Math.max(0.5, REACH[this.reach] * Math.min(this.cells.width, this.cells.height));
+    return Math.max(0.5, REACH[this.reach] * this.view.span * Math.min(this.cells.width, this.cells.height));
   }
 
   setCells(width, height) {
@@ -49,10 +52,26 @@ export class Brush {
     const other = event.buttons & (ERASER | SECONDARY);
     const stroke = { tool: other ? "erase" : this.tool, ...this.at(event), begun: false };
     this.strokes.set(event.pointerId, stroke);
-    // Where a swipe scrolls the page, a finger that comes down may be one: it draws once it goes sideways or has tapped.
-    const scrolls = event.pointerType === "touch" && getComputedStyle(this.canvas).touchAction.includes("pan-y");
-    if (!scrolls) this.settle(stroke);
-    this.show(stroke, scrolls);
+    if (event.pointerType !== "touch") {
+      this.settle(stroke);
+      this.show(stroke);
+      return;
+    }
+    // A finger may be the first of two, or, where a swipe scrolls the page, a swipe: it draws once it goes on alone, or
+    // has tapped.
+    stroke.from = { x: event.clientX, y: event.clientY };
+    stroke.scrolls = getComputedStyle(this.canvas).touchAction.includes("pan-y");
+    if (!stroke.scrolls) {
+      setTimeout(() => {
+        if (this.strokes.get(event.pointerId) === stroke) this.settle(stroke);
+      }, SOON);
+    }
+    this.show(stroke, stroke.scrolls);
+  }
+
+  /** Give up a finger's stroke that has not begun; false if it has, or if there is none. */
+  takeBack(id) {
+    return this.strokes.get(id)?.begun === false && this.strokes.delete(id);
   }
 
   /** Begin a stroke, now that it is known to be one. */
@@ -67,8 +86,8 @@ export class Brush {
     const stroke = this.strokes.get(event.pointerId);
     if (!stroke) return;
     if (!stroke.begun) {
-      const to = this.at(event);
-      if (Math.abs(to.x - stroke.x) <= Math.abs(to.y - stroke.y)) return;
+      const [right, down] = [event.clientX - stroke.from.x, event.clientY - stroke.from.y].map(Math.abs);
+      if (stroke.scrolls ? right <= down : Math.hypot(right, down) < STILL) return;
       this.settle(stroke);
     }
     if (stroke.tool === "seed") return; // a seed is one cell, not a line of them
@@ -109,28 +128,31 @@ export class Brush {
       return;
     }
     event.preventDefault();
+    this.view.reveal(this.place.x / this.cells.width, this.place.y / this.cells.height);
     this.show(this.place);
   }
 
+  /** The middle of what is seen. */
   centre() {
-    return { x: this.cells.width / 2, y: this.cells.height / 2 };
+    const { x, y } = this.view.onGrid(0.5, 0.5);
+    return { x: x * this.cells.width, y: y * this.cells.height };
   }
 
   at(event) {
     const box = this.canvas.getBoundingClientRect();
-    return {
-      x: ((event.clientX - box.left) / box.width) * this.cells.width,
-      y: ((event.clientY - box.top) / box.height) * this.cells.height,
-    };
+    const { x, y } = this.view.onGrid((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height);
+    return { x: x * this.cells.width, y: y * this.cells.height };
   }
 
   show(place, hidden = false) {
-    const scale = this.canvas.clientWidth / this.cells.width;
+    const { clientWidth, clientHeight, offsetLeft, offsetTop } = this.canvas;
+    const scale = clientWidth / (this.cells.width * this.view.span);
+    const { x, y } = this.view.onCanvas(place.x / this.cells.width, place.y / this.cells.height);
     const radius = this.tool === "seed" ? 0.5 : this.radius;
     this.ring.hidden = hidden;
     this.ring.style.width = this.ring.style.height = `${Math.max(6, 2 * radius * scale)}px`;
-    this.ring.style.left = `${this.canvas.offsetLeft + place.x * scale}px`;
-    this.ring.style.top = `${this.canvas.offsetTop + place.y * scale}px`;
+    this.ring.style.left = `${offsetLeft + x * clientWidth}px`;
+    this.ring.style.top = `${offsetTop + y * clientHeight}px`;
   }
 
   hide() {

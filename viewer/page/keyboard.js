@@ -10,6 +10,9 @@ const KEYS = [
   [["d"], "draw", () => pick("tool", "draw")],
   [["s"], "seed", () => pick("tool", "seed")],
   [["w"], "paint what it is to be", () => pick("tool", "paint")],
+  [["i"], "zoom in", () => press("nearer")],
+  [["u"], "zoom out", () => press("farther")],
+  [["0"], "see the whole", () => press("whole")],
   [["f"], "full screen", () => press("full-screen")],
   [["1", "2", "3"], "brush size", (key) => pick("brush", ["small", "medium", "large"][key - 1])],
   [["+", "="], "faster", () => slide("speed", 3)],
@@ -30,7 +33,7 @@ const IN_THE_DISH = [
   ["Arrows", "move the brush"],
   ["Enter", "use it"],
 ];
-const REPEATED = [".", "+", "=", "-"];
+const REPEATED = [".", "+", "=", "-", "i", "u"];
 
 /**
  * Listen to the keyboard, and list the keys.

@@ -35,7 +35,7 @@ function progress({ epoch, epochs, loss }) {
  */
 export function showFilm({ name, film, thumbnail, obstacle, run }, still) {
   for (const id of ["film", "obstacle"]) part(id).hidden = !obstacle;
-  for (const id of ["dish", "caption"]) part(id).hidden = Boolean(obstacle);
+  for (const id of ["dish", "zoom", "caption"]) part(id).hidden = Boolean(obstacle);
   if (!obstacle) {
     part("film").removeAttribute("src");
     return;

@@ -14,6 +14,10 @@ const whole = (low, high) => (text) => {
 };
 const oneOf = (words) => (text) => (words.includes(text) ? text : undefined);
 const colour = (text) => (/^[0-9a-f]{6}$/.test(text) ? `#${text}` : undefined);
+const view = (text) => {
+  const parts = /^(0|0\.\d{1,6}),(0|0\.\d{1,6}),(\d{1,4}(?:\.\d{1,3})?)$/.exec(text)?.slice(1).map(Number);
+  return parts && parts[2] > 1 ? { left: parts[0], top: parts[1], span: 1 / parts[2] } : undefined;
+};
 const ground = (text) => (text === "transparent" ? text : colour(text));
 
 const READ = {
@@ -27,6 +31,7 @@ const READ = {
   brush: oneOf(BRUSHES),
   ink: colour,
   ground,
+  view,
   play: oneOf(["no"]),
   engine: oneOf(ENGINES),
 };
@@ -46,6 +51,11 @@ export function readLink(hash) {
     else settings[name] = value;
   }
   return { settings, refused };
+}
+
+/** A part that is zoomed into, as a link has it; null for the whole. */
+export function viewInLink({ left, top, zoom }) {
+  return zoom > 1 ? `${+left.toFixed(6)},${+top.toFixed(6)},${+zoom.toFixed(3)}` : null;
 }
 
 /** Write settings as a hash; those that are null or undefined are left out. */

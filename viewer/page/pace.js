@@ -1,7 +1,7 @@
 // When steps are taken: as many a second as asked for, never so many that the page stops answering.
 
 const BUDGET = 24; // milliseconds of the processor's for the steps of a frame
-const SLOW = 34; // milliseconds between frames; two frames of a common display
+export const SLOW = 34; // milliseconds between frames; two frames of a common display
 const MOST = 1000; // steps a frame
 
 export class Pace {
@@ -14,12 +14,14 @@ export class Pace {
     Object.assign(this, { step, draw, measured });
     this.speed = 30; // steps a second, asked for
     this.frames = Infinity; // a second, at most
+    this.slow = SLOW; // milliseconds between frames from which on fewer steps are asked for
     this.playing = false;
     this.busy = false; // waiting for the next frame, or at work on it
     this.asked = false; // for another one after that
     this.cap = 8; // steps a frame, by what the last ones took
     this.cut = false; // whether the budget ended the last steps: then it is no use to ask for fewer
     this.last = null;
+    this.passed = 0; // milliseconds between the last two frames
     this.owed = 0;
     this.window = { since: 0, steps: 0 };
   }
@@ -28,6 +30,7 @@ export class Pace {
     if (this.playing) return;
     this.playing = true;
     this.last = null;
+    this.passed = 0;
     this.owed = 1; // the first step comes at once
     this.window = { since: performance.now(), steps: 0 };
     this.request();
@@ -65,8 +68,10 @@ export class Pace {
   async advance(now) {
     const passed = this.last === null ? 0 : Math.max(0, now - this.last);
     this.last = now;
+    this.passed = passed;
     if (!this.cut) {
-      this.cap = passed > Math.max(SLOW, 1100 / this.frames) ? Math.max(1, Math.floor(this.cap * 0.7)) : Math.min(MOST, this.cap * 1.1 + 1);
+      const late = passed > Math.max(this.slow, 1100 / this.frames);
+      this.cap = late ? Math.max(1, Math.floor(this.cap * 0.7)) : Math.min(MOST, this.cap * 1.1 + 1);
     }
     this.owed += (Math.min(passed, 250) / 1000) * this.speed;
     const count = Math.floor(Math.min(this.owed, this.cap));

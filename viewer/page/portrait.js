@@ -5,6 +5,7 @@ import { chooseGround } from "../lib/ground.js";
 
 const LARGEST = 256; // cells along a side
 const LONGEST = 512; // steps
+const PAINTED = 192; // pixels along a side of what a decoder paints
 
 /**
  * Grow a model and draw it.
@@ -15,13 +16,14 @@ const LONGEST = 512; // steps
  */
 export async function portrait(model, engine = "auto") {
   const side = Math.min(model.res, LARGEST);
-  const canvas = Object.assign(document.createElement("canvas"), { width: side, height: side });
+  const pixels = model.spec.decoder ? PAINTED : side;
+  const canvas = Object.assign(document.createElement("canvas"), { width: pixels, height: pixels });
   const dish = await openDish(canvas, model, { width: side, engine });
   try {
     dish.ground = null;
     await dish.grow(Math.min(model.steps, LONGEST));
     await dish.draw();
-    const figure = model.spec.living ? canvas.getContext("2d").getImageData(0, 0, side, side) : null;
+    const figure = model.spec.living ? canvas.getContext("2d").getImageData(0, 0, pixels, pixels) : null;
     return { picture: canvas.toDataURL(), ground: figure && chooseGround(figure) };
   } finally {
     dish.close();

@@ -1,40 +1,74 @@
 // Pictures and videos of the dish.
 
+import { openDish } from "../lib/dish.js";
+import { png } from "./png.js";
 import { webm } from "./webm.js";
 
 const SIDE = 512; // pixels, about; each cell is drawn as a whole number of them
+const FINE = 1080; // pixels along a side, at most, of a copy of finer ones
 const RATE = 30; // frames a second, at most
 const CODECS = [
-  { config: "vp09.00.31.08", name: "V_VP9" },
+  { config: "vp09.00.41.08", name: "V_VP9" },
   { config: "vp8", name: "V_VP8" },
 ];
 const KEY_EVERY = 60; // frames
 const QUEUE = 8; // frames that the encoder may be behind
 const LONGEST = 10_000; // frames: they are kept in memory until the end
 
-/** Copy the dish, each cell as a square of whole pixels; over a colour, or see-through where the dish is. */
-function enlarged(canvas, cells, under = null) {
-  const zoom = Math.max(1, Math.round(SIDE / Math.max(cells.width, cells.height)));
-  const copy = document.createElement("canvas");
+/**
+ * How large a copy of the dish is: each cell a square of whole pixels, or, where the canvas has the device's own pixels,
+ * as many, within bounds.
+ */
+function sizeOf(canvas, cells) {
+  const fine = canvas.width !== cells.width || canvas.height !== cells.height;
+  const zoom = fine
+    ? Math.min(1, FINE / Math.max(canvas.width, canvas.height))
+    : Math.max(1, Math.round(SIDE / Math.max(cells.width, cells.height)));
+  return { fine, width: Math.round(canvas.width * zoom), height: Math.round(canvas.height * zoom) };
+}
+
+/** Copy the dish; over a colour, or see-through where the dish is. */
+function copied(canvas, { width, height, fine }, under = null) {
   // Encoders want even sides.
-  copy.width = Math.ceil((cells.width * zoom) / 2) * 2;
-  copy.height = Math.ceil((cells.height * zoom) / 2) * 2;
+  const even = (side) => Math.ceil(side / 2) * 2;
+  const copy = Object.assign(document.createElement("canvas"), { width: even(width), height: even(height) });
   const pen = copy.getContext("2d");
-  pen.imageSmoothingEnabled = false;
+  pen.imageSmoothingEnabled = fine;
   if (under) {
     pen.fillStyle = under;
     pen.fillRect(0, 0, copy.width, copy.height);
   }
-  pen.drawImage(canvas, 0, 0, cells.width * zoom, cells.height * zoom);
+  pen.drawImage(canvas, 0, 0, width, height);
   return copy;
 }
 
 /** A PNG of what the canvas shows; it must have been drawn in this very task. */
 export function picture(canvas, cells) {
-  const copy = enlarged(canvas, cells);
+  const copy = copied(canvas, sizeOf(canvas, cells));
   return new Promise((resolve, reject) => {
     copy.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("the picture could not be made"))), "image/png");
   });
+}
+
+/**
+ * A PNG of what a decoder paints of what is seen, while the dish lives on.
+ * @param {Dish} dish
+ * @param {number} pixels along its longer side
+ * @param {(share: number) => void} told how much of it is done
+ */
+export async function paintedPicture(dish, pixels, told) {
+  const { model, width, height, ground, view, seed, engine } = dish;
+  const still = await openDish(document.createElement("canvas"), model, { width, height, seed, engine });
+  try {
+    const { left, top, span } = view;
+    still.write(await dish.read());
+    Object.assign(still, { ground, view: { left, top, span } });
+    const scale = pixels / Math.max(width, height);
+    const [across, down] = [width, height].map((side) => Math.max(1, Math.round(scale * side)));
+    return await png(across, down, still.bands(across, down), { opaque: ground !== null || !model.spec.living, told });
+  } finally {
+    still.close();
+  }
 }
 
 /** Why no video can be made here; empty if it can. */
@@ -62,7 +96,8 @@ export class Recording {
 
   /** Choose a codec and begin; throws an Error of one line. */
   async begin(canvas) {
-    const { width, height } = enlarged(canvas, this.cells);
+    this.size = sizeOf(canvas, this.cells);
+    const { width, height } = copied(canvas, this.size);
     this.encoder = new VideoEncoder({
       output: (chunk) => {
         const data = new Uint8Array(chunk.byteLength);
@@ -74,7 +109,7 @@ export class Recording {
       },
     });
     for (const { config, name } of CODECS) {
-      const wanted = { codec: config, width, height, bitrate: 6e6, framerate: this.rate };
+      const wanted = { codec: config, width, height, bitrate: Math.max(6e6, 8 * width * height), framerate: this.rate };
       if (!(await VideoEncoder.isConfigSupported(wanted)).supported) continue;
       this.encoder.configure(wanted);
       Object.assign(this, { codec: name, width, height });
@@ -100,7 +135,7 @@ export class Recording {
   add(canvas) {
     if (this.failure) return;
     const paper = getComputedStyle(document.body).backgroundColor; // what a see-through dish lies on
-    const frame = new VideoFrame(enlarged(canvas, this.cells, paper), {
+    const frame = new VideoFrame(copied(canvas, this.size, paper), {
       timestamp: Math.round((1e6 * this.count) / this.rate),
       duration: Math.round(1e6 / this.rate),
     });

@@ -4,12 +4,14 @@ import { openDish } from "../lib/dish.js";
 import { backgroundOf, rgb } from "./colour.js";
 import { Pace } from "./pace.js";
 import { Recording } from "./saving.js";
+import { Sharpness, fitCanvas } from "./sharpness.js";
+import { View } from "./view.js";
 
 export class Stage {
   /**
    * @param {HTMLCanvasElement} canvas
    * @param {object} tell `rate(stepsPerSecond)`, `drawn(stepNumber)`, `recorded(seconds)`, `full()` when a recording
-   *   can take no more, `lost()` and `restored()` of the graphics.
+   *   can take no more, `lost()` and `restored()` of the graphics, `seen(view)` when another part is seen.
    */
   constructor(canvas, tell) {
     Object.assign(this, { canvas, tell });
@@ -20,6 +22,12 @@ export class Stage {
     this.ground = "auto"; // of a figure: `#rrggbb`, `transparent`, or as the page has it
     this.recording = null;
     this.filming = null; // what is under way for it
+    this.sharpness = new Sharpness();
+    this.view = new View(() => {
+      this.pace?.request();
+      tell.seen(this.view);
+    });
+    new ResizeObserver(() => this.pace.request()).observe(canvas); // its pixels are another number
     this.pace = new Pace({ step: (...asked) => this.step(...asked), draw: () => this.show(), measured: tell.rate });
   }
 
@@ -31,6 +39,7 @@ export class Stage {
       const dish = await openDish(this.canvas, model, { engine });
       this.dish?.close();
       Object.assign(this, { dish, engine });
+      dish.view = this.view;
       this.dish.onlost = this.tell.lost;
       this.dish.onrestored = () => {
         this.tell.restored();
@@ -56,7 +65,8 @@ export class Stage {
   }
 
   #fit() {
-    [this.canvas.width, this.canvas.height] = [this.dish.width, this.dish.height];
+    this.view.cells = Math.max(this.dish.width, this.dish.height);
+    fitCanvas(this.canvas, this.dish);
     this.pace.request();
   }
 
@@ -98,15 +108,24 @@ export class Stage {
 
   async show() {
     if (!this.dish) return;
-    await this.draw();
-    this.tell.drawn(this.dish.stepNumber);
+    const { dish, pace, channel } = this;
+    this.#prepare();
+    await this.sharpness.draw(dish, pace, channel);
+    this.tell.drawn(dish.stepNumber);
+    await this.sharpness.refine(dish, pace, channel);
   }
 
+  /** Draw with all pixels, however long that takes. */
   draw() {
+    this.#prepare();
+    return this.dish.draw({ channel: this.channel });
+  }
+
+  #prepare() {
+    this.canvas.classList.toggle("fine", fitCanvas(this.canvas, this.dish));
     const through = this.ground === "transparent";
     this.canvas.classList.toggle("through", through);
     this.dish.ground = this.ground === "auto" ? backgroundOf(this.canvas) : through ? null : rgb(this.ground);
-    return this.dish.draw({ channel: this.channel });
   }
 
   /** Use a tool at a point, in cells; `paint` asks the cells there for a condition. */

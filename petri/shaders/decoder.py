@@ -1,0 +1,88 @@
+"""A decoder's layers in the texture of weights: where they lie, and how they are packed."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from petri.nca import Automaton, Spec
+from petri.nca.decoder import Lppn
+from petri.nca.life import ALPHA
+from petri.shaders.lanes import LANES
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerPlace:
+    """Where a layer lies: of every four units their biases, then their weights from each input."""
+
+    begin: int  # in texels from the decoder's first on
+    before: int  # vec4s that it is given
+    quads: int  # vec4s that it has
+
+    @property
+    def stride(self) -> int:
+        """Texels of four units."""
+        return 1 + LANES * self.before
+
+
+def given(spec: Spec) -> int:
+    """The vec4s that the first layer is given: those of the state, then one for each frequency.
+
+    Of the frequency k it holds sin kπu and cos kπu, each down and then right; without frequencies u itself.
+    """
+    return -(-spec.channels // LANES) + max(1, _lppn(spec).frequencies)
+
+
+def layer_places(spec: Spec) -> list[LayerPlace]:
+    """Where the layers of a Spec's decoder lie, the linear one last."""
+    decoder, begin, places = _lppn(spec), 0, []
+    quads = [given(spec)] + [-(-decoder.width // LANES)] * decoder.layers + [1]
+    for before, after in itertools.pairwise(quads):
+        places.append(LayerPlace(begin=begin, before=before, quads=after))
+        begin += after * places[-1].stride
+    return places
+
+
+def texels(spec: Spec) -> int:
+    """Texels that the decoder takes; 0 if there is none."""
+    if spec.decoder is None:
+        return 0
+    last = layer_places(spec)[-1]
+    return last.begin + last.quads * last.stride
+
+
+def pack_decoder(automaton: Automaton) -> np.ndarray:
+    """The layers of a decoder, omega multiplied in: texels, float32 `[texel, 4]`."""
+    spec, decoder = automaton.spec, automaton.decoder
+    assert decoder is not None, "who asks has one"
+    kind, parts = _lppn(spec), []
+    for number, place in enumerate(layer_places(spec)):
+        weight = decoder.weights[number].detach().cpu().numpy()
+        bias = decoder.biases[number].detach().cpu().numpy()
+        if number < kind.layers:
+            weight, bias = np.float32(kind.omega) * weight, np.float32(kind.omega) * bias
+        else:  # there may be more outputs than are seen
+            weight, bias = weight[: ALPHA + spec.living], bias[: ALPHA + spec.living]
+        padded = np.zeros((place.quads * LANES, place.stride), np.float32)
+        padded[: len(bias), 0] = bias
+        columns = _slots(spec) if number == 0 else list(range(weight.shape[1]))
+        padded[: len(bias), [1 + column for column in columns]] = weight
+        parts.append(padded.reshape(place.quads, LANES, -1).swapaxes(1, 2).reshape(-1, LANES))
+    return np.concatenate(parts)
+
+
+def _slots(spec: Spec) -> list[int]:
+    """Among the lanes that the first layer is given, the places of its inputs in the order of the decoder."""
+    kind, groups = _lppn(spec), -(-spec.channels // LANES)
+    axes = (0, 1) if kind.order == "yx" else (1, 0)
+    turns = [LANES * (groups + k) for k in range(max(1, kind.frequencies))]
+    halves = (0, 2) if kind.frequencies else (0,)  # sines, then cosines
+    where = [turn + half + axis for half in halves for turn in turns for axis in axes]
+    return where + list(range(spec.channels))
+
+
+def _lppn(spec: Spec) -> Lppn:
+    assert isinstance(spec.decoder, Lppn), "another kind is an obstacle, named before"
+    return spec.decoder

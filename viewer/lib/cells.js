@@ -1,0 +1,233 @@
+// The cells on the processor, in a worker of their own or on the page's thread.
+
+/** The cells in WebAssembly's memory. Its text is all that a worker is given, so it names nothing outside itself. */
+class Cells {
+  #end; // of what a model on a grid takes; behind it is room to paint
+
+  constructor(instance) {
+    this.code = instance.exports;
+    this.memory = this.code.memory;
+    this.stepNumber = 0;
+  }
+
+  /** Make room for a model on a grid, as `plan` describes them; a state of the same size stays, else all is empty. */
+  set({ width, height, groups, layers, living, tone, weights, settings }) {
+    const state = 16 * layers * width * height;
+    const begins = [];
+    let end = this.code.__heap_base.value;
+    for (const size of [weights.byteLength, state, state, width * height]) {
+      end = 16 * Math.ceil(end / 16);
+      begins.push(end);
+      end += size;
+    }
+    const stays = this.groups === groups && this.layers === layers && this.width === width && this.height === height;
+    const kept = stays ? this.state().slice() : null;
+    this.#reach(end, `a grid of ${width} × ${height} cells`);
+    this.#end = end;
+    [this.weights, this.now, this.next, this.lives] = begins;
+    Object.assign(this, { width, height, groups, layers, living, tone });
+    new Float32Array(this.memory.buffer, this.weights, weights.length).set(weights);
+    new Uint32Array(this.memory.buffer, this.code.settings(), settings.length).set(settings);
+    this.fill(kept ?? new Float32Array(state / 4));
+  }
+
+  /** Let the memory be this large. */
+  #reach(end, what) {
+    const page = 65536; // bytes
+    const most = 2 ** 32 - page; // bytes that the step can address
+    const missing = Math.ceil((end - this.memory.buffer.byteLength) / page);
+    try {
+      if (end > most) throw new RangeError("beyond what 32 bits can address");
+      if (missing > 0) this.memory.grow(missing);
+    } catch {
+      throw new Error(`there is no memory for ${what}`);
+    }
+  }
+
+  /** The state as it lies in memory: `[layer, height, width, lane]`. */
+  state(begin = this.now) {
+    return new Float32Array(this.memory.buffer, begin, 4 * this.layers * this.width * this.height);
+  }
+
+  fill(layers) {
+    this.state().set(layers);
+    this.writeFixed(layers.subarray(4 * this.groups * this.width * this.height));
+  }
+
+  /** Set the layers that hold fixed planes: a step leaves them alone, so both states have them. */
+  writeFixed(layers) {
+    for (const begin of [this.now, this.next]) {
+      const state = this.state(begin);
+      state.set(layers, state.length - layers.length);
+    }
+  }
+
+  /** Take steps, none begun after `budget` milliseconds; `{ taken, stepNumber }`. */
+  run(seed, count, budget) {
+    const end = performance.now() + budget;
+    let taken = 0;
+    while (taken < count && (taken === 0 || performance.now() < end)) {
+      this.code.step(this.now, this.next, this.weights, this.lives, seed, this.stepNumber >>> 0);
+      [this.now, this.next] = [this.next, this.now];
+      this.stepNumber += 1;
+      taken += 1;
+    }
+    return { taken, stepNumber: this.stepNumber };
+  }
+
+  disc(x, y, radius, values) {
+    const { width, height } = this;
+    const state = this.state();
+    for (let row = Math.max(0, Math.floor(y - radius)); row < Math.min(height, y + radius + 1); row++) {
+      for (let column = Math.max(0, Math.floor(x - radius)); column < Math.min(width, x + radius + 1); column++) {
+        if (Math.hypot(column + 0.5 - x, row + 0.5 - y) > radius) continue;
+        values.forEach((value, group) => {
+          if (value) state.set(value, 4 * ((group * height + row) * width + column));
+        });
+      }
+    }
+  }
+
+  /** The picture of the state, RGBA as `ImageData` has it, not multiplied by alpha: `{ width, height, pixels }`. */
+  look(channel, ground) {
+    const { width, height } = this;
+    const area = width * height;
+    const state = this.state();
+    if (channel === null) {
+      return { width, height, pixels: this.#tinted(state.subarray(0, 4 * area), this.tone, ground) };
+    }
+    const pixels = new Uint8ClampedArray(4 * area);
+    const base = 4 * (channel >> 2) * area + (channel & 3);
+    for (let i = 0; i < 4 * area; i += 4) {
+      pixels[i] = pixels[i + 1] = pixels[i + 2] = 255 * (0.5 + 0.5 * state[base + i]);
+      pixels[i + 3] = 255;
+    }
+    return { width, height, pixels };
+  }
+
+  /**
+   * What the decoder paints where columns and rows meet, of each four numbers as in raster.js.
+   * @returns {Float32Array} `[row, column, 4]`: RGB, multiplied by alpha, and alpha; not bounded
+   */
+  paint(columns, rows) {
+    const begin = 16 * Math.ceil(this.#end / 16);
+    const out = begin + 4 * (columns.length + rows.length);
+    const [across, down] = [columns.length / 4, rows.length / 4];
+    this.#reach(out + 16 * across * down, `a picture of ${across} × ${down} pixels`);
+    const { buffer } = this.memory;
+    new Float32Array(buffer, begin, columns.length).set(columns);
+    new Float32Array(buffer, begin + 4 * columns.length, rows.length).set(rows);
+    this.code.paint(this.now, this.weights, begin, begin + 4 * columns.length, across, down, out);
+    return new Float32Array(buffer, out, 4 * across * down).slice();
+  }
+
+  /** The same as a picture, on a ground or see-through: RGBA as `ImageData` has it. */
+  draw(columns, rows, ground) {
+    return this.#tinted(this.paint(columns, rows), [0, 1], ground);
+  }
+
+  /** Colours of which those of a figure are multiplied by alpha, as RGBA that is not. */
+  #tinted(colours, [offset, scale], ground) {
+    const pixels = new Uint8ClampedArray(colours.length); // clamps and rounds what it is given
+    for (let i = 0; i < colours.length; i += 4) {
+      const alpha = this.living ? Math.min(Math.max(colours[i + 3], 0), 1) : 1;
+      for (let lane = 0; lane < 3; lane++) {
+        const value = offset + scale * colours[i + lane];
+        pixels[i + lane] = 255 * (ground ? value + (1 - alpha) * ground[lane] : value / Math.max(alpha, 1e-3));
+      }
+      pixels[i + 3] = ground ? 255 : 255 * alpha;
+    }
+    return pixels;
+  }
+
+  read() {
+    return this.state().slice();
+  }
+
+  write(layers, stepNumber) {
+    if (layers.length !== this.state().length) return; // of a grid for which there was no memory
+    this.fill(layers);
+    this.stepNumber = stepNumber;
+  }
+}
+
+/** What a worker runs: each message names a method of the cells and gets one answer, in turn. */
+function answer() {
+  let cells = null;
+  self.onmessage = ({ data: [name, ...values] }) => {
+    try {
+      let value = null;
+      if (name === "open") cells = new Cells(new WebAssembly.Instance(values[0]));
+      else value = cells[name](...values);
+      self.postMessage({ value });
+    } catch (error) {
+      self.postMessage({ error: error.message });
+    }
+  };
+}
+
+/** Cells in a worker. */
+export class Away {
+  #waiting = []; // what has been asked and not answered, in turn
+
+  /** @throws {Error} where the page may have no worker. */
+  static async open(module) {
+    const text = `${Cells}\n(${answer})();`;
+    const address = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+    try {
+      const away = new Away(new Worker(address));
+      await away.ask("open", module);
+      return away;
+    } finally {
+      URL.revokeObjectURL(address);
+    }
+  }
+
+  constructor(worker) {
+    this.worker = worker;
+    worker.onmessage = ({ data: { value, error } }) => {
+      const { resolve, reject } = this.#waiting.shift();
+      if (error) reject(new Error(error));
+      else resolve(value);
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.stopped = new Error("the worker has stopped");
+      for (const { reject } of this.#waiting.splice(0)) reject(this.stopped);
+    };
+  }
+
+  ask(...message) {
+    return new Promise((resolve, reject) => {
+      if (!this.worker) return resolve(null);
+      if (this.stopped) return reject(this.stopped);
+      this.#waiting.push({ resolve, reject });
+      this.worker.postMessage(message);
+    });
+  }
+
+  close() {
+    this.worker.terminate();
+    this.worker = null;
+    for (const { resolve } of this.#waiting.splice(0)) resolve(null);
+  }
+}
+
+/** Cells on the page's own thread. */
+export class Here {
+  static async open(module) {
+    return new Here(new Cells(await WebAssembly.instantiate(module)));
+  }
+
+  constructor(cells) {
+    this.cells = cells;
+  }
+
+  async ask(name, ...values) {
+    return this.cells?.[name](...values) ?? null;
+  }
+
+  close() {
+    this.cells = null;
+  }
+}

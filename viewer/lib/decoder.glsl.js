@@ -1,0 +1,114 @@
+// What a decoder paints, in GLSL: a template like step.glsl.js.
+export default `#version 300 es
+// petri: a picture that a decoder paints of a state, every pixel at once.
+//   {{description}}
+precision highp float;
+precision highp int;
+precision highp sampler2D;
+precision highp sampler2DArray;
+
+uniform sampler2DArray state;    // layer g holds channels 4g .. 4g+3
+uniform sampler2D lines;         // texel (x, 0) is of the picture's columns, texel (y, 1) of its rows: x, y: the cells
+                                 // before and after it, -1 beyond the edge; z: the share of the one after it;
+                                 // w: where in its patch it lies, -1 .. 1
+uniform bool shown;              // bounded, and on a ground; else as it is
+uniform vec4 ground;             // premultiplied by alpha
+
+out vec4 painted;                // RGB, premultiplied by alpha, and alpha
+
+// In vec4s, of every four units of a layer: their biases, then their weights from each input; layer after layer.
+//#if block
+layout(std140) uniform Weights {
+    vec4 weights[{{texels}}];
+};
+
+vec4 weight(int texel) {
+    return weights[texel];
+}
+//#else
+uniform sampler2D weights;       // they begin in row {{below}} of it, {{at}} texels from its left edge on
+
+vec4 weight(int texel) {
+    int at = {{at}} + texel;
+    return texelFetch(weights, ivec2(at % {{columns}}, {{below}} + at / {{columns}}), 0);
+}
+//#end
+
+const int GROUPS = {{groups}};
+const float PI = 3.14159265359;
+const float HALF = 1.57079632679;
+
+vec4 given[{{given}}];           // the state there, and where in its patch the pixel lies
+vec4 odd[{{quads}}];             // what the first layer of sines says, the third, ...
+vec4 even[{{quads}}];            // the second, the fourth, ...
+
+vec4 cell(float x, float y, int group) {
+    return x < 0.0 || y < 0.0 ? vec4(0.0) : texelFetch(state, ivec3(int(x), int(y), group), 0);
+}
+
+// Four channels of the state between its cells.
+vec4 between(vec4 column, vec4 row, int group) {
+    vec4 above = mix(cell(column.x, row.x, group), cell(column.y, row.x, group), column.z);
+    vec4 below = mix(cell(column.x, row.y, group), cell(column.y, row.y, group), column.z);
+    return mix(above, below, row.z);
+}
+
+// Sines, by a polynomial: those that GPUs have built in are off by as much as 2e-4.
+vec4 wave(vec4 angle) {
+    vec4 half_turns = floor(angle * 0.318309886 + 0.5);
+    vec4 x = (angle - half_turns * 3.140625) - half_turns * 9.67653590e-4;
+    vec4 square = x * x;
+    vec4 sine = x + x * square *
+        (-0.166666571 + square * (8.33301635e-3 + square * (-1.98065471e-4 + square * 2.59990321e-6)));
+    return sine * (1.0 - 2.0 * (half_turns - 2.0 * floor(0.5 * half_turns)));
+}
+
+void main() {
+    vec4 column = texelFetch(lines, ivec2(int(gl_FragCoord.x), 0), 0);
+    vec4 row = texelFetch(lines, ivec2(int(gl_FragCoord.y), 1), 0);
+    given[0] = between(column, row, 0);
+//#if living
+    if (!(given[0].a > 0.1)) {       // nothing lives there
+        painted = shown ? ground : vec4(0.0);
+        return;
+    }
+//#end
+    for (int group = 1; group < GROUPS; group++) {
+        given[group] = between(column, row, group);
+    }
+//#if turning
+    for (int k = 1; k <= {{frequencies}}; k++) {
+        vec2 turn = PI * float(k) * vec2(row.w, column.w);
+        given[GROUPS + k - 1] = wave(vec4(turn, turn + HALF));
+    }
+//#else
+    given[GROUPS] = vec4(row.w, column.w, 0.0, 0.0);
+//#end
+//#each sines
+    for (int q = 0; q < {{quads}}; q++) {
+        int at = {{begin}} + {{stride}} * q;
+        vec4 sum = weight(at);
+        for (int i = 0; i < {{before}}; i++) {
+            vec4 from = {{from}}[i];
+            at += 4;
+            sum += weight(at - 3) * from.x + weight(at - 2) * from.y + weight(at - 1) * from.z + weight(at) * from.w;
+        }
+        {{to}}[q] = wave(sum);
+    }
+//#end
+    painted = weight({{last}});
+    for (int i = 0; i < {{quads}}; i++) {
+        int at = {{last}} + 4 * i;
+        vec4 from = {{from_last}}[i];
+        painted += weight(at + 1) * from.x + weight(at + 2) * from.y + weight(at + 3) * from.z + weight(at + 4) * from.w;
+    }
+//#if !living
+    painted.a = 1.0;
+//#end
+    if (shown) {
+        float alpha = clamp(painted.a, 0.0, 1.0);
+        painted = vec4(painted.rgb, alpha) + (1.0 - alpha) * ground;
+        painted.rgb = clamp(painted.rgb, 0.0, painted.a);
+    }
+}
+`;

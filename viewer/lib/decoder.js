@@ -1,0 +1,56 @@
+// What a decoder's layers are to a browser: where they lie in the texture of weights, and how they are packed. As
+// petri/shaders/decoder.py.
+
+/**
+ * Where the layers of an `lppn` lie, in texels from its first on. Of every four units of a layer there are their
+ * biases, then their weights from each input. The inputs are four channels of the state after the other, and of each
+ * frequency k sin kπu and cos kπu, down and right (or, with no frequencies, u itself).
+ * @returns {{layers: {begin: number, before: number, quads: number}[], given: number, texels: number}} before: vec4s
+ *   that a layer is given; quads: vec4s that it has; given: those that the first one is given
+ */
+export function decoderPlaces({ decoder, groups }) {
+  const given = groups + Math.max(1, decoder.frequencies);
+  const layers = [];
+  let [texels, before] = [0, given];
+  for (let layer = 0; layer <= decoder.layers; layer++) {
+    const quads = layer < decoder.layers ? Math.ceil(decoder.width / 4) : 1;
+    layers.push({ begin: texels, before, quads });
+    texels += quads * (1 + 4 * before);
+    before = quads;
+  }
+  return { layers, given, texels };
+}
+
+/** Pack the layers as `decoderPlaces` has them, omega multiplied in: RGBA texels. */
+export function packDecoder({ spec, weights }) {
+  const { decoder } = spec;
+  const { layers, texels } = decoderPlaces(spec);
+  const data = new Float32Array(4 * texels);
+  const omega = Math.fround(decoder.omega);
+  layers.forEach(({ begin, before }, layer) => {
+    const [weight, bias] = [weights[`decoder.weights.${layer}`], weights[`decoder.biases.${layer}`]];
+    const sines = layer < decoder.layers;
+    const inputs = weight.length / bias.length;
+    const units = sines ? decoder.width : 3 + Number(spec.living);
+    const slots = layer ? null : inputSlots(spec);
+    const scaled = (value) => (sines ? omega * value : value);
+    for (let unit = 0; unit < units; unit++) {
+      const quad = begin + (unit >> 2) * (1 + 4 * before);
+      data[4 * quad + (unit & 3)] = scaled(bias[unit]);
+      for (let input = 0; input < inputs; input++) {
+        const texel = quad + 1 + (slots ? slots[input] : input);
+        data[4 * texel + (unit & 3)] = scaled(weight[unit * inputs + input]);
+      }
+    }
+  });
+  return data;
+}
+
+/** Among the lanes that the first layer is given, the places of its inputs in the order of the file. */
+function inputSlots({ decoder, channels, groups }) {
+  const axes = decoder.order === "yx" ? [0, 1] : [1, 0];
+  const turns = Array.from({ length: Math.max(1, decoder.frequencies) }, (_, k) => 4 * (groups + k));
+  const halves = decoder.frequencies ? [0, 2] : [0]; // sines, then cosines
+  const where = halves.flatMap((half) => turns.flatMap((turn) => axes.map((axis) => turn + half + axis)));
+  return [...where, ...Array.from({ length: channels }, (_, channel) => channel)];
+}
