@@ -29,6 +29,8 @@ def obstacle(spec: Spec) -> str:
         kind = kinds.name_of(part, known)
         if kind not in COMPUTED[what]:
             return f"a browser computes {what}s of the kind {' or '.join(COMPUTED[what])}, not {kind}"
+    if spec.held:
+        return "a browser computes no held channels"
     if spec.decoder is not None:
         return "a browser computes no decoder"
     if len(spec.senses) > MOST_SENSES:

@@ -1,0 +1,248 @@
+"""The comparison: damaged networks, every method, the same masks for all; kept as it goes, so that it resumes."""
+
+from __future__ import annotations
+
+import statistics as figures
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from petri import checks, datasets
+from petri.nca import Automaton
+from petri.record import Record
+from petri.repair import automata, damage, methods, networks, plan
+from petri.repair.calibration import UNLABELLED, Sight, statistics
+from petri.repair.damaged import Damaged
+from petri.repair.measure import Judge, gradient
+from petri.repair.networks import Images, Making, Weights
+from petri.repair.restoring import Restoring
+from petri.repair.variants import ITSELF, VARIANTS
+
+RATES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)  # the document's
+PERMUTED = "permuted"  # random damage to networks whose pixels are in another order: no picture is left
+DAMAGES = (*damage.KINDS, damage.ADVERSARIAL, PERMUTED)
+UNTRAINED = ("attention",)  # variants that take too long to be compared unless they are named
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is compared."""
+
+    data: str = "mnist"  # of the networks that are repaired
+    zoo: int = plan.ZOO  # networks that automata learn from; of MNIST, also where others are repaired
+    masks: int = 5  # for each network and rate
+    rates: tuple[float, ...] = RATES
+    kinds: tuple[str, ...] = ("random",)  # of damage
+    variants: tuple[str, ...] = tuple(name for name in VARIANTS if name not in UNTRAINED)
+
+    def __post_init__(self) -> None:
+        checks.choice("data", self.data, datasets.NAMES)
+        checks.whole("zoo", self.zoo, 1, 10_000)
+        checks.whole("masks", self.masks, 1, 1000)
+        for rate in self.rates:
+            damage.check_rate(rate)
+        for kind in self.kinds:
+            checks.choice("the damage", kind, DAMAGES)
+        for name in self.variants:
+            checks.choice("each of the variants", name, tuple(VARIANTS))
+
+    @property
+    def learned_from(self) -> str:
+        """The data of the zoo."""
+        return "mini" if self.data == "mini" else "mnist"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What one method came to in one case."""
+
+    accuracy: float  # percent
+    divergence: float  # KL from the undamaged outputs, nats an image
+    explained: float  # R² of the missing weights
+    bytes: int  # stored beside the damaged network
+
+
+@dataclass(frozen=True)
+class Case:
+    """One damaged network, and what methods made of it."""
+
+    network: str
+    kind: str
+    rate: float
+    mask: int
+    whole: float  # accuracy of the undamaged network, percent
+    figures: dict[str, Figure] = field(default_factory=dict)
+
+    @property
+    def place(self) -> tuple[str, str, float, int]:
+        """What tells it from others."""
+        return self.network, self.kind, self.rate, self.mask
+
+
+def restore(fields: dict[str, Any]) -> Case:
+    """A case as a record has it."""
+    found = {name: Figure(**figure) for name, figure in fields.pop("figures").items()}
+    return Case(**fields, figures=found)
+
+
+class Experiment:
+    """What a comparison needs, made when it is first asked for, and kept in a folder.
+
+    Args:
+        folder: of networks, automata and results; it is made.
+        asked: what is compared.
+        load: gives the images of a data set.
+        tell: told what is being done, a line each.
+    """
+
+    def __init__(
+        self, folder: Path, asked: Asked, load: Callable[[str], Images], tell: Callable[[str], None]
+    ) -> None:
+        self.folder, self.asked, self._load, self.tell = folder, asked, load, tell
+        self._images: dict[str, Images] = {}
+
+    def images(self, data: str) -> Images:
+        """Of a data set."""
+        if data not in self._images:
+            self._images[data] = self._load(data)
+        return self._images[data]
+
+    def _kept(self, makings: Sequence[Making]) -> list[Weights]:
+        folder, data = self.folder / "networks", makings[0].data
+        return networks.kept(makings, folder, lambda: self.images(data), self.tell)
+
+    @cached_property
+    def makings(self) -> list[Making]:
+        """Of the networks that are repaired."""
+        return plan.judged(self.asked.data)
+
+    @cached_property
+    def judged(self) -> list[Weights]:
+        """The networks that are repaired."""
+        return self._kept(self.makings)
+
+    @cached_property
+    def zoo(self) -> list[Weights]:
+        """Networks to learn from."""
+        return self._kept(plan.zoo(self.asked.zoo, self.asked.learned_from))
+
+    def automaton(self, name: str) -> Automaton:
+        """A variant's, trained now if it has not been."""
+        variant, data = VARIANTS[name], self.asked.learned_from
+        learned = f"{data}-{self.asked.zoo}" if variant.learns_from != ITSELF else plan.judged(data)[0].name
+
+        def make() -> Any:
+            itself = variant.learns_from == ITSELF
+            teachers = self._kept(plan.judged(data))[:1] if itself else self.zoo
+            task = Restoring(variant, teachers, Sight.of(self.images(data).train))
+
+            def tell(epoch: int, loss: float) -> None:
+                if epoch % 50 == 0:
+                    self.tell(f"training the automaton {name!r}: {epoch} of {variant.epochs} epochs, loss {loss:.3f}")
+
+            return automata.train(task, tell=tell)
+
+        return automata.kept(self.folder / "automata" / f"{name.replace(' ', '-')}-{learned}.safetensors", make)
+
+    @cached_property
+    def methods(self) -> dict[str, methods.Method]:
+        """All that are compared."""
+        found = methods.classical(methods.Habits.of(self.zoo))
+        return found | {name: methods.of_automaton(name, self.automaton(name)) for name in self.asked.variants}
+
+    def run(self, record: Record[Case]) -> list[Case]:
+        """Damage and repair whatever the record lacks.
+
+        Returns:
+            The cases that were asked for, each with all methods.
+        """
+        asked, found = self.asked, merged(record.trials)
+        images = self.images(asked.data)
+        sights = Sight.of(images.train), Sight.of(images.train[:UNLABELLED])
+        wanted = [
+            (number, kind, rate, mask)
+            for number in range(len(self.makings))
+            for kind in asked.kinds
+            for rate in asked.rates
+            for mask in range(asked.masks if kind != damage.ADVERSARIAL else 1)
+        ]
+        cases = []
+        for done, (number, kind, rate, mask) in enumerate(wanted, 1):
+            place = (self.makings[number].name, kind, rate, mask)
+            there = found.get(place)
+            lacking = {
+                name: method
+                for name, method in self.methods.items()
+                if there is None or any(methods.called(name, each) not in there.figures for each in method.calibrated)
+            }
+            if lacking:
+                self.tell(f"case {done} of {len(wanted)}: {place[0]}, {kind}, {100 * rate:.0f} % lost, mask {mask}")
+                scene = _scene(self.judged[number], kind, rate, mask, images, *sights)
+                case = Case(*place, scene[1].accuracy, _figures(lacking, *scene))
+                record.add(case)
+                there = case if there is None else replace(there, figures=there.figures | case.figures)
+            assert there is not None
+            cases.append(there)
+        return cases
+
+
+def merged(trials: Sequence[Case]) -> dict[tuple[str, str, float, int], Case]:
+    """Cases by their place; what later ones add to earlier ones belongs to one case."""
+    found: dict[tuple[str, str, float, int], Case] = {}
+    for case in trials:
+        before = found.get(case.place)
+        found[case.place] = case if before is None else replace(case, figures=before.figures | case.figures)
+    return found
+
+
+def _scene(
+    whole: Weights, kind: str, rate: float, mask: int, images: Images, full: Sight, some: Sight
+) -> tuple[Damaged, Judge]:
+    """A network, damaged; with its judge."""
+    test = images.test
+    if kind == PERMUTED:
+        order = torch.randperm(test.shape[1], generator=torch.Generator().manual_seed(0))
+        whole, test = replace(whole, first=whole.first[:, order].contiguous()), test[:, order]
+        full, some = full.permuted(order), some.permuted(order)
+    if kind == damage.ADVERSARIAL:
+        known = damage.adversarial(whole.first, gradient(whole, images.train[:UNLABELLED]), rate)
+    else:
+        known = damage.mask("random" if kind == PERMUTED else kind, whole.first.shape, rate, mask)
+    stored = statistics(whole.first, whole.first_bias, full)
+    return Damaged.of(whole, known, stored, some), Judge.of(whole, test, images.test_labels)
+
+
+def _figures(found: dict[str, methods.Method], damaged: Damaged, judge: Judge) -> dict[str, Figure]:
+    """What methods come to, by the names in tables."""
+    made = {}
+    for name, method in found.items():
+        first: Tensor = method.estimate(damaged, judge.whole)
+        explained = judge.explained(first, damaged.known)
+        for calibrate in method.calibrated:
+            right, apart = judge.of_network(damaged.with_first(first, calibrate=calibrate))
+            stored = method.stored(len(first), calibrate)
+            made[methods.called(name, calibrate)] = Figure(right, apart, explained, stored)
+    return made
+
+
+@dataclass(frozen=True)
+class Paired:
+    """One method beside another in the same cases: differences of accuracy, points."""
+
+    mean: float
+    least: float
+    greatest: float
+    better: int  # cases
+    cases: int
+
+
+def paired(cases: Sequence[Case], name: str, other: str) -> Paired:
+    """The first method less the second, case by case."""
+    apart = [case.figures[name].accuracy - case.figures[other].accuracy for case in cases]
+    better = sum(each > 0 for each in apart)
+    return Paired(figures.fmean(apart), min(apart), max(apart), better, len(apart))
