@@ -56,7 +56,9 @@ class Spec:
         checks.whole("fixed", self.fixed, 0, MOST_FIXED)
         checks.whole("held", self.held, 0, self.channels)
         if self.held and not self.fixed:
-            raise BadRequest(f"held channels need a fixed plane that says where, got held = {self.held} and none")
+            raise BadRequest(
+                f"held channels need a fixed plane that says where, got held = {self.held} and none"
+            )
         if self.held and (self.living or self.clamp is not None):
             raise BadRequest(
                 f"held channels are for automata without a living mask and a clamp: they are never changed, "

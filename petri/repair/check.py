@@ -127,7 +127,10 @@ def _place(entry: Any, room: int) -> tuple[str, tuple[int, int] | None]:
         return f"it ends at byte {last:,}, before it begins at {first:,}", None
     if last > room:
         lost = last - max(first, room)
-        return f"truncated: the last {lost:,} of its {last - first:,} bytes are not in the file", (first, last)
+        return f"truncated: the last {lost:,} of its {last - first:,} bytes are not in the file", (
+            first,
+            last,
+        )
     if kind in BYTES and math.prod(shape) * BYTES[kind] != last - first:
         wanted = math.prod(shape) * BYTES[kind]
         return f"{kind} {shape} takes {wanted:,} bytes, it has {last - first:,}", (first, last)
@@ -161,7 +164,9 @@ def _order(places: dict[str, tuple[int, int]], room: int) -> list[Fault]:
     found, end, owner = [], 0, ""
     for name, (first, last) in sorted(places.items(), key=lambda item: item[1]):
         if first < end and last > first:
-            found.append(Fault(name, f"overlaps with {owner!r}: {min(end, last) - first:,} bytes are of both"))
+            found.append(
+                Fault(name, f"overlaps with {owner!r}: {min(end, last) - first:,} bytes are of both")
+            )
         elif first > end:
             found.append(Fault("", f"{first - end:,} bytes before {name!r} belong to no tensor"))
         if last > end:

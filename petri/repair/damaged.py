@@ -81,7 +81,7 @@ def _layer(damaged: Damaged) -> Tensor:
 
 
 def _alike(damaged: Damaged) -> Tensor:
-    """And of units that the next layer uses alike; of those that it uses the other way round, the opposite."""
+    """And of units that the next layer uses alike; of those that it uses the other way, the opposite."""
     use = F.normalize(damaged.network.second.T, dim=1)
     likeness = (use @ use.T).fill_diagonal_(0)
     weight = likeness.abs() @ damaged.known.float()

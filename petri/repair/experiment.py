@@ -1,4 +1,4 @@
-"""The comparison: damaged networks, every method, the same masks for all; kept as it goes, so that it resumes."""
+"""The comparison: damaged networks, every method, the same masks for all; kept case by case."""
 
 from __future__ import annotations
 
@@ -143,17 +143,28 @@ class Experiment:
 
             def tell(epoch: int, loss: float) -> None:
                 if epoch % 50 == 0:
-                    self.tell(f"training the automaton {name!r}: {epoch} of {variant.epochs} epochs, loss {loss:.3f}")
+                    where = f"{epoch:,} of {variant.epochs:,} epochs, loss {loss:.3f}"
+                    self.tell(f"training the automaton {name!r}: {where}")
 
             return automata.train(task, tell=tell)
 
-        return automata.kept(self.folder / "automata" / f"{name.replace(' ', '-')}-{learned}.safetensors", make)
+        return automata.kept(
+            self.folder / "automata" / f"{name.replace(' ', '-')}-{learned}.safetensors", make
+        )
 
     @cached_property
     def methods(self) -> dict[str, methods.Method]:
         """All that are compared."""
         found = methods.classical(methods.Habits.of(self.zoo))
-        return found | {name: methods.of_automaton(name, self.automaton(name)) for name in self.asked.variants}
+        return found | {
+            name: methods.of_automaton(name, self.automaton(name)) for name in self.asked.variants
+        }
+
+    @cached_property
+    def sights(self) -> tuple[Sight, Sight]:
+        """Of all training images, which what is stored is of, and of the few that a repair may look at."""
+        train = self.images(self.asked.data).train
+        return Sight.of(train), Sight.of(train[:UNLABELLED])
 
     def run(self, record: Record[Case]) -> list[Case]:
         """Damage and repair whatever the record lacks.
@@ -163,7 +174,6 @@ class Experiment:
         """
         asked, found = self.asked, merged(record.trials)
         images = self.images(asked.data)
-        sights = Sight.of(images.train), Sight.of(images.train[:UNLABELLED])
         wanted = [
             (number, kind, rate, mask)
             for number in range(len(self.makings))
@@ -178,11 +188,14 @@ class Experiment:
             lacking = {
                 name: method
                 for name, method in self.methods.items()
-                if there is None or any(methods.called(name, each) not in there.figures for each in method.calibrated)
+                if there is None
+                or any(methods.called(name, each) not in there.figures for each in method.calibrated)
             }
             if lacking:
-                self.tell(f"case {done} of {len(wanted)}: {place[0]}, {kind}, {100 * rate:.0f} % lost, mask {mask}")
-                scene = _scene(self.judged[number], kind, rate, mask, images, *sights)
+                self.tell(
+                    f"case {done} of {len(wanted)}: {place[0]}, {kind}, {100 * rate:.0f} % lost, mask {mask}"
+                )
+                scene = _scene(self.judged[number], kind, rate, mask, images, *self.sights)
                 case = Case(*place, scene[1].accuracy, _figures(lacking, *scene))
                 record.add(case)
                 there = case if there is None else replace(there, figures=there.figures | case.figures)

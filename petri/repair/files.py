@@ -1,4 +1,4 @@
-"""Repairing a file of anyone's model: estimates for damaged weights, from what is left of their own tensor."""
+"""Repairing a file of anyone's model: damaged weights estimated from the rest of their own tensor."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ class Estimated:
     lost: int  # numbers
     count: int  # of so many
     method: str
-    explained: float  # R² of a tenth of the known numbers, hidden and estimated likewise; NaN if there is none
+    explained: (
+        float  # R² of a tenth of the known numbers, hidden and estimated likewise; NaN if there is none
+    )
     empty_rows: int  # of which nothing is left
 
 
@@ -48,7 +50,9 @@ def masks_of_nan(tensors: dict[str, Tensor], layer: str | None = None) -> dict[s
         if tensor.is_floating_point() and not tensor.isfinite().all()
     }
     if not known:
-        raise BadRequest(f"no number {f'of {layer!r} ' if layer else ''}is NaN or infinite: nothing to repair")
+        raise BadRequest(
+            f"no number {f'of {layer!r} ' if layer else ''}is NaN or infinite: nothing to repair"
+        )
     return known
 
 
@@ -96,7 +100,9 @@ def _chosen(tensors: dict[str, Tensor], layer: str | None) -> dict[str, Tensor]:
     if layer is None:
         return tensors
     if layer not in tensors:
-        raise BadRequest(f"there is no layer {layer!r}{nearest(layer, tensors)}; there are {', '.join(tensors)}")
+        raise BadRequest(
+            f"there is no layer {layer!r}{nearest(layer, tensors)}; there are {', '.join(tensors)}"
+        )
     return {layer: tensors[layer]}
 
 
@@ -104,7 +110,9 @@ def _kind(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def repair(path: Path, known_of: Callable[[dict[str, Tensor]], dict[str, Tensor]], out: Path) -> list[Estimated]:
+def repair(
+    path: Path, known_of: Callable[[dict[str, Tensor]], dict[str, Tensor]], out: Path
+) -> list[Estimated]:
     """Write a copy of a model in which damaged numbers are estimated, and its metadata says so.
 
     Args:
@@ -141,7 +149,7 @@ def _is_list(text: str | None) -> bool:
 
 
 def estimate(name: str, tensor: Tensor, known: Tensor) -> tuple[Tensor, Estimated]:
-    """A tensor with estimates in place of what is not known, by the method that foretells a hidden tenth best.
+    """A tensor with estimates in place of what is not known, by the method that foretells others best.
 
     Args:
         name: of the tensor, for messages.
@@ -152,7 +160,9 @@ def estimate(name: str, tensor: Tensor, known: Tensor) -> tuple[Tensor, Estimate
         BadRequest: not of floating point numbers, or no matrix, or nothing is known of it.
     """
     if not tensor.is_floating_point():
-        raise BadRequest(f"{name!r} has whole numbers ({_kind(tensor)}): only floating point ones are estimated")
+        raise BadRequest(
+            f"{name!r} has whole numbers ({_kind(tensor)}): only floating point ones are estimated"
+        )
     if tensor.ndim < 2 or tensor.element_size() < 2:
         raise BadRequest(f"{name!r} is no matrix of weights: {_kind(tensor)} {list(tensor.shape)}")
     if not known.any():
@@ -182,7 +192,9 @@ def estimate(name: str, tensor: Tensor, known: Tensor) -> tuple[Tensor, Estimate
 
 def _methods(rows: int, columns: int) -> dict[str, Fill]:
     """What is tried on a matrix."""
-    tried: dict[str, Fill] = {name: fills.SIMPLE[name] for name in ("mean", "row and column means", "neighbour")}
+    tried: dict[str, Fill] = {
+        name: fills.SIMPLE[name] for name in ("mean", "row and column means", "neighbour")
+    }
     if min(rows, columns) <= WIDEST:
         tried["soft-impute"] = fills.low_rank
     side = math.isqrt(columns)

@@ -28,9 +28,13 @@ def check(weights: Tensor, known: Tensor) -> None:
     """
     if weights.ndim != 2 or not weights.is_floating_point():
         kind = str(weights.dtype).removeprefix("torch.")
-        raise BadRequest(f"weights must be a matrix of floating point numbers, got {list(weights.shape)} of {kind}")
+        raise BadRequest(
+            f"weights must be a matrix of floating point numbers, got {list(weights.shape)} of {kind}"
+        )
     if known.shape != weights.shape or known.dtype != torch.bool:
-        raise BadRequest(f"the mask must be bool {list(weights.shape)}, got {known.dtype} {list(known.shape)}")
+        raise BadRequest(
+            f"the mask must be bool {list(weights.shape)}, got {known.dtype} {list(known.shape)}"
+        )
     if not known.any():
         raise BadRequest("no weight of the layer is known: there is nothing to estimate from")
 

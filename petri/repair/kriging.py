@@ -1,6 +1,6 @@
 """Kriging: each unit's weights are a picture of its inputs, and near ones are alike; how much, is measured.
 
-Of each unit `[height · width]` weights, row by row; the covariance of two of them is a function of the distance
+A unit has `height · width` weights, row by row; the covariance of two of them is a function of the distance
 between their pixels, the same for all units, fitted to what is known. The estimate is the mean of what is
 missing, given what is known, if all are normally distributed: the least squared error that there is then.
 
@@ -47,7 +47,7 @@ def check_side(weights: Tensor, side: tuple[int, int]) -> None:
     """
     if side[0] * side[1] != weights.shape[1]:
         raise BadRequest(
-            f"pictures of {side[0]}×{side[1]} have {side[0] * side[1]} pixels, a row has {weights.shape[1]} weights"
+            f"a picture of {side[0]}×{side[1]} pixels does not fit a row of {weights.shape[1]} weights"
         )
 
 

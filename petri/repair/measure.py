@@ -33,7 +33,7 @@ class Judge:
         return 100 * float((said.argmax(1) == self.labels).float().mean())
 
     def of_network(self, network: Weights) -> tuple[float, float]:
-        """Accuracy in percent, and the divergence (KL) of its outputs from the undamaged ones, nats an image."""
+        """Accuracy in percent, and the divergence (KL) from the undamaged outputs, nats an image."""
         said = network.outputs(self.images).log_softmax(1)
         return self._right(said), float((self.said.exp() * (self.said - said)).sum(1).mean())
 

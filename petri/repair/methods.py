@@ -23,7 +23,9 @@ SHRUNK = 0.1  # share of the zoo's covariance that is left to each pixel alone
 CALIBRATED = " + recalibration"
 BAR = "kriging" + CALIBRATED  # what an automaton is held against
 
-Estimate = Callable[[Damaged, Weights], Tensor]  # the first layer; the undamaged one is for what is stored of it
+Estimate = Callable[
+    [Damaged, Weights], Tensor
+]  # the first layer; the undamaged one is for what is stored of it
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Habits:
-    """What a zoo's first layers have in common: the mean and covariance of units, in deviations of their layer."""
+    """What a zoo's first layers have in common: mean and covariance of units, in deviations of a layer."""
 
     mean: Tensor  # [pixel]
     covariance: Tensor  # [pixel, pixel]
@@ -74,7 +76,7 @@ def _kriging(damaged: Damaged, whole: Weights) -> Tensor:
 
 
 def with_stored_means(damaged: Damaged, whole: Weights) -> Tensor:
-    """Kriging that agrees with the stored mean pre-activation, too: it is one more sum of weights that is known."""
+    """Kriging that agrees with the stored mean pre-activation, too: one more sum that is known."""
     first, known = damaged.network.first, damaged.known
     found = fit(first, known, picture(known.shape[1]))
     covariance = found.covariance(picture(known.shape[1]))

@@ -73,7 +73,8 @@ class Images:
     def of(cls, data: Dataset) -> Images:
         """Of a data set as petri loads it, which has mean 0 and deviation 1."""
         train, test = (
-            (part.images * data.deviation + data.mean).div_(255).clamp_(0, 1) for part in (data.train, data.test)
+            (part.images * data.deviation + data.mean).div_(255).clamp_(0, 1)
+            for part in (data.train, data.test)
         )
         return cls(train, data.train.labels, test, data.test.labels)
 
@@ -92,8 +93,7 @@ def make(making: Making, images: Images) -> Weights:
             adam.zero_grad()
             loss.backward()
             adam.step()
-    first, second = (layer.requires_grad_(False) for layer in network.layers)
-    return Weights(first.weight.data, first.bias.data, second.weight.data, second.bias.data)
+    return Weights(*(parameter.detach() for parameter in network.parameters()))
 
 
 def kept(

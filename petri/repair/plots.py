@@ -37,13 +37,17 @@ def curve(cases: Sequence[Case], names: Sequence[str], path: Path) -> None:
         rates = sorted({case.rate for case in cases})
         for name, colour in zip(names, COLOURS, strict=False):
             means = [
-                statistics.fmean(case.figures[name].accuracy for case in cases if case.rate == rate) for rate in rates
+                statistics.fmean(case.figures[name].accuracy for case in cases if case.rate == rate)
+                for rate in rates
             ]
             axes.plot([100 * rate for rate in rates], means, color=colour, marker=".", label=name)
         axes.plot(
-            [100 * rate for rate, _ in DOCUMENT], [right for _, right in DOCUMENT], color="#999999", linestyle="--",
+            [100 * rate for rate, _ in DOCUMENT],
+            [right for _, right in DOCUMENT],
+            color="#999999",
+            linestyle="--",
             label="the document's automaton, on its own network",
-        )  # fmt: skip
+        )
         axes.set(xlabel="weights lost, %", ylabel="test accuracy, %", ylim=(40, 100))
 
     _save(path, draw, "recovery after random damage, mean of all networks and masks")
@@ -62,7 +66,9 @@ def over_bytes(cases: Sequence[Case], thumbnails: dict[int, float], path: Path) 
     """
 
     def draw(axes: Axes) -> None:
-        axes.plot(list(thumbnails), list(thumbnails.values()), color=COLOURS[0], marker=".", label="thumbnails")
+        axes.plot(
+            list(thumbnails), list(thumbnails.values()), color=COLOURS[0], marker=".", label="thumbnails"
+        )
         for number, name in enumerate(sorted(cases[0].figures)):
             found = [case.figures[name] for case in cases]
             stored = statistics.fmean(figure.bytes for figure in found)
@@ -72,7 +78,9 @@ def over_bytes(cases: Sequence[Case], thumbnails: dict[int, float], path: Path) 
             if name.startswith("thumbnails"):
                 continue
             axes.plot(max(stored, 100), right, "o", color=COLOURS[number % len(COLOURS)], markersize=4)
-            axes.annotate(name, (max(stored, 100), right), fontsize=6, xytext=(4, -2), textcoords="offset points")
+            axes.annotate(
+                name, (max(stored, 100), right), fontsize=6, xytext=(4, -2), textcoords="offset points"
+            )
         axes.set(xlabel="bytes stored beside the network (none: at the left)", ylabel="test accuracy, %")
         axes.set_xscale("log")
         axes.set_xlim(80, 2e7)

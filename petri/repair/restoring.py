@@ -86,7 +86,7 @@ class Restoring(Task):
 
 
 def states_of(variant: Variant, damaged: Damaged) -> Tensor:
-    """What a rollout begins with: the known weights, 0 elsewhere and in hidden channels, and the fixed planes.
+    """What a rollout begins with: the known weights, 0 in all other channels, and the fixed planes.
 
     Returns:
         `[unit, planes, 28, 28]`; of a matrix `[1, planes, unit, pixel]`.
@@ -95,7 +95,11 @@ def states_of(variant: Variant, damaged: Damaged) -> Tensor:
     weight = (damaged.network.first / damaged.scale)[:, None]
     hidden = weight.new_zeros(len(weight), variant.channels - 1, weight.shape[-1])
     state = torch.cat([weight, hidden, fixed], dim=1)
-    return state.transpose(0, 1)[None] if variant.layout == MATRIX else state.unflatten(2, picture(weight.shape[-1]))
+    return (
+        state.transpose(0, 1)[None]
+        if variant.layout == MATRIX
+        else state.unflatten(2, picture(weight.shape[-1]))
+    )
 
 
 @torch.no_grad()

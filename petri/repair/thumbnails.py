@@ -38,7 +38,9 @@ def thumbnails(weights: Tensor, side: tuple[int, int], room: int) -> Tensor:
     units = len(weights)
     count = min(room // units - SCALE_BYTES, weights.shape[1])
     if count < 1:
-        raise BadRequest(f"thumbnails of {units} units need at least {units * (SCALE_BYTES + 1)} bytes, got {room}")
+        raise BadRequest(
+            f"thumbnails of {units} units need at least {units * (SCALE_BYTES + 1)} bytes, got {room}"
+        )
     down, across = cosines(side[0]), cosines(side[1])
     found = (down @ weights.view(units, *side) @ across.T).view(units, -1)
     rising = torch.arange(side[0])[:, None] ** 2 + torch.arange(side[1])[None] ** 2
