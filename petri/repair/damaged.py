@@ -12,6 +12,8 @@ from torch import Tensor
 from petri.errors import BadRequest
 from petri.repair import fills
 from petri.repair.calibration import Sight, Statistics, recalibrated
+from petri.repair.habits import Habits, use
+from petri.repair.kriging import kriging
 from petri.repair.networks import Weights
 
 
@@ -35,11 +37,14 @@ class Damaged:
     known: Tensor  # bool [unit, pixel]
     stored: Statistics  # of the undamaged network
     sight: Sight  # of unlabelled images
+    habits: Habits | None = None  # of other networks
 
     @classmethod
-    def of(cls, whole: Weights, known: Tensor, stored: Statistics, sight: Sight) -> Damaged:
+    def of(
+        cls, whole: Weights, known: Tensor, stored: Statistics, sight: Sight, habits: Habits | None = None
+    ) -> Damaged:
         """An undamaged network without what a mask does not know."""
-        return cls(replace(whole, first=fills.zero(whole.first, known)), known, stored, sight)
+        return cls(replace(whole, first=fills.zero(whole.first, known)), known, stored, sight, habits)
 
     @property
     def scale(self) -> float:
@@ -88,4 +93,41 @@ def _alike(damaged: Damaged) -> Tensor:
     return (likeness @ damaged.network.first) / weight.clamp(min=1) / damaged.scale
 
 
-PLANES = {"mean": _mean, "deviation": _deviation, "layer": _layer, "alike": _alike}
+def likely(damaged: Damaged) -> Tensor:
+    """What a zoo's templates say of each unit, by what the next layer uses it for; scaled to what is known.
+
+    Raises:
+        BadRequest: there is no zoo.
+    """
+    if damaged.habits is None:
+        raise BadRequest("templates are of a zoo of networks, there is none")
+    first, known = damaged.network.first, damaged.known
+    said = use(damaged.network) @ damaged.habits.templates
+    there = fills.zero(said, known)
+    return said * ((there * first).sum() / there.square().sum().clamp(min=1e-12))
+
+
+def drifted(damaged: Damaged) -> Tensor:
+    """Kriging of what the zoo's templates leave: the first layer, `[unit, pixel]`."""
+    first, known, said = damaged.network.first, damaged.known, likely(damaged)
+    left = fills.zero(first - said, known)
+    return fills.over(first, known, said + kriging(left, known, picture(known.shape[1])))
+
+
+def _likely(damaged: Damaged) -> Tensor:
+    return likely(damaged) / damaged.scale
+
+
+def _kriged(damaged: Damaged) -> Tensor:
+    return drifted(damaged) / damaged.scale
+
+
+PLANES = {
+    "mean": _mean,
+    "deviation": _deviation,
+    "layer": _layer,
+    "alike": _alike,
+    "likely": _likely,
+    "kriged": _kriged,
+}
+FROM_A_ZOO = ("likely", "kriged")  # planes that need templates

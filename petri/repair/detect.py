@@ -11,7 +11,7 @@ from petri.repair.fills import Fill
 
 FOLDS = 8  # parts of the weights, each hidden in turn and foretold from the others
 FARTHEST = 20.0  # typical deviations of all weights from their median: what is beyond is suspected at once
-APART = 6.0  # typical errors of the estimate: what it is wrong by more is suspected
+APART = 5.0  # typical errors of the estimate: what it is wrong by more is suspected
 TYPICAL = 1.4826  # deviation of a normal distribution, of its median distance from the median
 
 
@@ -43,7 +43,7 @@ class Found:
 
     precision: float  # share of the suspects that are damaged
     recall: float  # share of the damaged that are suspected
-    felt: float  # the same of those alone whose change is more than a typical weight
+    felt: float  # the same of those alone whose change is more than twice a typical weight
 
 
 def judged(suspected: Tensor, changed: Tensor, before: Tensor, after: Tensor) -> Found:
@@ -54,7 +54,7 @@ def judged(suspected: Tensor, changed: Tensor, before: Tensor, after: Tensor) ->
         before, after: the weights, undamaged and damaged.
     """
     typical = before.square().mean().sqrt()
-    large = changed & ~((after - before).abs() <= typical)
+    large = changed & ~((after - before).abs() <= 2 * typical)
 
     def share(of: Tensor, among: Tensor) -> float:
         return float((of & among).sum() / among.sum()) if among.any() else float("nan")

@@ -6,11 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from petri.repair import methods, plots
-from petri.repair.calibration import statistics as stored_of
-from petri.repair.damage import mask
-from petri.repair.damaged import Damaged
 from petri.repair.experiment import Case, Experiment
-from petri.repair.measure import Judge
 from petri.repair.variants import UNITS, VARIANTS
 
 ROOMS = (1024, 2048, 4096, 8192, 16384)  # bytes of thumbnails
@@ -34,17 +30,17 @@ def draw(experiment: Experiment, cases: Sequence[Case]) -> dict[str, str]:
     last = max(case.rate for case in here)
     plots.over_bytes(
         [case for case in here if case.rate == last],
-        _thumbnails(experiment, last),
+        _thumbnails(experiment, kind, last),
         folder / f"bytes-{asked.data}.png",
     )
     files[f"bytes-{asked.data}.png"] = "accuracy over the bytes stored beside the network"
     names = [name for name in asked.variants if VARIANTS[name].layout == UNITS]
     if names:
         name = max(names, key=lambda name: _mean(here, name + methods.CALIBRATED))
-        variant, whole = VARIANTS[name], experiment.judged[0]
-        damaged = _damaged(experiment, 0, last, 0)
+        variant = VARIANTS[name]
+        damaged, judge = experiment.scene(0, kind, last, 0)
         path = folder / f"units-{asked.data}.png"
-        plots.on_the_way(whole.first, variant, experiment.automaton(name), damaged, path)
+        plots.on_the_way(judge.whole.first, variant, experiment.automaton(name), damaged, path)
         files[path.name] = f"some units of a network before, damaged, on the way and repaired by {name!r}"
     files["networks/"] = "the networks, the zoo's and those that are repaired"
     files["automata/"] = "the automata, as model files"
@@ -55,21 +51,14 @@ def _mean(cases: Sequence[Case], name: str) -> float:
     return statistics.fmean(case.figures[name].accuracy for case in cases)
 
 
-def _damaged(experiment: Experiment, number: int, rate: float, seed: int) -> Damaged:
-    whole = experiment.judged[number]
-    stored = stored_of(whole.first, whole.first_bias, experiment.sights[0])
-    return Damaged.of(whole, mask("random", whole.first.shape, rate, seed), stored, experiment.sights[1])
-
-
-def _thumbnails(experiment: Experiment, rate: float) -> dict[int, float]:
+def _thumbnails(experiment: Experiment, kind: str, rate: float) -> dict[int, float]:
     """Accuracy by the bytes of thumbnails, the rest by kriging; the mean of all networks, a mask each."""
-    images, found = experiment.images(experiment.asked.data), {}
+    found = {}
     for room in ROOMS:
         right = []
-        for number, whole in enumerate(experiment.judged):
-            damaged = _damaged(experiment, number, rate, 0)
-            first = methods.of_thumbnails(room, rest=True).estimate(damaged, whole)
-            judge = Judge.of(whole, images.test, images.test_labels)
+        for number in range(len(experiment.judged)):
+            damaged, judge = experiment.scene(number, kind, rate, 0)
+            first = methods.of_thumbnails(room, rest=True).estimate(damaged, judge.whole)
             right.append(judge.of_network(damaged.with_first(first, calibrate=False))[0])
         found[room] = statistics.fmean(right)
     return found

@@ -18,6 +18,7 @@ from petri.record import Record
 from petri.repair import automata, damage, methods, networks, plan
 from petri.repair.calibration import UNLABELLED, Sight, statistics
 from petri.repair.damaged import Damaged
+from petri.repair.habits import Habits
 from petri.repair.measure import Judge, gradient
 from petri.repair.networks import Images, Making, Weights
 from petri.repair.restoring import Restoring
@@ -26,7 +27,7 @@ from petri.repair.variants import ITSELF, VARIANTS
 RATES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)  # the document's
 PERMUTED = "permuted"  # random damage to networks whose pixels are in another order: no picture is left
 DAMAGES = (*damage.KINDS, damage.ADVERSARIAL, PERMUTED)
-UNTRAINED = ("attention",)  # variants that take too long to be compared unless they are named
+SLOW = ("attention",)  # variants that are compared only where they are named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,7 @@ class Asked:
     masks: int = 5  # for each network and rate
     rates: tuple[float, ...] = RATES
     kinds: tuple[str, ...] = ("random",)  # of damage
-    variants: tuple[str, ...] = tuple(name for name in VARIANTS if name not in UNTRAINED)
+    variants: tuple[str, ...] = tuple(name for name in VARIANTS if name not in SLOW)
 
     def __post_init__(self) -> None:
         checks.choice("data", self.data, datasets.NAMES)
@@ -131,6 +132,11 @@ class Experiment:
         """Networks to learn from."""
         return self._kept(plan.zoo(self.asked.zoo, self.asked.learned_from))
 
+    @cached_property
+    def habits(self) -> Habits:
+        """What the zoo has in common."""
+        return Habits.of(self.zoo)
+
     def automaton(self, name: str) -> Automaton:
         """A variant's, trained now if it has not been."""
         variant, data = VARIANTS[name], self.asked.learned_from
@@ -139,7 +145,7 @@ class Experiment:
         def make() -> Any:
             itself = variant.learns_from == ITSELF
             teachers = self._kept(plan.judged(data))[:1] if itself else self.zoo
-            task = Restoring(variant, teachers, Sight.of(self.images(data).train))
+            task = Restoring(variant, teachers, Sight.of(self.images(data).train), self.habits)
 
             def tell(epoch: int, loss: float) -> None:
                 if epoch % 50 == 0:
@@ -155,9 +161,9 @@ class Experiment:
     @cached_property
     def methods(self) -> dict[str, methods.Method]:
         """All that are compared."""
-        found = methods.classical(methods.Habits.of(self.zoo))
-        return found | {
-            name: methods.of_automaton(name, self.automaton(name)) for name in self.asked.variants
+        return methods.classical(self.habits) | {
+            name: methods.of_automaton(name, self.automaton(name), self.habits)
+            for name in self.asked.variants
         }
 
     @cached_property
@@ -166,6 +172,21 @@ class Experiment:
         train = self.images(self.asked.data).train
         return Sight.of(train), Sight.of(train[:UNLABELLED])
 
+    def scene(self, number: int, kind: str, rate: float, mask: int) -> tuple[Damaged, Judge]:
+        """One of the networks that are repaired, damaged; and its judge."""
+        whole, images, (full, some) = self.judged[number], self.images(self.asked.data), self.sights
+        test, habits = images.test, self.habits
+        if kind == PERMUTED:
+            order = torch.randperm(test.shape[1], generator=torch.Generator().manual_seed(0))
+            whole, test = replace(whole, first=whole.first[:, order].contiguous()), test[:, order]
+            full, some, habits = full.permuted(order), some.permuted(order), habits.permuted(order)
+        if kind == damage.ADVERSARIAL:
+            known = damage.adversarial(whole.first, gradient(whole, images.train[:UNLABELLED]), rate)
+        else:
+            known = damage.mask("random" if kind == PERMUTED else kind, whole.first.shape, rate, mask)
+        stored = statistics(whole.first, whole.first_bias, full)
+        return Damaged.of(whole, known, stored, some, habits), Judge.of(whole, test, images.test_labels)
+
     def run(self, record: Record[Case]) -> list[Case]:
         """Damage and repair whatever the record lacks.
 
@@ -173,7 +194,6 @@ class Experiment:
             The cases that were asked for, each with all methods.
         """
         asked, found = self.asked, merged(record.trials)
-        images = self.images(asked.data)
         wanted = [
             (number, kind, rate, mask)
             for number in range(len(self.makings))
@@ -195,7 +215,7 @@ class Experiment:
                 self.tell(
                     f"case {done} of {len(wanted)}: {place[0]}, {kind}, {100 * rate:.0f} % lost, mask {mask}"
                 )
-                scene = _scene(self.judged[number], kind, rate, mask, images, *self.sights)
+                scene = self.scene(number, kind, rate, mask)
                 case = Case(*place, scene[1].accuracy, _figures(lacking, *scene))
                 record.add(case)
                 there = case if there is None else replace(there, figures=there.figures | case.figures)
@@ -211,23 +231,6 @@ def merged(trials: Sequence[Case]) -> dict[tuple[str, str, float, int], Case]:
         before = found.get(case.place)
         found[case.place] = case if before is None else replace(case, figures=before.figures | case.figures)
     return found
-
-
-def _scene(
-    whole: Weights, kind: str, rate: float, mask: int, images: Images, full: Sight, some: Sight
-) -> tuple[Damaged, Judge]:
-    """A network, damaged; with its judge."""
-    test = images.test
-    if kind == PERMUTED:
-        order = torch.randperm(test.shape[1], generator=torch.Generator().manual_seed(0))
-        whole, test = replace(whole, first=whole.first[:, order].contiguous()), test[:, order]
-        full, some = full.permuted(order), some.permuted(order)
-    if kind == damage.ADVERSARIAL:
-        known = damage.adversarial(whole.first, gradient(whole, images.train[:UNLABELLED]), rate)
-    else:
-        known = damage.mask("random" if kind == PERMUTED else kind, whole.first.shape, rate, mask)
-    stored = statistics(whole.first, whole.first_bias, full)
-    return Damaged.of(whole, known, stored, some), Judge.of(whole, test, images.test_labels)
 
 
 def _figures(found: dict[str, methods.Method], damaged: Damaged, judge: Judge) -> dict[str, Figure]:

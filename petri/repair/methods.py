@@ -11,7 +11,8 @@ from torch import Tensor
 from petri.nca import Automaton
 from petri.repair import fills
 from petri.repair.calibration import BYTES
-from petri.repair.damaged import Damaged, picture
+from petri.repair.damaged import Damaged, drifted, picture
+from petri.repair.habits import Habits
 from petri.repair.kriging import conditional, fit, kriging
 from petri.repair.networks import Weights
 from petri.repair.restoring import restored
@@ -19,7 +20,6 @@ from petri.repair.thumbnails import thumbnails
 from petri.repair.variants import VARIANTS
 
 ROOM = 4096  # bytes of thumbnails
-SHRUNK = 0.1  # share of the zoo's covariance that is left to each pixel alone
 CALIBRATED = " + recalibration"
 BAR = "kriging" + CALIBRATED  # what an automaton is held against
 
@@ -39,29 +39,6 @@ class Method:
     def stored(self, units: int, calibrate: bool) -> int:
         """Bytes stored for a network of so many units."""
         return self.bytes + BYTES * units * calibrate
-
-
-@dataclass(frozen=True)
-class Habits:
-    """What a zoo's first layers have in common: mean and covariance of units, in deviations of a layer."""
-
-    mean: Tensor  # [pixel]
-    covariance: Tensor  # [pixel, pixel]
-
-    @classmethod
-    def of(cls, zoo: list[Weights]) -> Habits:
-        """Of networks."""
-        units = torch.cat([one.first / one.first.square().mean().sqrt() for one in zoo])
-        middle = units.mean(0)
-        covariance = (units - middle).T @ (units - middle) / len(units)
-        own = torch.diag(covariance.diag())
-        return cls(middle, (1 - SHRUNK) * covariance + SHRUNK * own + 1e-4 * torch.eye(len(own)))
-
-    @property
-    def bytes(self) -> int:
-        """What storing them takes, as float32: a symmetric matrix needs half."""
-        count = len(self.mean)
-        return 4 * (count + count * (count + 1) // 2)
 
 
 def simple(name: str) -> Method:
@@ -111,13 +88,14 @@ def of_zoo(habits: Habits) -> Method:
         found = conditional(scaled, damaged.known, habits.mean, habits.covariance) * damaged.scale
         return fills.over(damaged.network.first, damaged.known, found)
 
-    return Method(estimate, habits.bytes)
+    return Method(estimate, habits.covariance_bytes)
 
 
-def of_automaton(name: str, automaton: Automaton) -> Method:
+def of_automaton(name: str, automaton: Automaton, habits: Habits) -> Method:
     """A trained automaton of one of `VARIANTS`."""
     variant = VARIANTS[name]
-    return Method(lambda damaged, whole: restored(variant, automaton, damaged), variant.bytes)
+    stored = variant.bytes + habits.template_bytes * variant.knows_templates
+    return Method(lambda damaged, whole: restored(variant, automaton, damaged), stored)
 
 
 def classical(habits: Habits) -> dict[str, Method]:
@@ -128,6 +106,9 @@ def classical(habits: Habits) -> dict[str, Method]:
         "kriging, stored means": Method(with_stored_means, calibrated=(True,)),
         "thumbnails": of_thumbnails(ROOM, rest=False),
         "thumbnails, rest by kriging": of_thumbnails(ROOM, rest=True),
+        "kriging, the zoo's templates": Method(
+            lambda damaged, whole: drifted(damaged), habits.template_bytes
+        ),
         "kriging, the zoo's covariance": of_zoo(habits),
     }
 

@@ -12,11 +12,11 @@ from petri.nca import Automaton
 from petri.repair import damage
 from petri.repair.calibration import Sight, statistics
 from petri.repair.damaged import Damaged, picture, planes
+from petri.repair.habits import Habits
 from petri.repair.networks import Weights
 from petri.repair.variants import MATRIX, Variant
 from petri.tasks import Rows, Task
 
-RATES = (0.3, 0.95)  # shares of weights that are lost in training
 TOGETHER = 16  # units of one network in a batch
 LEAST = 1e-6  # of what an error is divided by
 
@@ -28,18 +28,21 @@ class Restoring(Task):
         variant: what the automaton is like.
         networks: to learn from; of a matrix all of one width.
         sight: of the images that they see.
+        habits: of the networks, for a variant that knows templates.
 
     Raises:
         BadRequest: no networks, or matrices of several shapes.
     """
 
-    def __init__(self, variant: Variant, networks: Sequence[Weights], sight: Sight) -> None:
+    def __init__(
+        self, variant: Variant, networks: Sequence[Weights], sight: Sight, habits: Habits | None = None
+    ) -> None:
         widths = {len(network.first) for network in networks}
         if not networks or (variant.layout == MATRIX and len(widths) > 1):
             raise BadRequest(f"networks to learn from must be there and fit, got widths {sorted(widths)}")
         units, pixels = networks[0].first.shape
         super().__init__(variant.spec, (units, pixels) if variant.layout == MATRIX else picture(pixels))
-        self.variant, self.networks, self.sight = variant, networks, sight
+        self.variant, self.networks, self.sight, self.habits = variant, networks, sight, habits
         self.stored = [statistics(one.first, one.first_bias, sight) for one in networks]
         self.weights = {"weights": 1 - variant.functional, "outputs": variant.functional}
 
@@ -49,10 +52,10 @@ class Restoring(Task):
         while left:
             number = int(torch.randint(len(self.networks), (), generator=chance))
             whole = self.networks[number]
-            rate = RATES[0] + (RATES[1] - RATES[0]) * float(torch.rand((), generator=chance))
-            damaged = Damaged.of(
-                whole, damage.anywhere(whole.first.shape, rate, chance), self.stored[number], self.sight
-            )
+            least, most = self.variant.rates
+            rate = least + (most - least) * float(torch.rand((), generator=chance))
+            known = damage.anywhere(whole.first.shape, rate, chance)
+            damaged = Damaged.of(whole, known, self.stored[number], self.sight, self.habits)
             state, scaled = states_of(self.variant, damaged), whole.first / damaged.scale
             if self.variant.layout == MATRIX:
                 scaled = scaled[None]
@@ -70,19 +73,19 @@ class Restoring(Task):
         error = (state[:, 0].flatten(1) - rows["wanted"].flatten(1)) * lost
         return {
             "weights": error.square().sum(1) / lost.sum(1).clamp(min=1),
-            "outputs": self._unlike(error, rows["wanted"]),
+            "outputs": self._unlike(error.view_as(rows["wanted"]), rows["wanted"]),
         }
 
     def _unlike(self, error: Tensor, wanted: Tensor) -> Tensor:
-        """Variance of the error of each unit's pre-activation, of that of the pre-activation itself."""
+        """Variance of the error of a unit's pre-activation, of its own variance; of a matrix the mean."""
         if not self.variant.functional:
             return error.new_zeros(len(error))
         covariance = self.sight.covariance
 
         def variance(values: Tensor) -> Tensor:
-            return ((values @ covariance) * values).sum(1)
+            return ((values @ covariance) * values).sum(-1)
 
-        return variance(error) / variance(wanted).clamp(min=LEAST)
+        return (variance(error) / variance(wanted).clamp(min=LEAST)).view(len(error), -1).mean(1)
 
 
 def states_of(variant: Variant, damaged: Damaged) -> Tensor:

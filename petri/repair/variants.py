@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from petri.nca import Spec
 from petri.nca.rule import Mlp
@@ -20,6 +21,7 @@ class Variant:
     layout: str = UNITS  # a cell is a pixel of a unit's picture, or a place in the matrix
     planes: tuple[str, ...] = ()  # fixed planes beside the mask
     learns_from: str = ZOO  # a zoo of other networks, or the very network that it is to repair
+    rates: tuple[float, float] = (0.3, 0.95)  # shares of weights that are lost in training
     functional: float = 0.0  # share of the loss that is the error of pre-activations; the rest is of weights
     senses: str = "sobel"
     channels: int = 8  # the weight and hidden ones
@@ -43,23 +45,32 @@ class Variant:
         )
 
     @property
+    def knows_templates(self) -> bool:
+        """Whether it needs a zoo's templates beside it."""
+        return not {"likely", "kriged"}.isdisjoint(self.planes)
+
+    @property
     def bytes(self) -> int:
         """What storing the rule takes, as float32."""
         return 4 * self.spec.parameters
 
 
 CONTEXT = ("mean", "deviation", "layer", "alike")
+KNOWING = (*CONTEXT, "likely", "kriged")
+GUIDED: dict[str, Any] = {"planes": KNOWING, "functional": 0.8, "rates": (0.6, 0.95), "epochs": 600}
 VARIANTS: dict[str, Variant] = {
     "matrix": Variant(
         says="the document's: the matrix as it is, squared error, trained on the one network",
-        layout=MATRIX, learns_from=ITSELF, batch=1, epochs=400,
+        layout=MATRIX,
+        learns_from=ITSELF,
+        batch=1,
+        epochs=400,
     ),
     "units": Variant(says="a unit's picture, squared error, trained on the zoo"),
-    "context": Variant(says="and with planes of context", planes=CONTEXT),
-    "functional": Variant(says="and with the error of pre-activations", planes=CONTEXT, functional=0.8),
-    "attention": Variant(
-        says="the same, sensing by attention", planes=CONTEXT, functional=0.8, senses="identity+attention3",
-    ),
-    "one step": Variant(says="functional, a single step", planes=CONTEXT, functional=0.8, steps=(1, 1)),
-    "few channels": Variant(says="functional, 3 hidden channels", planes=CONTEXT, functional=0.8, channels=4),
-}  # fmt: skip
+    "context": Variant(says="and planes of context", planes=CONTEXT),
+    "functional": Variant(says="and the error of pre-activations", planes=CONTEXT, functional=0.8),
+    "guided": Variant(says="and planes of the zoo's templates and of kriging with them", **GUIDED),
+    "one step": Variant(says="guided, a single step", **GUIDED, steps=(1, 1)),
+    "few channels": Variant(says="guided, 3 hidden channels", **GUIDED, channels=4),
+    "attention": Variant(says="guided, sensing by attention", **GUIDED, senses="identity+attention3"),
+}
