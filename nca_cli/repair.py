@@ -108,8 +108,8 @@ def mnist(
     damage: Annotated[
         str,
         typer.Option(
-            help="Kinds of damage, with commas: random, rows, columns, blocks, adversarial, or permuted "
-            "(random, but no picture is left)."
+            help="Kinds of damage, with commas: random, rows, columns, blocks, adversarial, permuted "
+            "(random, but no picture is left), or flips (bits, at places unknown)."
         ),
     ] = "random",
     rates: Annotated[
@@ -188,7 +188,15 @@ def _conclude(experiment: Experiment, cases: Sequence[Case], as_json: bool) -> N
     verdicts = summary.verdicts(found, experiment.asked.variants)
     files = drawn.draw(experiment, cases)
     if as_json:
-        typer.echo(json.dumps({"lines": summary.to_fields(found), "verdicts": verdicts}))
+        typer.echo(
+            json.dumps(
+                {
+                    "lines": summary.to_fields(found),
+                    "verdicts": verdicts,
+                    "detection": summary.detection(cases),
+                }
+            )
+        )
         return
     networks = ", ".join(making.name for making in experiment.makings)
     wholes = {case.network: case.whole for case in cases}
@@ -223,7 +231,7 @@ def _conclude(experiment: Experiment, cases: Sequence[Case], as_json: bool) -> N
                 f"{by.better} of {by.cases}",
             )
         out.print(shown)
-    for sentence in verdicts:
+    for sentence in (*summary.detection(cases), *verdicts):
         out.say(sentence)
     out.say("\n", (f"{experiment.folder}/", "bold"))
     out.print(grid(*[(f"  {name}", said) for name, said in files.items()]))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import statistics as figures
+import math
+import statistics as means
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,11 +15,13 @@ from torch import Tensor
 
 from petri import checks, datasets
 from petri.nca import Automaton
-from petri.record import Record
+from petri.record import Record, not_none
 from petri.repair import automata, damage, methods, networks, plan
 from petri.repair.calibration import UNLABELLED, Sight, statistics
-from petri.repair.damaged import Damaged
+from petri.repair.damaged import Damaged, picture
+from petri.repair.detect import Found, judged, suspects
 from petri.repair.habits import Habits
+from petri.repair.kriging import kriging
 from petri.repair.measure import Judge, gradient
 from petri.repair.networks import Images, Making, Weights
 from petri.repair.restoring import Restoring
@@ -26,7 +29,9 @@ from petri.repair.variants import ITSELF, VARIANTS
 
 RATES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)  # the document's
 PERMUTED = "permuted"  # random damage to networks whose pixels are in another order: no picture is left
-DAMAGES = (*damage.KINDS, damage.ADVERSARIAL, PERMUTED)
+FLIPS = "flips"  # flipped bits at places unknown: found first, by kriging, then repaired
+DAMAGES = (*damage.KINDS, damage.ADVERSARIAL, PERMUTED, FLIPS)
+LEFT = "left as it is"  # flipped bits and all
 SLOW = ("attention",)  # variants that are compared only where they are named
 
 
@@ -78,6 +83,7 @@ class Case:
     mask: int
     whole: float  # accuracy of the undamaged network, percent
     figures: dict[str, Figure] = field(default_factory=dict)
+    found: Found | None = None  # how well flipped bits were
 
     @property
     def place(self) -> tuple[str, str, float, int]:
@@ -87,8 +93,16 @@ class Case:
 
 def restore(fields: dict[str, Any]) -> Case:
     """A case as a record has it."""
-    found = {name: Figure(**figure) for name, figure in fields.pop("figures").items()}
-    return Case(**fields, figures=found)
+    figures = {
+        name: Figure(**{part: not_none(value) for part, value in figure.items()})
+        for name, figure in fields.pop("figures").items()
+    }
+    found = fields.pop("found", None)
+    return Case(**fields, figures=figures, found=_found(found) if found else None)
+
+
+def _found(fields: dict[str, Any]) -> Found:
+    return Found(**{name: not_none(value) for name, value in fields.items()})
 
 
 class Experiment:
@@ -180,12 +194,25 @@ class Experiment:
             order = torch.randperm(test.shape[1], generator=torch.Generator().manual_seed(0))
             whole, test = replace(whole, first=whole.first[:, order].contiguous()), test[:, order]
             full, some, habits = full.permuted(order), some.permuted(order), habits.permuted(order)
+        if kind == FLIPS:
+            flipped, _ = self.flipped(number, rate, mask)
+            known = ~suspects(
+                flipped, lambda weights, shown: kriging(weights, shown, picture(weights.shape[1]))
+            )
+            stored = statistics(whole.first, whole.first_bias, full)
+            found = Damaged.of(replace(whole, first=flipped), known, stored, some, habits)
+            return found, Judge.of(whole, test, images.test_labels)
         if kind == damage.ADVERSARIAL:
             known = damage.adversarial(whole.first, gradient(whole, images.train[:UNLABELLED]), rate)
         else:
             known = damage.mask("random" if kind == PERMUTED else kind, whole.first.shape, rate, mask)
         stored = statistics(whole.first, whole.first_bias, full)
         return Damaged.of(whole, known, stored, some, habits), Judge.of(whole, test, images.test_labels)
+
+    def flipped(self, number: int, rate: float, mask: int) -> tuple[Tensor, Tensor]:
+        """The first layer of one of the networks with one bit of so large a share of weights flipped."""
+        first = self.judged[number].first
+        return damage.flip_bits(first, max(1, round(damage.check_rate(rate) * first.numel())), mask)
 
     def run(self, record: Record[Case]) -> list[Case]:
         """Damage and repair whatever the record lacks.
@@ -215,8 +242,14 @@ class Experiment:
                 self.tell(
                     f"case {done} of {len(wanted)}: {place[0]}, {kind}, {100 * rate:.0f} % lost, mask {mask}"
                 )
-                scene = self.scene(number, kind, rate, mask)
-                case = Case(*place, scene[1].accuracy, _figures(lacking, *scene))
+                damaged, judge = self.scene(number, kind, rate, mask)
+                figures = _figures(lacking, damaged, judge)
+                case = Case(*place, judge.accuracy, figures)
+                if kind == FLIPS:
+                    flipped, where = self.flipped(number, rate, mask)
+                    right, apart = judge.of_network(replace(judge.whole, first=flipped))
+                    figures[LEFT] = Figure(right, apart, math.nan, 0)
+                    case = replace(case, found=judged(~damaged.known, where, judge.whole.first, flipped))
                 record.add(case)
                 there = case if there is None else replace(there, figures=there.figures | case.figures)
             assert there is not None
@@ -261,4 +294,4 @@ def paired(cases: Sequence[Case], name: str, other: str) -> Paired:
     """The first method less the second, case by case."""
     apart = [case.figures[name].accuracy - case.figures[other].accuracy for case in cases]
     better = sum(each > 0 for each in apart)
-    return Paired(figures.fmean(apart), min(apart), max(apart), better, len(apart))
+    return Paired(means.fmean(apart), min(apart), max(apart), better, len(apart))

@@ -122,7 +122,9 @@ def on_the_way(whole: Tensor, variant: Variant, automaton: Automaton, damaged: D
     bound = float(whole.abs().flatten().quantile(0.995))
     for row, unit in zip(places, units, strict=True):
         for axes, (said, weights) in zip(row, shown, strict=True):
-            axes.imshow(weights[unit].view(picture(weights.shape[1])), cmap="RdBu_r", vmin=-bound, vmax=bound)
+            axes.imshow(
+                weights[unit].view(picture(weights.shape[1])).numpy(), cmap="RdBu_r", vmin=-bound, vmax=bound
+            )
             axes.set(xticks=[], yticks=[], facecolor="#d8d8d8")
             if row is places[0]:
                 axes.set_title(said, fontsize=9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -33,14 +34,14 @@ def lines(cases: Sequence[Case]) -> list[Line]:
     for kind in dict.fromkeys(case.kind for case in cases):
         for rate in sorted({case.rate for case in cases if case.kind == kind}):
             here = [case for case in cases if (case.kind, case.rate) == (kind, rate)]
-            for name in here[0].figures:
+            for name in [name for name in here[0].figures if all(name in case.figures for case in here)]:
                 figures = [case.figures[name] for case in here]
                 right = [figure.accuracy for figure in figures]
                 found.append(
                     Line(
                         kind, rate, name, statistics.fmean(right), min(right), max(right),
                         statistics.fmean(figure.divergence for figure in figures),
-                        statistics.fmean(figure.explained for figure in figures),
+                        _mean([figure.explained for figure in figures]),
                         round(statistics.fmean(figure.bytes for figure in figures)),
                         paired(here, name, BAR),
                     )
@@ -64,6 +65,26 @@ def verdicts(found: Sequence[Line], variants: Sequence[str]) -> list[str]:
             f"({by.least:+.1f} to {by.greatest:+.1f}; better in {by.better} of {by.cases} cases)"
         )
     return said
+
+
+def detection(cases: Sequence[Case]) -> list[str]:
+    """How well flipped bits were found, a sentence a rate."""
+    said = []
+    for rate in sorted({case.rate for case in cases if case.found}):
+        found = [case.found for case in cases if case.found and case.rate == rate]
+        precision, recall, felt = (
+            _mean([getattr(one, name) for one in found]) for name in ("precision", "recall", "felt")
+        )
+        said.append(
+            f"{100 * rate:g} % of the weights with a flipped bit: of the suspects {precision:.0%} were, of "
+            f"the flipped {recall:.0%} were found, of those that changed much {felt:.0%}"
+        )
+    return said
+
+
+def _mean(values: Sequence[float]) -> float:
+    there = [value for value in values if not math.isnan(value)]
+    return statistics.fmean(there) if there else math.nan
 
 
 def to_fields(found: Sequence[Line]) -> list[dict[str, Any]]:

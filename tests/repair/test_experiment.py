@@ -63,17 +63,25 @@ def test_another_variant_adds_to_the_same_cases(compare):
         assert set(new.figures) - set(old.figures) == {"matrix", "matrix + recalibration"}
 
 
-@pytest.mark.parametrize("kind", ["rows", "columns", "blocks", "adversarial", "permuted"])
+@pytest.mark.parametrize("kind", ["rows", "columns", "blocks", "adversarial", "permuted", "flips"])
 def test_other_damage(compare, kind):
-    cases, _ = compare(kinds=(kind,), variants=())
-    assert len(cases) == (2 if kind == "adversarial" else 4)
+    cases, _ = compare(kinds=(kind,), variants=(), masks=1, rates=(0.9,))
+    assert len(cases) == 2
     assert all(0 <= figure.accuracy <= 100 for case in cases for figure in case.figures.values())
 
 
-def test_permuted_pixels_change_nothing_for_methods_that_know_no_picture(compare):
-    """The undamaged network says the same, and so do estimates of zero where the same share is lost."""
-    random, _ = compare(variants=())
-    permuted, _ = compare(kinds=("permuted",), variants=())
+def test_flipped_bits_are_found_first(compare):
+    cases, _ = compare(kinds=("flips",), variants=(), masks=1, rates=(0.02,))
+    assert all(case.found is not None and "left as it is" in case.figures for case in cases)
+    again, said = compare(kinds=("flips",), variants=(), masks=1, rates=(0.02,))
+    assert said == [] and [case.found for case in again] == [case.found for case in cases]
+    (said,) = summary.detection(cases)
+    assert said.startswith("2 % of the weights with a flipped bit: of the suspects ")
+
+
+def test_an_undamaged_network_says_the_same_of_permuted_pixels(compare):
+    random, _ = compare(variants=(), masks=1, rates=(0.9,))
+    permuted, _ = compare(kinds=("permuted",), variants=(), masks=1, rates=(0.9,))
     assert [case.whole for case in random] == [case.whole for case in permuted]
 
 
@@ -138,4 +146,12 @@ def test_what_cannot_be_compared_is_refused(fields, said):
 
 
 def test_all_kinds_of_damage_have_a_name():
-    assert set(experiment.DAMAGES) == {"random", "rows", "columns", "blocks", "adversarial", "permuted"}
+    assert set(experiment.DAMAGES) == {
+        "random",
+        "rows",
+        "columns",
+        "blocks",
+        "adversarial",
+        "permuted",
+        "flips",
+    }
