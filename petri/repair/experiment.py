@@ -94,7 +94,9 @@ class Case:
 def restore(fields: dict[str, Any]) -> Case:
     """A case as a record has it."""
     figures = {
-        name: Figure(**{part: not_none(value) for part, value in figure.items()})
+        name: Figure(
+            bytes=int(figure.pop("bytes")), **{part: not_none(value) for part, value in figure.items()}
+        )
         for name, figure in fields.pop("figures").items()
     }
     found = fields.pop("found", None)
