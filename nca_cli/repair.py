@@ -14,7 +14,8 @@ from petri.errors import BadRequest
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from petri.repair.experiment import Case, Experiment
+    from petri.repair.cases import Case
+    from petri.repair.experiment import Experiment
 
 
 class OrFile(typer.core.TyperGroup):
@@ -143,7 +144,8 @@ def mnist(
     from petri import datasets
     from petri.console import out as console
     from petri.record import Record
-    from petri.repair.experiment import Asked, Experiment, restore
+    from petri.repair.cases import restore
+    from petri.repair.experiment import Asked, Experiment
     from petri.repair.networks import Images
 
     given: dict[str, Any] = {"kinds": tuple(damage.split(",")), "rates": _numbers(rates)}

@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Sequence
 
 from petri.repair import methods, plots
-from petri.repair.experiment import Case, Experiment
+from petri.repair.cases import Case
+from petri.repair.experiment import Experiment
 from petri.repair.variants import UNITS, VARIANTS
 
 ROOMS = (1024, 2048, 4096, 8192, 16384)  # bytes of thumbnails

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-import statistics as means
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,12 @@ from torch import Tensor
 
 from petri import checks, datasets
 from petri.nca import Automaton
-from petri.record import Record, not_none
+from petri.record import Record
 from petri.repair import automata, damage, methods, networks, plan
 from petri.repair.calibration import UNLABELLED, Sight, statistics
+from petri.repair.cases import Case, Figure, merged
 from petri.repair.damaged import Damaged, picture
-from petri.repair.detect import Found, judged, suspects
+from petri.repair.detect import judged, suspects
 from petri.repair.habits import Habits
 from petri.repair.kriging import kriging
 from petri.repair.measure import Judge, gradient
@@ -61,50 +61,6 @@ class Asked:
     def learned_from(self) -> str:
         """The data of the zoo."""
         return "mini" if self.data == "mini" else "mnist"
-
-
-@dataclass(frozen=True)
-class Figure:
-    """What one method came to in one case."""
-
-    accuracy: float  # percent
-    divergence: float  # KL from the undamaged outputs, nats an image
-    explained: float  # R² of the missing weights
-    bytes: int  # stored beside the damaged network
-
-
-@dataclass(frozen=True)
-class Case:
-    """One damaged network, and what methods made of it."""
-
-    network: str
-    kind: str
-    rate: float
-    mask: int
-    whole: float  # accuracy of the undamaged network, percent
-    figures: dict[str, Figure] = field(default_factory=dict)
-    found: Found | None = None  # how well flipped bits were
-
-    @property
-    def place(self) -> tuple[str, str, float, int]:
-        """What tells it from others."""
-        return self.network, self.kind, self.rate, self.mask
-
-
-def restore(fields: dict[str, Any]) -> Case:
-    """A case as a record has it."""
-    figures = {
-        name: Figure(
-            bytes=int(figure.pop("bytes")), **{part: not_none(value) for part, value in figure.items()}
-        )
-        for name, figure in fields.pop("figures").items()
-    }
-    found = fields.pop("found", None)
-    return Case(**fields, figures=figures, found=_found(found) if found else None)
-
-
-def _found(fields: dict[str, Any]) -> Found:
-    return Found(**{name: not_none(value) for name, value in fields.items()})
 
 
 class Experiment:
@@ -259,15 +215,6 @@ class Experiment:
         return cases
 
 
-def merged(trials: Sequence[Case]) -> dict[tuple[str, str, float, int], Case]:
-    """Cases by their place; what later ones add to earlier ones belongs to one case."""
-    found: dict[tuple[str, str, float, int], Case] = {}
-    for case in trials:
-        before = found.get(case.place)
-        found[case.place] = case if before is None else replace(case, figures=before.figures | case.figures)
-    return found
-
-
 def _figures(found: dict[str, methods.Method], damaged: Damaged, judge: Judge) -> dict[str, Figure]:
     """What methods come to, by the names in tables."""
     made = {}
@@ -279,21 +226,3 @@ def _figures(found: dict[str, methods.Method], damaged: Damaged, judge: Judge) -
             stored = method.stored(len(first), calibrate)
             made[methods.called(name, calibrate)] = Figure(right, apart, explained, stored)
     return made
-
-
-@dataclass(frozen=True)
-class Paired:
-    """One method beside another in the same cases: differences of accuracy, points."""
-
-    mean: float
-    least: float
-    greatest: float
-    better: int  # cases
-    cases: int
-
-
-def paired(cases: Sequence[Case], name: str, other: str) -> Paired:
-    """The first method less the second, case by case."""
-    apart = [case.figures[name].accuracy - case.figures[other].accuracy for case in cases]
-    better = sum(each > 0 for each in apart)
-    return Paired(means.fmean(apart), min(apart), max(apart), better, len(apart))

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from petri.files import replacing
 from petri.nca import Automaton
+from petri.repair.cases import Case
 from petri.repair.damaged import Damaged, picture
-from petri.repair.experiment import Case
 from petri.repair.methods import BAR, CALIBRATED
 from petri.repair.restoring import restored
 from petri.repair.variants import Variant

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from petri.repair.experiment import Case, Paired, paired
+from petri.repair.cases import Case, Paired, paired
 from petri.repair.methods import BAR, CALIBRATED
 
 

@@ -7,7 +7,8 @@ import pytest
 from petri.errors import BadRequest
 from petri.record import Record
 from petri.repair import experiment, methods, networks, plan, summary
-from petri.repair.experiment import Asked, Experiment, restore
+from petri.repair.cases import restore
+from petri.repair.experiment import Asked, Experiment
 from petri.repair.networks import Making
 from petri.repair.variants import VARIANTS
 
