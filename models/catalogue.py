@@ -44,6 +44,15 @@ measured. A star: not the cell of the report's Table 4. [The notes](../docs/note
 have more, and which of them an earlier recipe made.
 """
 TEXTURES = """
+## Textures
+
+They weave a plane of any size from noise, without a seam, like a picture of which a square was theirs to
+learn (`petri targets`; brick and gravel are CC0, from scikit-image's data). Way is the share of the way from
+other squares of that picture to its pixels in random order, by layers of VGG16 that training did not look at:
+below 0 % a texture is more like its square than the others are. Healed is the share of what an emptied half
+takes that is gone 300 steps later.
+"""
+PUBLISHED = """
 ## Textures that others published
 
 They weave a plane of any size from an empty one, and petri did not train them: `petri import textures` read
@@ -121,7 +130,8 @@ def write_catalogue(folder: Path) -> None:
     several = [entry for entry in own if entry.model.conditions]
     alone = [entry for entry in own if not entry.model.conditions]
     living = [entry for entry in alone if entry.model.automaton.spec.living]
-    planes = [entry for entry in alone if not entry.model.automaton.spec.living]
+    woven = [entry for entry in alone if entry.model.task == "texture"]
+    planes = [entry for entry in alone if entry not in living and entry not in woven]
     figures = _table(
         "| | model | what | cell | kB | grid | dB after 160 steps | after 5,000 | standing | trained to heal "
         "| healed | training, min |",
@@ -138,9 +148,15 @@ def write_catalogue(folder: Path) -> None:
         [_several_row(entry) for entry in several],
     )
     parts = [INTRODUCTION, *figures, *([SEVERAL, *together] if several else []), PLANES, *patterns]
+    if woven:
+        head = (
+            "| | model | cell | parameters | kB | grid | way after 64 steps | after 5,000 "
+            "| on a grid four times as large | half healed | training, min |"
+        )
+        parts += [TEXTURES, *_table(head, [_texture_row(entry) for entry in woven])]
     if published:
         head = "| | model | in the atlas | cell | parameters | kB | licence |"
-        parts += [TEXTURES, *_table(head, [_published_row(entry) for entry in published])]
+        parts += [PUBLISHED, *_table(head, [_published_row(entry) for entry in published])]
     write_whole(folder / "README.md", "\n".join(parts) + "\n")
 
 
@@ -177,6 +193,20 @@ def _figure_row(entry: Entry) -> list[str]:
         f"{last['standing']} of {last['seeds']}" if last else figure(None),
         "yes" if entry.trained_to_heal else "no", figure(entry.healed, ".0f", " %"),
         figure(entry.seconds and entry.seconds / 60, ".0f"),
+    ]  # fmt: skip
+
+
+def _texture_row(entry: Entry) -> list[str]:
+    spec, model = entry.model.spec, entry.model
+    measured = model.training["evaluation"]
+    looks = (*measured["drift"], *measured["sizes"])
+    ways = {(look["factor"], look["steps"]): look["way"] for look in looks}
+    half = next(one["percent"] for one in measured["regeneration"] if one["kind"] == "half")
+    return [
+        f"![{entry.name}]({_picture(entry)})", entry.name, spec.describe(), f"{spec.parameters:,}",
+        f"{entry.bytes / 1e3:.0f}", f"{model.res}²",
+        *(figure(ways[at], ".1f", " %") for at in ((1, 64), (1, 5000), (4, 500))),
+        figure(half, ".0f", " %"), figure(entry.seconds and entry.seconds / 60, ".0f"),
     ]  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Make the shipped models from nothing: python -m petri.models.make [NAME…]
 
-Nine patterns, and six figures with damage. Each is trained by the default
+Six figures with damage, nine patterns, and three textures. Each is trained by the default
 recipe in runs/models/NAME, evaluated as `petri evaluate` does, and written here with recipe and evaluation
 in its metadata. As many are trained at a time as there are cores, on a thread each, which does a fifth more
 than all threads for one; what they say goes to NAME.log beside the run. What was stopped goes on, what is
@@ -14,6 +14,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,38 +25,64 @@ from petri.models.catalogue import write_catalogue
 from petri.training.presets import make_recipe
 from petri.training.recipe import Recipe
 from petri.training.runs import Run, has_finished
+from petri.training.textures import make_texture_recipe
+
+HERE = Path(__file__).parent
+RUNS = Path("runs") / "models"
+DAMAGE = ("pool.damage=1",)
+
+
+@dataclass(frozen=True)
+class Order:
+    """How a model is trained: `petri VERB TARGET --res RES --set SETTING…`."""
+
+    target: str
+    res: int
+    settings: tuple[str, ...] = ()
+    verb: str = "grow"
+
+    @property
+    def recipe(self) -> Recipe:
+        """What this comes to."""
+        if self.verb == "texture":
+            return make_texture_recipe(self.target, [self.target], res=self.res, settings=self.settings)
+        drawn = targets.load(self.target, self.res)
+        return make_recipe(drawn, self.target, res=self.res, settings=self.settings)
+
 
 FIGURES = {
-    "butterfly": "emoji:🦋",
-    "fish": "emoji:🐠",
-    "lizard": "emoji:🦎",
-    "logo": "logo",
-    "mushroom": "emoji:🍄",
-    "turtle": "emoji:🐢",
+    "butterfly": Order("emoji:🦋", 64, DAMAGE),
+    "fish": Order("emoji:🐠", 64, DAMAGE),
+    "lizard": Order("emoji:🦎", 64, DAMAGE),
+    "logo": Order("logo", 64, DAMAGE),
+    "mushroom": Order("emoji:🍄", 64, DAMAGE),
+    "turtle": Order("emoji:🐢", 48, DAMAGE),
 }
-RES = {name: 48 if name == "turtle" else 64 for name in FIGURES}
-RES |= {name: 256 if name in ("circle", "spiral") else 128 for name in targets.PATTERNS}
-RUNS = Path("runs") / "models"
-HERE = Path(__file__).parent
-HEALING = ("braid", "checkerboard", "circle", "cross", "rings", *FIGURES)  # also trained with damage
+HEALING = ("braid", "checkerboard", "circle", "cross", "rings")  # of the patterns, with damage
+PATTERNS = {
+    name: Order(name, 256 if name in ("circle", "spiral") else 128, DAMAGE if name in HEALING else ())
+    for name in targets.PATTERNS
+}
+TEXTURES = {
+    name: Order(name, 96, (f"loss.scale={scale}",), "texture")
+    for name, scale in {"brick": 2.5, "gravel": 2.5, "scales": 2.0}.items()
+}
+ORDERS = FIGURES | PATTERNS | TEXTURES
 
 
 def train(name: str) -> Path:
-    """Train a pattern or a figure to the end of its recipe; the run's folder."""
-    folder, target = RUNS / name, FIGURES.get(name, name)
-    drawn = targets.load(target, RES[name])
-    asked = make_recipe(drawn, target, res=RES[name])
+    """Train a model to the end of its recipe; the run's folder."""
+    folder, order = RUNS / name, ORDERS[name]
     if folder.exists():
-        recipe = Run.open(folder, lock=False).recipe
-        found = (recipe.spec, recipe.res, recipe.pool.damage)
-        if found != (asked.spec, RES[name], int(name in HEALING)):
+        recipe, asked = Run.open(folder, lock=False).recipe, order.recipe
+        if (recipe.spec, recipe.res, recipe.pool) != (asked.spec, asked.res, asked.pool):
             raise SystemExit(f"{folder} is of another recipe: move it away")
         if _finished(folder, recipe):
             return folder
-        command = ["grow", "--resume", str(folder)]
+        command = [order.verb, "--resume", str(folder)]
     else:
-        command = ["grow", target, "--res", str(RES[name]), "--out", str(RUNS), "--name", name]
-        command += ["--set", "pool.damage=1"] if name in HEALING else []
+        command = [order.verb, order.target, "--res", str(order.res), "--out", str(RUNS), "--name", name]
+        command += [word for setting in order.settings for word in ("--set", setting)]
     RUNS.mkdir(parents=True, exist_ok=True)
     print(f"{name}: training", flush=True)
     with (RUNS / f"{name}.log").open("a") as log:
@@ -94,9 +121,13 @@ def measured(evaluation: dict[str, Any]) -> dict[str, Any]:
         {name: one[name] for name in ("kind", "percent", "damaged", "healed")}
         for one in evaluation["regeneration"]
     ]
+    if evaluation.get("task") == "texture":
+        distances = {name: evaluation[name] for name in ("floor", "floor_by", "ceiling")}
+    else:
+        distances = {"loss": {"seen": evaluation["loss"]["seen"]}}
     return {
         "seeds": evaluation["seeds"],
-        "loss": {"seen": evaluation["loss"]["seen"]},
+        **distances,
         "drift": evaluation["drift"],
         "regeneration": healing,
         "sizes": evaluation["sizes"],
@@ -110,16 +141,16 @@ def ship(name: str, folder: Path) -> None:
     if name in FIGURES and any(look["standing"] < look["seeds"] for look in looks):
         raise SystemExit(f"{name} does not stand in all of its rollouts, see {folder}: train it anew")
     print(f"{name}: measuring", flush=True)
-    model.training["evaluation"] = measured(evaluate(model, FIGURES.get(name, name)).to_fields())
+    model.training["evaluation"] = measured(evaluate(model, ORDERS[name].target).to_fields())
     modelfile.write(HERE / f"{name}.safetensors", model)
 
 
 def main() -> None:
     """Make what is asked for, or all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of a pattern or a figure; all if left out")
-    names = parser.parse_args().names or list(RES)
-    if unknown := set(names) - set(RES):
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of a model of petri's own; all if left out")
+    names = parser.parse_args().names or list(ORDERS)
+    if unknown := set(names) - set(ORDERS):
         parser.error(f"no such model: {', '.join(sorted(unknown))}")
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
