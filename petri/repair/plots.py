@@ -50,7 +50,9 @@ def curve(cases: Sequence[Case], names: Sequence[str], path: Path) -> None:
         )
         axes.set(xlabel="weights lost, %", ylabel="test accuracy, %", ylim=(40, 100))
 
-    _save(path, draw, "recovery after random damage, mean of all networks and masks")
+    networks = len({case.network for case in cases})
+    mean = f"mean of {networks} networks" if networks > 1 else cases[0].network
+    _save(path, draw, f"recovery after {cases[0].kind} damage, {mean}")
 
 
 def over_bytes(cases: Sequence[Case], thumbnails: dict[int, float], path: Path) -> None:
@@ -120,14 +122,14 @@ def on_the_way(whole: Tensor, variant: Variant, automaton: Automaton, damaged: D
     figure = Figure(figsize=(1.5 * len(shown), 1.5 * len(units)), layout="constrained")
     places = figure.subplots(len(units), len(shown), squeeze=False)
     bound = float(whole.abs().flatten().quantile(0.995))
+    for axes, (said, _) in zip(places[0], shown, strict=True):
+        axes.set_title(said, fontsize=9)
     for row, unit in zip(places, units, strict=True):
-        for axes, (said, weights) in zip(row, shown, strict=True):
+        for axes, (_, weights) in zip(row, shown, strict=True):
             axes.imshow(
                 weights[unit].view(picture(weights.shape[1])).numpy(), cmap="RdBu_r", vmin=-bound, vmax=bound
             )
             axes.set(xticks=[], yticks=[], facecolor="#d8d8d8")
-            if row is places[0]:
-                axes.set_title(said, fontsize=9)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=100)
 
