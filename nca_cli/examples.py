@@ -61,6 +61,17 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "petri import torch dots.pt",
         "petri import torch mine.pth --order interleaved --divisor 8",
     ),
+    "repair": ("petri repair model.safetensors --nan", "petri repair mnist"),
+    "repair file": (
+        "petri repair file model.safetensors --nan",
+        "petri repair file model.safetensors --damaged mask.npy --layer fc1.weight",
+    ),
+    "repair mnist": (
+        "petri repair mnist",
+        "petri repair mnist --data mini --rates 0.9 --masks 1 --zoo 4",
+        "petri repair mnist --damage rows,blocks,permuted --rates 0.7 --variants functional",
+    ),
+    "check": ("petri check model.safetensors",),
     "doctor": ("petri doctor",),
     "help": ("petri help", "petri help grow", "petri help dni mnist"),
     "dni": ("petri dni mnist --data mini",),

@@ -13,6 +13,7 @@ from dni_cli import door
 from nca_cli import (
     ablate,
     alone,
+    check,
     doctor,
     evaluate,
     grow,
@@ -20,6 +21,7 @@ from nca_cli import (
     models,
     play,
     published,
+    repair,
     search,
     shader_gen,
     targets,
@@ -55,6 +57,8 @@ app.command("view", epilog=examples("view"))(view.view)
 app.command("targets", epilog=examples("targets"))(targets.targets)
 app.command("models", epilog=examples("models"))(models.models)
 app.add_typer(published.app, name="import")
+app.add_typer(repair.app, name="repair")
+app.command("check", epilog=examples("check"))(check.check)
 app.command("help", epilog=examples("help"))(help.help_)
 app.command("doctor", epilog=examples("doctor"))(doctor.doctor)
 app.add_typer(door.dni, name="dni")

@@ -54,6 +54,12 @@ SPECS: dict[str, Spec] = {
     "fixed planes, gated": Spec(
         channels=9, senses="learned", fixed=30, rule=Mlp(hidden=16, gated=True), space=WRAP, living=True
     ),
+    "held channels": Spec(
+        senses="sobel", channels=5, fixed=2, held=2, clamp=None, rule=SMALL, start=Uniform(value=0.3)
+    ),
+    "held channels, gated": Spec(
+        senses="conv3", channels=18, fixed=1, held=17, clamp=None, rule=Mlp(hidden=16, gated=True), space=WRAP
+    ),
     "bounds": Spec(senses="sobel+conv3", fixed=2, rule=Mlp(hidden=32, residual=True, **BOUNDS)),
     "bounds of a report's perception": Spec(
         senses="learned+dilated", rule=Mlp(hidden=16, gated=True, **BOUNDS), living=True

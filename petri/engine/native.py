@@ -41,7 +41,7 @@ class Plan(ctypes.Structure):
     """What the step is asked to do; the fields are those of `Plan` in interface.h."""
 
     _fields_ = (
-        *((name, ctypes.c_int32) for name in ("channels", "fixed", "hidden", "layers")),
+        *((name, ctypes.c_int32) for name in ("channels", "fixed", "held", "hidden", "layers")),
         *((name, ctypes.c_int32) for name in ("residual", "gated", "living", "wrap")),
         *((name, ctypes.c_float) for name in ("clamp", "sensed_bound", "hidden_bound", "change_bound")),
         ("senses", ctypes.c_int32),
@@ -203,6 +203,7 @@ def make_plan(spec: Spec, shape: torch.Size, *, steps: int, start: int, products
     return Plan(
         channels=spec.channels,
         fixed=spec.fixed,
+        held=spec.held,
         hidden=rule.hidden,
         layers=rule.layers,
         residual=rule.residual,

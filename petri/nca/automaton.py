@@ -13,6 +13,7 @@ from petri import hooks
 from petri.errors import BadRequest
 from petri.nca.decoder import Decoder, Raster, interpolate
 from petri.nca.fire import fire_words, fires, sample_seeds
+from petri.nca.held import hold
 from petri.nca.life import ALPHA, THRESHOLD, alive
 from petri.nca.perception import Perception
 from petri.nca.rule import Rule
@@ -92,7 +93,7 @@ class Automaton(nn.Module):
 
         Returns:
             The next state: clamped if the Spec says so, then emptied where cells were not alive before
-            the step or are not alive after it, if the Spec has the living mask.
+            the step or are not alive after it, if the Spec has the living mask; what is held is as it was.
         """
         spec = self.spec
         proposed = self.rule(self.perception(state)).to(state.dtype)
@@ -112,7 +113,7 @@ class Automaton(nn.Module):
             padding = spec.space.padding
             lives = alive(state, padding=padding) & alive(after, padding=padding)
             after = after * lives.to(state.dtype)
-        return torch.cat([after, fixed], dim=1) if spec.fixed else after
+        return hold(state, torch.cat([after, fixed], dim=1), spec) if spec.fixed else after
 
     def rollout(
         self,

@@ -45,6 +45,7 @@ class Spec:
     start: Start = dataclasses.field(default_factory=Cell)
     decoder: Lppn | None = None  # what paints a picture of the state; None: the first channels are shown
     fire_rate: float | None = None  # probability to fire where there is no gate; None means 0.5
+    held: int = 0  # channels, from the first, that no step changes where the first fixed plane is 1
     living: bool = False  # cells with no alpha > 0.1 around them are empty
     clamp: float | None = 1.0  # largest magnitude of any state value; None for no bound
     colour_offset: float = 0.0  # what is shown of channels 0 to 2 is offset + scale · value
@@ -53,6 +54,16 @@ class Spec:
     def __post_init__(self) -> None:
         checks.whole("channels", self.channels, 4, 64)
         checks.whole("fixed", self.fixed, 0, MOST_FIXED)
+        checks.whole("held", self.held, 0, self.channels)
+        if self.held and not self.fixed:
+            raise BadRequest(
+                f"held channels need a fixed plane that says where, got held = {self.held} and none"
+            )
+        if self.held and (self.living or self.clamp is not None):
+            raise BadRequest(
+                f"held channels are for automata without a living mask and a clamp: they are never changed, "
+                f"got living = {str(self.living).lower()}, clamp = {self.clamp}"
+            )
         for name, known in (("rule", RULES), ("space", SPACES), ("start", STARTS)):
             if type(getattr(self, name)) not in known.values():
                 raise BadRequest(
@@ -151,14 +162,20 @@ class Spec:
         """The architecture in a few words, such as `dilated · 64 hidden · 3 layers residual`."""
         said = [self.perception, self.rule.describe()]
         said += [f"{self.fixed} fixed plane" + "s" * (self.fixed > 1)] * (self.fixed > 0)
+        said += [f"{self.held} held channel" + "s" * (self.held > 1)] * (self.held > 0)
         said += ["living mask"] * self.living + ["wrapped edges"] * (self.space.padding == "wrap")
         said += [self.decoder.describe()] if self.decoder else []
         said += [f"starts from {kinds.name_of(self.start, STARTS)}"] * (not isinstance(self.start, Cell))
         return " · ".join(said)
 
     def to_fields(self) -> dict[str, Any]:
-        """All fields as plain values in tables; the senses by name where the name says all."""
+        """All fields as plain values in tables; the senses by name where the name says all.
+
+        Only what holds channels says so: what earlier versions wrote is written as they did.
+        """
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        if not self.held:
+            del fields["held"]
         name = self.perception
         if words.is_name(name, self.senses, width=self.rule.hidden):
             fields["senses"] = name

@@ -32,6 +32,8 @@ def obstacle(spec: Spec) -> str:
         kind = kinds.name_of(part, known)
         if kind not in COMPUTED[what]:
             return f"a browser computes {what}s of the kind {' or '.join(COMPUTED[what])}, not {kind}"
+    if spec.held:
+        return "a browser computes no held channels"
     if len(spec.senses) > MOST_SENSES:
         return f"a browser has room for {MOST_SENSES} senses, not {len(spec.senses)}"
     places = layout(spec)

@@ -224,6 +224,7 @@ def test_a_kind_of_tomorrow_is_named(lab):
             good | {"space": {"kind": "mesh"}},
             good | {"start": {"kind": "letter"}},
             good | {"decoder": {"kind": "spline"}},
+            good | {"fixed": 1, "held": 1},
             good | {"senses": [{"kind": "conv", "heads": 4}]},
             {"senses": [{}]},
         ],
@@ -234,6 +235,7 @@ def test_a_kind_of_tomorrow_is_named(lab):
         ["a browser computes spaces of the kind grid, not mesh", True],
         ["a browser computes starts of the kind cell or noise or uniform or given, not letter", True],
         ["a browser computes decoders of the kind lppn, not spline", True],
+        ["a browser computes no held channels", True],
         ['sense 1 (conv) has an unknown field "heads"', False],
         ["sense 1 names no kind", False],
     ]

@@ -32,9 +32,8 @@ def parse(line):
     """Read a command line as petri would, and do nothing."""
     words = shlex.split(line, comments=True)[1:]
     command, context = COMMAND, COMMAND.make_context("petri", ["doctor"])
-    while words and words[0] in getattr(command, "commands", {}):
-        name = words.pop(0)
-        command = command.commands[name]
+    while words and hasattr(command, "commands") and not words[0].startswith("-"):
+        name, command, words = command.resolve_command(context, words)
         if not hasattr(command, "commands"):
             command.make_context(name, list(words), parent=context)
     assert not hasattr(command, "commands") or not words or words[0].startswith("-"), line

@@ -17,9 +17,10 @@ def test_the_models_are_a_line_or_two_each(petri):
     assert len(lines) < 2 * len(models.names()) + 5
     for name in models.names():
         (line,) = [line for line in lines if line.startswith(name + " ")]
-        texture = modelfile.read(models.find(name)).task == "texture"
-        assert "²" in line and ("sobel+laplacian · 96×2" if texture else "learned+dilated · 128×") in line
-        assert texture or "%" in line
+        model = modelfile.read(models.find(name))
+        cell = f"{model.spec.perception} · {model.spec.rule.hidden}×{model.spec.rule.layers}"
+        assert "²" in line and cell in line
+        assert model.training.get("imported") or "%" in line
     assert max(map(len, lines[:-2])) <= 80 and "…" not in "".join(lines)
 
 

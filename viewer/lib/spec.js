@@ -81,8 +81,9 @@ export function checkSpec(fields) {
   if (!isTable(fields)) throw new Error("the Spec must be a JSON object");
   const {
     channels = 16, fixed = 0, senses = PERCEPTIONS.dilated, rule = {}, space = {}, start = {}, decoder = null,
-    fire_rate = null, living = false, clamp = 1, colour_offset = 0, colour_scale = 1, ...others
+    held = 0, fire_rate = null, living = false, clamp = 1, colour_offset = 0, colour_scale = 1, ...others
   } = upgraded(fields);
+  if (held) throw new Obstacle("a browser computes no held channels");
   for (const name of Object.keys(others)) throw new Error(`the Spec has an unknown field ${JSON.stringify(name)}`);
   const spec = {
     channels: whole("channels", channels, 4, 64),

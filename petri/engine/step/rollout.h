@@ -287,10 +287,14 @@ private:
                 store(to + k, clamped ? clamp(v, net.clamp) : v);
             }
             for (int k = net.channels; k < grid.channels; k++) to[k] = from[k];
+            for (int k = 0, end = held(from); k < end; k++) to[k] = from[k];
             if (looked) looked[block.looks[i]] = to[ALPHA] > ALIVE;
         }
         block.count = 0;
     }
+
+    // How many channels of a cell no step changes.
+    int held(const float *cell) const { return plan.held && cell[net.channels] == 1.0f ? plan.held : 0; }
 
     uint32_t word(int64_t mark, int64_t t) const {
         int x = int(mark % grid.width), y = int(mark / grid.width % grid.height);
@@ -404,6 +408,7 @@ private:
             const float *flow = after + block.looks[i] * grid.channels;
             float *kept = block.kept + i * grid.channels;
             bool fired = marks[block.marks[i]] & FIRED;
+            const int keeps = held(state);
             float gate = 0.0f;
             for (int k = net.evolving; k < grid.channels; k += WIDE) store(kept + k, load(flow + k));
             for (int k = 0; k < net.evolving; k += WIDE) {
@@ -415,7 +420,7 @@ private:
                 store(kept + k, evolving(k, v, load(flow + k)));
                 if (fired) {
                     if (bounded) v = inside(load(change + k), v, net.change_bound);
-                    v = evolving(k, v, Vector{});
+                    v = leading(keeps - k, Vector{}, evolving(k, v, Vector{}));
                     P::put(back + k, v);
                     add(sums.bias_last + k, v);
                 } else {
@@ -424,7 +429,7 @@ private:
             }
             if (!net.gated) continue;
             // Straight through: the cell fired or not, and the gradient is that of its chance to.
-            for (int c = 0; c < net.channels; c++) gate += kept[c] * std::min(std::max(change[c], -net.change_bound), net.change_bound);
+            for (int c = keeps; c < net.channels; c++) gate += kept[c] * std::min(std::max(change[c], -net.change_bound), net.change_bound);
             float chance = 1.0f / (1.0f + std::exp(-change[net.channels]));
             gate *= chance * (1.0f - chance);
             back[net.channels] = P::round(gate);

@@ -1,0 +1,158 @@
+"""The comparison, on few images and with automata that are hardly trained."""
+
+from dataclasses import replace
+
+import pytest
+
+from petri.errors import BadRequest
+from petri.record import Record
+from petri.repair import experiment, methods, networks, plan, summary
+from petri.repair.cases import restore
+from petri.repair.experiment import Asked, Experiment
+from petri.repair.networks import Making
+from petri.repair.variants import VARIANTS
+
+KRIGED = "kriging + recalibration"
+
+
+@pytest.fixture
+def compare(monkeypatch, tmp_path, few_images):
+    """Run a small comparison in one folder; the cases, and what was said."""
+    monkeypatch.setattr(
+        plan, "judged", lambda data="mnist": [Making(12, 2, 1000, data), Making(8, 2, 1001, data)]
+    )
+    monkeypatch.setattr(plan, "zoo", lambda count, data: [Making(8, 1, seed, data) for seed in range(count)])
+    for name, variant in VARIANTS.items():
+        monkeypatch.setitem(
+            VARIANTS, name, replace(variant, epochs=2, batch=min(variant.batch, 4), steps=(2, 3))
+        )
+
+    def run(**asked):
+        said = []
+        asked = Asked(**{"zoo": 2, "masks": 2, "rates": (0.5,), "variants": ("functional",), **asked})
+        made = Experiment(tmp_path / "out", asked, lambda name: few_images, said.append)
+        record = Record(tmp_path / "out" / "results.json", {"zoo": 2}, restore, kind="a comparison")
+        try:
+            return made.run(record), said
+        finally:
+            record.close()
+
+    return run
+
+
+def test_every_method_meets_the_same_masks_and_a_second_run_has_nothing_to_do(compare):
+    cases, said = compare()
+    assert [case.place for case in cases] == [
+        (f"mnist-{width}-2-{seed}", "random", 0.5, mask)
+        for width, seed in ((12, 1000), (8, 1001))
+        for mask in (0, 1)
+    ]
+    names = set(cases[0].figures)
+    assert {"zero", "kriging", KRIGED, "functional", "functional + recalibration", "soft-impute"} < names
+    assert all(set(case.figures) == names for case in cases)
+    assert any("training the" in line or "training network" in line for line in said)
+    again, said = compare()
+    assert again == cases and said == []
+
+
+def test_another_variant_adds_to_the_same_cases(compare):
+    before, _ = compare()
+    after, said = compare(variants=("functional", "matrix"))
+    assert [line for line in said if line.startswith("training network")] == []
+    for old, new in zip(before, after, strict=True):
+        assert {name: new.figures[name] for name in old.figures} == old.figures
+        assert set(new.figures) - set(old.figures) == {"matrix", "matrix + recalibration"}
+
+
+@pytest.mark.parametrize("kind", ["rows", "columns", "blocks", "adversarial", "permuted", "flips"])
+def test_other_damage(compare, kind):
+    cases, _ = compare(kinds=(kind,), variants=(), masks=1, rates=(0.9,))
+    assert len(cases) == 2
+    assert all(0 <= figure.accuracy <= 100 for case in cases for figure in case.figures.values())
+
+
+def test_flipped_bits_are_found_first(compare):
+    cases, _ = compare(kinds=("flips",), variants=(), masks=1, rates=(0.02,))
+    assert all(case.found is not None and "left as it is" in case.figures for case in cases)
+    again, said = compare(kinds=("flips",), variants=(), masks=1, rates=(0.02,))
+    assert said == [] and [case.found for case in again] == [case.found for case in cases]
+    (said,) = summary.detection(cases)
+    assert said.startswith("2 % of the weights with a flipped bit: of the suspects ")
+
+
+def test_an_undamaged_network_says_the_same_of_permuted_pixels(compare):
+    random, _ = compare(variants=(), masks=1, rates=(0.9,))
+    permuted, _ = compare(kinds=("permuted",), variants=(), masks=1, rates=(0.9,))
+    assert [case.whole for case in random] == [case.whole for case in permuted]
+
+
+def test_bytes_are_counted(compare):
+    cases, _ = compare()
+    figures = cases[0].figures  # of 12 units
+    assert figures["zero"].bytes == figures["kriging"].bytes == 0
+    assert figures[KRIGED].bytes == 8 * 12
+    assert figures["thumbnails"].bytes == methods.ROOM
+    assert figures["functional"].bytes == 4 * VARIANTS["functional"].spec.parameters
+    assert figures["kriging, the zoo's covariance"].bytes == 4 * (784 + 784 * 785 // 2)
+
+
+def test_lines_and_verdicts(compare):
+    cases, _ = compare()
+    found = {line.method: line for line in summary.lines(cases)}
+    right = [case.figures["zero"].accuracy for case in cases]
+    assert found["zero"].accuracy == pytest.approx(sum(right) / 4)
+    assert (found["zero"].least, found["zero"].greatest) == (min(right), max(right))
+    apart = [case.figures["zero"].accuracy - case.figures[KRIGED].accuracy for case in cases]
+    assert found["zero"].against.mean == pytest.approx(sum(apart) / 4)
+    assert found["zero"].against.better == sum(each > 0 for each in apart)
+    assert found[KRIGED].against.mean == 0
+    (said,) = summary.verdicts(list(found.values()), ("functional",))
+    assert said.startswith("random, 50 % lost: the best automaton (functional") and "of 4 cases" in said
+    assert len(summary.to_fields(list(found.values()))) == len(found)
+
+
+def test_a_network_that_is_kept_is_trained_once_and_learns(tmp_path, few_images):
+    said, making = [], Making(8, 20, 0)
+    (one,) = networks.kept([making], tmp_path, lambda: few_images, said.append)
+    (other,) = networks.kept([making], tmp_path, lambda: pytest.fail("it is there"), said.append)
+    assert len(said) == 1 and all((vars(one)[name] == vars(other)[name]).all() for name in vars(one))
+    right = (one.outputs(few_images.test).argmax(1) == few_images.test_labels).float().mean()
+    assert right > 0.5
+    (tmp_path / "mnist-9-20-0.safetensors").write_bytes(
+        (tmp_path / f"{making.name}.safetensors").read_bytes()
+    )
+    with pytest.raises(BadRequest, match="not a network of 9 hidden units"):
+        networks.kept([Making(9, 20, 0)], tmp_path, lambda: few_images)
+
+
+def test_networks_to_judge_by_are_none_of_the_zoo():
+    seeds = {making.seed for making in plan.zoo(500)}
+    assert not seeds & {making.seed for making in plan.judged()}
+    assert len(plan.judged()) == 5 and len(plan.zoo()) == 50
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"rates": (0.5, 1.0)}, "between 0 and 1"),
+        ({"kinds": ("moths",)}, "the damage must be one of"),
+        ({"variants": ("magic",)}, "each of the variants must be one of"),
+        ({"data": "cats"}, "data must be one of"),
+        ({"masks": 0}, "masks must be a whole number"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(fields, said):
+    with pytest.raises(BadRequest, match=said):
+        Asked(**fields)
+
+
+def test_all_kinds_of_damage_have_a_name():
+    assert set(experiment.DAMAGES) == {
+        "random",
+        "rows",
+        "columns",
+        "blocks",
+        "adversarial",
+        "permuted",
+        "flips",
+    }
