@@ -58,6 +58,11 @@ SPECS: dict[str, Spec] = {
     "bounds of a report's perception": Spec(
         senses="learned+dilated", rule=Mlp(hidden=16, gated=True, **BOUNDS), living=True
     ),
+    "masked": Spec(senses="conv3", channels=5, fixed=1, masked=True, classes=3, rule=SMALL, start=Uniform()),
+    "masked, gated": Spec(
+        senses="learned+conv3d3", fixed=3, masked=True, clamp=None, rule=Mlp(hidden=16, gated=True), space=WRAP
+    ),
+    "classes": Spec(senses="conv3", channels=12, fixed=3, classes=10, rule=SMALL, start=Uniform()),
     "attention": Spec(senses=(Attention(),), rule=SMALL),
     "deformable": Spec(senses=(Deformable(),), rule=SMALL),
     "residual": Spec(senses=(Residual(width=16),), rule=SMALL, fixed=1),

@@ -13,7 +13,7 @@ from petri import hooks
 from petri.errors import BadRequest
 from petri.nca.decoder import Decoder, Raster, interpolate
 from petri.nca.fire import fire_words, fires, sample_seeds
-from petri.nca.life import ALPHA, THRESHOLD, alive
+from petri.nca.life import ALPHA, THRESHOLD, alive, exists
 from petri.nca.perception import Perception
 from petri.nca.rule import Rule
 from petri.nca.seed import seed_state
@@ -92,7 +92,8 @@ class Automaton(nn.Module):
 
         Returns:
             The next state: clamped if the Spec says so, then emptied where cells were not alive before
-            the step or are not alive after it, if the Spec has the living mask.
+            the step or are not alive after it, if the Spec has the living mask, or where the first fixed
+            plane has no cell, if it is masked.
         """
         spec = self.spec
         proposed = self.rule(self.perception(state)).to(state.dtype)
@@ -112,6 +113,8 @@ class Automaton(nn.Module):
             padding = spec.space.padding
             lives = alive(state, padding=padding) & alive(after, padding=padding)
             after = after * lives.to(state.dtype)
+        if spec.masked:
+            after = after * exists(fixed).to(state.dtype)
         return torch.cat([after, fixed], dim=1) if spec.fixed else after
 
     def rollout(
