@@ -77,22 +77,32 @@ def load(name: str, root: Path | None = None, note: Callable[[str], None] = lamb
     Raises:
         BadRequest: no such data set, a damaged file, or it cannot be fetched.
     """
+    return _dataset(name, **arrays(name, root, note))
+
+
+def arrays(
+    name: str, root: Path | None = None, note: Callable[[str], None] = lambda text: None
+) -> dict[str, np.ndarray]:
+    """What a data set holds, as it is; see `load`.
+
+    Returns:
+        `train_images` and `test_images` uint8 `[n, height, width]`, `train_labels` and `test_labels`.
+    """
     checks.choice("data", name, NAMES)
     if name == "mini":
-        return _dataset(name, **mini.read())
+        return mini.read()
     source, root = SOURCES[name], root or files.default_root()
     contents = files.read(source, root)
     if contents is None:
         files.fetch(source, root, note)
         contents = files.read(source, root)
         assert contents is not None
-    return _dataset(
-        name,
-        idx.parse(contents[TRAIN_IMAGES]),
-        idx.parse(contents[TRAIN_LABELS]),
-        idx.parse(contents[TEST_IMAGES]),
-        idx.parse(contents[TEST_LABELS]),
-    )
+    return {
+        "train_images": idx.parse(contents[TRAIN_IMAGES]),
+        "train_labels": idx.parse(contents[TRAIN_LABELS]),
+        "test_images": idx.parse(contents[TEST_IMAGES]),
+        "test_labels": idx.parse(contents[TEST_LABELS]),
+    }
 
 
 def _dataset(

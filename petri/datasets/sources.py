@@ -62,3 +62,14 @@ FASHION = Source(
 )
 
 SOURCES = {source.name: source for source in (MNIST, FASHION)}
+
+# What the labels stand for, in their order.
+CLASSES = {
+    "mini": tuple("0123456789"),
+    "mnist": tuple("0123456789"),
+    "fashion": (
+        "T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "trainer", "bag", "boot"
+    ),
+}  # fmt: skip
+# Planes, rows and columns of a picture.
+SHAPES = {"mini": (1, 28, 28), "mnist": (1, 28, 28), "fashion": (1, 28, 28)}

@@ -104,3 +104,18 @@ def under(state: Tensor, spec: Spec, condition: int | Tensor) -> Tensor:
     changed[:, spec.channels :] = 0.0
     changed[torch.arange(len(state), device=state.device), spec.channels + which] = 1.0
     return changed
+
+
+def repainted(state: Tensor, spec: Spec, fixed: Tensor) -> Tensor:
+    """A state with other fixed planes, such as another picture under the cells that saw one.
+
+    Args:
+        state: `[batch, planes, height, width]`; its evolving channels stay as they are.
+        spec: of the automaton.
+        fixed: `[fixed, height, width]`, or of every sample.
+
+    Returns:
+        A new state of the same shape.
+    """
+    evolving = state[:, : spec.channels]
+    return torch.cat([evolving, fixed.to(state).expand(len(state), spec.fixed, *state.shape[-2:])], dim=1)

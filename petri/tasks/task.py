@@ -169,6 +169,14 @@ class Task:
         """
         return list(columns["loss"]), "loss, in the pool", None
 
+    def say(self, losses: Mapping[str, float]) -> tuple[str, str] | None:
+        """What a person is told beside the loss on the way: a name and a value; None for nothing.
+
+        Args:
+            losses: by the names of `weights`, the mean over the epochs since the last time.
+        """
+        return None
+
     def measure(self, automaton: Automaton, *, seeds: int) -> dict[str, Any]:
         """How good an automaton is, with fresh chance. An early stop goes by `loss`, if there is one.
 
