@@ -11,10 +11,18 @@ import torch
 from torch import Tensor
 
 from petri import checks
-from petri.datasets import files, idx, mini
-from petri.datasets.sources import SOURCES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
+from petri.datasets import cifar, files, idx, mini
+from petri.datasets.sources import (
+    CIFAR10,
+    IDX,
+    SOURCES,
+    TEST_IMAGES,
+    TEST_LABELS,
+    TRAIN_IMAGES,
+    TRAIN_LABELS,
+)
 
-NAMES = (*SOURCES, "mini")
+NAMES = (*(source.name for source in IDX), "mini")  # grey pictures that networks are trained on
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,7 @@ def load(name: str, root: Path | None = None, note: Callable[[str], None] = lamb
     Raises:
         BadRequest: no such data set, a damaged file, or it cannot be fetched.
     """
+    checks.choice("data", name, NAMES)
     return _dataset(name, **arrays(name, root, note))
 
 
@@ -86,9 +95,10 @@ def arrays(
     """What a data set holds, as it is; see `load`.
 
     Returns:
-        `train_images` and `test_images` uint8 `[n, height, width]`, `train_labels` and `test_labels`.
+        `train_images` and `test_images` uint8 `[n, height, width]`, or `[n, 3, height, width]` of colours;
+        `train_labels` and `test_labels`.
     """
-    checks.choice("data", name, NAMES)
+    checks.choice("data", name, (*SOURCES, "mini"))
     if name == "mini":
         return mini.read()
     source, root = SOURCES[name], root or files.default_root()
@@ -97,6 +107,16 @@ def arrays(
         files.fetch(source, root, note)
         contents = files.read(source, root)
         assert contents is not None
+    if name == CIFAR10.name:
+        parts = [cifar.parse(contents[name]) for name in cifar.TRAIN]
+        images, labels = (np.concatenate(both) for both in zip(*parts, strict=True))
+        test_images, test_labels = cifar.parse(contents[cifar.TEST])
+        return {
+            "train_images": images,
+            "train_labels": labels,
+            "test_images": test_images,
+            "test_labels": test_labels,
+        }
     return {
         "train_images": idx.parse(contents[TRAIN_IMAGES]),
         "train_labels": idx.parse(contents[TRAIN_LABELS]),
