@@ -353,12 +353,21 @@ def _say_woven(recipe: Recipe, result: Result) -> str:
 
 def _say_classified(recipe: Recipe, result: Result) -> str:
     """Print how well test pictures are classified; what is wrong if they are not."""
-    from nca_cli.evaluate_classes import say_readings
+    from nca_cli.evaluate_classes import readings
+    from petri.console import out
     from petri.tasks.classified import Classified
 
     classified = result.outcome
     assert isinstance(classified, Classified), "what this command trains for are classes"
-    say_readings(classified.found, "test pictures")
+    found = classified.found
+    out.print(readings(found.readings))
+    said = f"{found.pictures:,} test pictures"
+    if found.swap is not None:
+        said += (
+            f"; changed for another after {found.swap.steps} steps, {100 * found.swap.after:.2f} % are "
+            "recognised after as many again"
+        )
+    out.print(said, style="dim", soft_wrap=True)
     return "it does not recognise half of the test pictures:"
 
 

@@ -35,8 +35,16 @@ class Model:
     target: str  # name of what it grows
     training: dict[str, Any] = field(default_factory=dict)  # how it was trained; JSON values
     conditions: tuple[str, ...] = ()  # of a rule of several targets: what each of its fixed planes asks for
+    classes: tuple[str, ...] = ()  # of a classifier: what each of its votes is for
 
     def __post_init__(self) -> None:
+        for label in self.classes:
+            checks.printable("each of the classes", label)
+        if len(self.classes) != self.spec.classes or len(set(self.classes)) < len(self.classes):
+            raise BadRequest(
+                f"there must be a name, and each another, for each of the Spec's {self.spec.classes} classes, "
+                f"got {', '.join(self.classes) or 'none'}"
+            )
         if not self.conditions:
             return
         for label in self.conditions:
@@ -229,6 +237,8 @@ def to_bytes(model: Model) -> bytes:
     }
     if model.conditions:
         metadata["conditions"] = json.dumps(model.conditions, ensure_ascii=False)
+    if model.classes:
+        metadata["classes"] = json.dumps(model.classes, ensure_ascii=False)
     return tensorfile.to_bytes(tensors, metadata)
 
 
@@ -302,15 +312,15 @@ def _check(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Model:
         raise BadRequest(f"training is not JSON: {error}") from None
     if not isinstance(training, dict):
         raise BadRequest(f"training must be a JSON object, got {type(training).__name__}")
-    conditions = _conditions(metadata.get("conditions", "[]"))
-    return Model(automaton=automaton, target=metadata["target"], training=training, conditions=conditions)
+    labels = {name: _labels(name, metadata.get(name, "[]")) for name in ("conditions", "classes")}
+    return Model(automaton=automaton, target=metadata["target"], training=training, **labels)
 
 
-def _conditions(text: str) -> tuple[str, ...]:
+def _labels(name: str, text: str) -> tuple[str, ...]:
     try:
         labels = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BadRequest(f"conditions is not JSON: {error}") from None
+        raise BadRequest(f"{name} is not JSON: {error}") from None
     if not isinstance(labels, list):
-        raise BadRequest(f"conditions must be a list, got {type(labels).__name__}")
+        raise BadRequest(f"{name} must be a list, got {type(labels).__name__}")
     return tuple(labels)

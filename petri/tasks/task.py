@@ -43,6 +43,7 @@ class Task:
     # Table `loss` of a recipe for this task: a frozen dataclass that checks its fields; None: there is none.
     terms: ClassVar[type | None] = None
     conditions: tuple[str, ...] = ()  # of a rule of several targets: a label for each fixed plane
+    classes: tuple[str, ...] = ()  # of a classifier: what each of its votes is for
     weights: Mapping[str, float] = {"error": 1.0}
 
     def __init__(self, spec: Spec, grid: int | tuple[int, int]) -> None:

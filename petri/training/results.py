@@ -68,7 +68,11 @@ def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
         reference=reference,
     )
     model = modelfile.Model(
-        automaton=automaton, target=recipe.name, training=training, conditions=trainer.task.conditions
+        automaton=automaton,
+        target=recipe.name,
+        training=training,
+        conditions=trainer.task.conditions,
+        classes=trainer.task.classes,
     )
     modelfile.write(run.path("model.safetensors"), model)
     return Result(
