@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from petri.tasks.classify import Classifying
 
 ENOUGH = 0.5  # share of the test pictures from which on it is a classifier at all
-TESTED = 2000  # test pictures that a run ends with; `petri evaluate` takes them all
+TESTED = 1000  # test pictures that a run ends with; `petri evaluate` takes them all
 PER_CLASS, FILM_STEPS, FILM_EVERY, FILM_FPS, FILM_ZOOM = 2, 60, 1, 15, 4
 DRAWN = ("confusion.png", "votes.webp")
 

@@ -21,18 +21,27 @@ BLANK = {"start": {"kind": "uniform", "value": 0.0}, "clamp": "none", "living": 
 
 
 def quick(name: str) -> dict[str, Any]:
-    """Batches from nothing and batches of the pool in turns; half of the pool's pictures become others."""
+    """Short rollouts from nothing first, as they teach the most in a time; then states of the pool, too.
+
+    Half of the pool's pictures become others under the states that they have led to.
+    """
     fields: dict[str, Any] = {
-        "phases": [{"epochs": 16_000, "batch": 16, "turns": 3, "steps": [20, 30]}],
+        "phases": [
+            {"epochs": 3000, "batch": 16, "turns": 1, "steps": [10, 16]},
+            {"epochs": 6000, "batch": 16, "turns": 3, "steps": [16, 28], "rate": 0.7},
+        ],
         "spec": {"channels": 20, "perception": "conv3w40+conv3d3w40", "hidden": 80, "layers": 2},
         "loss": {"turn": 8.0, "stretch": 0.1},
-        "pool": {"size": 512, "mutation": 0.5},
-        "optimiser": {"learning_rate": 3e-3, "average": 0.99},
+        "pool": {"size": 256, "mutation": 0.5},
+        "optimiser": {"learning_rate": 3e-3, "average": 0.99, "warm_up": 0.03, "shortest": 1.0},
     }
     if name == "cifar10":
         merge(fields, {"loss": {"turn": 0.0, "stretch": 0.0, "shift": 3.0, "flip": True}})
         merge(fields, {"spec": {"channels": 28, "perception": "residual3+conv5d2", "hidden": 80}})
-        fields["phases"] = [{"epochs": 60_000, "batch": 32, "turns": 3, "steps": [32, 64]}]
+        fields["phases"] = [
+            {"epochs": 20_000, "batch": 32, "turns": 1, "steps": [16, 24]},
+            {"epochs": 40_000, "batch": 32, "turns": 3, "steps": [32, 64], "rate": 0.7},
+        ]
     return fields
 
 
