@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from petri import checks, hooks, tensorfile
+from petri import checks, hooks, samples, tensorfile
 from petri.errors import BadRequest, NotAModel
 from petri.files import write_whole
 from petri.nca import Automaton, Spec, opening_state
@@ -23,6 +23,7 @@ from petri.version import __version__
 
 ENDING = ".safetensors"
 FORMAT = "petri"
+FIRST_SEEN = 3  # which of a classifier's pictures
 LARGEST, LONGEST = 256, 512  # cells along a side that `Model.grown` takes, and steps
 SCHEMA = "2"  # raised when a reader of the old one would misread the new one
 
@@ -182,9 +183,24 @@ class Model:
         """
         automaton, (height, width) = self.automaton, (min(side, LARGEST) for side in self.grid)
         state = opening_state(
-            automaton.spec, height, width, device=automaton.device, condition=self.condition(condition)
+            automaton.spec,
+            height,
+            width,
+            device=automaton.device,
+            condition=self.condition(condition),
+            fixed=self.sample((height, width)),
         )
         return automaton.rollout(state, min(self.steps, LONGEST))[0]
+
+    @property
+    def samples(self) -> Tensor | None:
+        """Of a classifier some pictures, float32 `[n, fixed, height, width]` in 0..1, if its file has any."""
+        return samples.read(self.training.get("samples"), self.spec.fixed) if self.classes else None
+
+    def sample(self, grid: tuple[int, int]) -> Tensor | None:
+        """The picture that a classifier is first seen with, `[fixed, height, width]`, on a grid of its size."""
+        found = self.samples
+        return None if found is None or found.shape[-2:] != grid else found[min(FIRST_SEEN, len(found) - 1)]
 
     @property
     def _last_phase(self) -> dict[str, Any]:

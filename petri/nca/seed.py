@@ -71,12 +71,13 @@ def opening_state(
     device: torch.device | str = "cpu",
     seed: int = 0,
     condition: int | None = None,
+    fixed: Tensor | None = None,
 ) -> Tensor:
-    """What a page, a film or a thumbnail opens with: empty where a start or planes are to be given."""
+    """What a page, a film or a thumbnail opens with: empty where a start is to be given, or planes are not."""
     if isinstance(spec.start, Given):
         state = torch.zeros(1, spec.planes, height, width, device=device)
     else:
-        planes = torch.zeros(spec.fixed, height, width)
+        planes = torch.zeros(spec.fixed, height, width) if fixed is None else fixed
         state = seed_state(spec, height, width, device=device, seed=seed, fixed=planes)
     return state if condition is None else under(state, spec, condition)
 

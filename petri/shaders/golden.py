@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from petri.nca import Automaton, opening_state
+from petri.nca import Automaton, Spec, opening_state
 from petri.nca.fire import fire_words, sample_seeds
 from petri.nca.life import ALPHA, THRESHOLD
 from petri.nca.padding import pad
@@ -34,13 +34,16 @@ def golden(automaton: Automaton, *, condition: int | None = None) -> dict[str, A
 
     Returns:
         `width`, `height`, `seed`, `steps`, `cells` (row and column of each) and `values`, base64 of float32
-        `[step, cell, channel]`, little-endian.
+        `[step, cell, channel]`, little-endian; of a classifier also `fixed`, likewise `[plane, height, width]`.
     """
     spec = automaton.spec
     largest = max(sense.size for sense in spec.senses)
     height, width = max(HEIGHT, largest), max(WIDTH, largest)
+    fixed = picture(spec, height, width) if spec.classes else None
     for seed in range(SEEDS):
-        state = opening_state(automaton.spec, height, width, seed=seed, condition=condition)
+        state = opening_state(
+            automaton.spec, height, width, seed=seed, condition=condition, fixed=fixed
+        )
         kept, clear = [], True
         for step in range(STEPS[-1]):
             clear = clear and margin(automaton, state, seed=seed, step=step) > MARGIN
@@ -49,15 +52,25 @@ def golden(automaton: Automaton, *, condition: int | None = None) -> dict[str, A
                 kept.append(state[0, : spec.channels][:, ROWS][:, :, COLUMNS].flatten(1).T)
         if clear:
             break
-    values = torch.stack(kept).float().contiguous().numpy().astype("<f4")
     return {
         "width": width,
         "height": height,
         "seed": seed,
         "steps": STEPS,
         "cells": [(row, column) for row in ROWS for column in COLUMNS],
-        "values": base64.b64encode(values.tobytes()).decode(),
+        "values": _floats(torch.stack(kept).float()),
+        **({} if fixed is None else {"fixed": _floats(fixed)}),
     }
+
+
+def picture(spec: Spec, height: int, width: int) -> Tensor:
+    """Something for a classifier to look at, `[plane, height, width]` in 0..1: noise, the same everywhere."""
+    words = torch.cat([fire_words(sample_seeds(0, 1), plane, height, width)[0] for plane in range(spec.fixed)])
+    return (words >> 8).float() * 2.0**-24
+
+
+def _floats(values: Tensor) -> str:
+    return base64.b64encode(values.contiguous().numpy().astype("<f4").tobytes()).decode()
 
 
 def margin(automaton: Automaton, state: Tensor, *, seed: int, step: int) -> float:

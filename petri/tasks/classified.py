@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from petri import images
+from petri import images, samples
 from petri.evaluation import confusion
 from petri.evaluation.classes import MARKS, Classes, classify, others
 from petri.nca import Automaton, show
@@ -18,6 +18,7 @@ from petri.nca.seed import repainted
 from petri.tasks.task import Outcome
 
 if TYPE_CHECKING:
+    from petri.datasets.pictures import Pictures
     from petri.tasks.classify import Classifying
 
 ENOUGH = 0.5  # share of the test pictures from which on it is a classifier at all
@@ -46,9 +47,16 @@ def finish(task: Classifying, automaton: Automaton, folder: Path) -> Classified:
     return Classified(
         stands=all(reading.pictures > ENOUGH for reading in found.readings),
         files=DRAWN,
-        fields={"found": found.to_fields()},
+        fields={"found": found.to_fields(), "samples": sampled(task.data)},
         found=found,
     )
+
+
+def sampled(data: Pictures) -> dict[str, Any]:
+    """The first test picture of every class, for the model's file."""
+    test = data.test
+    first = [(test.labels == label).nonzero()[:1, 0] for label in range(len(data.classes))]
+    return samples.to_fields(test.images[torch.cat(first)])
 
 
 def film_votes(task: Classifying, automaton: Automaton) -> Iterator[np.ndarray]:

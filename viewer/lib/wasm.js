@@ -1,6 +1,7 @@
 // The step on the processor, in WebAssembly SIMD: where there is no GPU it is several times faster than WebGL. It runs
 // in a worker, so that the page goes on answering; where a page may have none, on the page's own thread.
 
+import { COLOURS, UNDECIDED, parts } from "./colours.js";
 import { fireThreshold } from "./spec.js";
 import { fromLayers, layout, packWeights, toLayers } from "./pack.js";
 import base64 from "./step.wasm.js";
@@ -26,7 +27,7 @@ class Cells {
   }
 
   /** Make room for a model on a grid, as `plan` describes them; a state of the same size stays, else all is empty. */
-  set({ width, height, groups, layers, living, tone, weights, settings }) {
+  set({ width, height, groups, layers, living, tone, classes, masked, palette, weights, settings }) {
     const page = 65536; // bytes
     const most = 2 ** 32 - page; // bytes that the step can address
     const state = 16 * layers * width * height;
@@ -47,7 +48,7 @@ class Cells {
       throw new Error(`there is no memory for a grid of ${width} × ${height} cells`);
     }
     [this.weights, this.now, this.next, this.lives] = begins;
-    Object.assign(this, { width, height, groups, layers, living, tone });
+    Object.assign(this, { width, height, groups, layers, living, tone, classes, masked, palette });
     new Float32Array(this.memory.buffer, this.weights, weights.length).set(weights);
     new Uint32Array(this.memory.buffer, this.code.settings(), settings.length).set(settings);
     this.fill(kept ?? new Float32Array(state / 4));
@@ -104,7 +105,14 @@ class Cells {
     const pixels = new Uint8ClampedArray(4 * area); // clamps and rounds what it is given
     const state = this.state();
     const [offset, scale] = this.tone;
-    if (channel === null) {
+    if (channel === null && this.classes) {
+      const first = 4 * this.groups * area; // of the fixed planes
+      for (let i = 0; i < 4 * area; i += 4) {
+        const there = !this.masked || state[first + i] > 0.1;
+        const rgb = there ? this.palette[this.vote(state, i)] : [0, 0, 0];
+        pixels.set([...rgb.map((part) => 255 * part), 255], i);
+      }
+    } else if (channel === null) {
       for (let i = 0; i < 4 * area; i += 4) {
         const alpha = this.living ? Math.min(Math.max(state[i + 3], 0), 1) : 1;
         for (let lane = 0; lane < 3; lane++) {
@@ -121,6 +129,14 @@ class Cells {
       }
     }
     return { width, height, pixels };
+  }
+
+  /** The class that a cell votes for; behind them all if its votes are all alike. */
+  vote(state, i) {
+    const votes = [];
+    for (let c = 0; c < this.classes; c++) votes.push(state[4 * (c >> 2) * this.width * this.height + i + (c & 3)]);
+    const most = Math.max(...votes);
+    return votes.every((one) => one === most) ? this.palette.length - 1 : votes.indexOf(most);
   }
 
   read() {
@@ -225,7 +241,7 @@ function plan(model, width, height) {
   const always = !rule.gated && spec.fire_rate === 1;
   const whole = [
     width, height, groups, layers, places.filters, rule.hidden, rule.layers, rule.residual, rule.gated, living,
-    spec.space.padding === "wrap", places.features, places.second, places.output, places.width, always,
+    spec.masked, spec.space.padding === "wrap", places.features, places.second, places.output, places.width, always,
     rule.gated || always ? 0 : fireThreshold(spec),
   ];
   const bounds = [spec.clamp, rule.sensed_bound, rule.hidden_bound, rule.change_bound].map((most) => most ?? Infinity);
@@ -244,7 +260,9 @@ function plan(model, width, height) {
     ...senses.map(Number),
   ]);
   const tone = [spec.colour_offset, spec.colour_scale];
-  return { width, height, groups, layers, living, tone, weights: packWeights(model).data, settings };
+  const { classes, masked } = spec;
+  const colours = { classes, masked, palette: [...COLOURS, UNDECIDED].map(parts) };
+  return { width, height, groups, layers, living, tone, ...colours, weights: packWeights(model).data, settings };
 }
 
 export class Wasm {

@@ -5,6 +5,7 @@ import { chooseGround } from "../lib/ground.js";
 
 const LARGEST = 256; // cells along a side
 const LONGEST = 512; // steps
+export const FIRST_SEEN = 3; // which of a classifier's pictures
 
 /**
  * Grow a model and draw it.
@@ -19,6 +20,8 @@ export async function portrait(model, engine = "auto") {
   const dish = await openDish(canvas, model, { width: side, engine });
   try {
     dish.ground = null;
+    const seen = model.samples[Math.min(FIRST_SEEN, model.samples.length - 1)];
+    if (seen?.width === dish.width && seen.height === dish.height) dish.setFixed(seen.values);
     await dish.grow(Math.min(model.steps, LONGEST));
     await dish.draw();
     const figure = model.spec.living ? canvas.getContext("2d").getImageData(0, 0, side, side) : null;
