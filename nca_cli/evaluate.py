@@ -160,7 +160,9 @@ def _measure(
     if model.classes:
         if how:
             option = "--" + next(iter(how)).replace("_", "-")
-            raise BadRequest(f"{name} classifies pictures of one size, as often as there are: leave out {option}")
+            raise BadRequest(
+                f"{name} classifies pictures of one size, as often as there are: leave out {option}"
+            )
         how, target = {"data_dir": data_dir}, target or [model.target]
     return evaluate(
         model,

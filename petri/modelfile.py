@@ -43,8 +43,8 @@ class Model:
             checks.printable("each of the classes", label)
         if len(self.classes) != self.spec.classes or len(set(self.classes)) < len(self.classes):
             raise BadRequest(
-                f"there must be a name, and each another, for each of the Spec's {self.spec.classes} classes, "
-                f"got {', '.join(self.classes) or 'none'}"
+                f"there must be a name, and each another, for each of the Spec's {self.spec.classes} "
+                f"classes, got {', '.join(self.classes) or 'none'}"
             )
         if not self.conditions:
             return
@@ -198,7 +198,7 @@ class Model:
         return samples.read(self.training.get("samples"), self.spec.fixed) if self.classes else None
 
     def sample(self, grid: tuple[int, int]) -> Tensor | None:
-        """The picture that a classifier is first seen with, `[fixed, height, width]`, on a grid of its size."""
+        """The picture that a classifier is first seen with, `[fixed, height, width]`, if the grid fits it."""
         found = self.samples
         return None if found is None or found.shape[-2:] != grid else found[min(FIRST_SEEN, len(found) - 1)]
 

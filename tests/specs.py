@@ -2,6 +2,9 @@
 
 import random
 
+import torch
+
+from petri import samples
 from petri.modelfile import Model
 from petri.nca import Automaton
 from petri.nca.padding import PADDINGS
@@ -60,7 +63,12 @@ SPECS: dict[str, Spec] = {
     ),
     "masked": Spec(senses="conv3", channels=5, fixed=1, masked=True, classes=3, rule=SMALL, start=Uniform()),
     "masked, gated": Spec(
-        senses="learned+conv3d3", fixed=3, masked=True, clamp=None, rule=Mlp(hidden=16, gated=True), space=WRAP
+        senses="learned+conv3d3",
+        fixed=3,
+        masked=True,
+        clamp=None,
+        rule=Mlp(hidden=16, gated=True),
+        space=WRAP,
     ),
     "classes": Spec(senses="conv3", channels=12, fixed=3, classes=10, rule=SMALL, start=Uniform()),
     "attention": Spec(senses=(Attention(),), rule=SMALL),
@@ -115,6 +123,14 @@ PAGE = [
         fire_rate=0.7,
     ),
     Spec(channels=4, fixed=1, senses=(Stencil(size=7, trained=True),), rule=TINY, space=WRAP, start=Given()),
+    Spec(
+        channels=9,
+        fixed=2,
+        senses=(Conv(width=6), Conv(dilation=3, width=6)),
+        rule=TINY,
+        masked=True,
+        start=Given(),
+    ),
     Spec(
         channels=4,
         fixed=64,
@@ -184,3 +200,27 @@ def two_colours(*, living: bool = False) -> Model:
         "recipe": {"task": "grow" if living else "texture", "phases": [{"res": 32, "steps": [16, 32]}]}
     }
     return Model(automaton=automaton, target="red and blue", training=training, conditions=("🦎", "🦋"))
+
+
+def tells_halves() -> Model:
+    """A classifier of two classes, masked: a cell votes for the side on which it has more neighbours.
+
+    It passes on what it knows, so that cells of one object come to agree.
+    """
+    spec = Spec(
+        channels=5, fixed=1, masked=True, classes=2, senses="sobel", rule=TINY, start=Uniform(), clamp=4.0
+    )
+    automaton = Automaton(spec)
+    for values in automaton.parameters():
+        values.data.zero_()
+    first, last = automaton.rule.weights
+    for unit, sign in enumerate((1.0, -1.0)):  # the slope of the picture to the right
+        first.data[unit, 3 * 5 + 1] = sign
+        last.data[unit, 1 - unit] = 0.5
+    pictures = torch.zeros(2, 1, 16, 16, dtype=torch.uint8)
+    pictures[0, 0, 4:12, 1:5] = pictures[1, 0, 4:12, 11:15] = 255
+    training = {
+        "samples": samples.to_fields(pictures),
+        "recipe": {"task": "classify", "phases": [{"res": 16, "steps": [4, 8]}]},
+    }
+    return Model(automaton=automaton, target="halves", training=training, classes=("left", "right"))

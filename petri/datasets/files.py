@@ -113,8 +113,8 @@ def fetch(source: Source, root: Path, note: Callable[[str], None]) -> Path:
         raise BadRequest(f"cannot write to {folder}: {error.strerror or error}") from None
     raise BadRequest(
         f"{source.title} could not be fetched from anywhere: place {', '.join(missing)} "
-        f"(as they are or with .gz) in {folder}, or name the folder that holds {source.place.as_posix()} with "
-        "--data-dir or PETRI_DATA; --data mini needs no files"
+        f"(as they are or with .gz) in {folder}, or name the folder that holds {source.place.as_posix()} "
+        "with --data-dir or PETRI_DATA; --data mini needs no files"
     )
 
 

@@ -81,4 +81,6 @@ def load(name: str, root: Path | None = None, note: Callable[[str], None] = lamb
 
 def _labelled(images: np.ndarray, labels: np.ndarray) -> Labelled:
     pixels = torch.from_numpy(np.array(images))  # a copy: what comes of a file cannot be written
-    return Labelled(pixels[:, None] if pixels.ndim == 3 else pixels, torch.from_numpy(labels.astype(np.int64)))
+    return Labelled(
+        pixels[:, None] if pixels.ndim == 3 else pixels, torch.from_numpy(labels.astype(np.int64))
+    )

@@ -111,7 +111,9 @@ def classify(
             swapped += _swapped(automaton, begun, batch.labels, swap, how)
     count = max(1, len(part))
     readings = tuple(
-        Reading(mark, *(values[:2] / count).tolist(), float(values[2]) / max(1.0, cells), float(values[3]) / count)
+        Reading(
+            mark, *(values[:2] / count).tolist(), float(values[2]) / max(1.0, cells), float(values[3]) / count
+        )
         for mark, values in sums.items()
     )
     return Classes(
@@ -157,9 +159,7 @@ def others(labels: Tensor) -> Tensor:
     return found
 
 
-def _swapped(
-    automaton: Automaton, begun: Tensor, labels: Tensor, steps: int, how: dict[str, int]
-) -> Tensor:
+def _swapped(automaton: Automaton, begun: Tensor, labels: Tensor, steps: int, how: dict[str, int]) -> Tensor:
     """Pictures recognised before each becomes another, and of those that they become, after as many steps."""
     spec, labels = automaton.spec, labels.cpu()
     state = automaton.rollout(begun, steps, **how)

@@ -34,7 +34,7 @@ class Recognition:
     found: Classes  # of all test pictures
     long: Reading  # of the first of them, after many steps
     few: int  # how many these are
-    rows: dict[str, list[np.ndarray]] = field(compare=False, repr=False)  # of a sheet: uint8 pictures, by title
+    rows: dict[str, list[np.ndarray]] = field(compare=False, repr=False)  # of a sheet, by title: uint8
 
     @property
     def summary(self) -> str:

@@ -1,4 +1,4 @@
-"""Where cells live: where there is enough alpha in their 3×3 neighbourhood, or where a given plane says so."""
+"""Where cells live: where there is enough alpha in their 3×3 neighbourhood, or where a plane says so."""
 
 from __future__ import annotations
 

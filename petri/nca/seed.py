@@ -73,7 +73,7 @@ def opening_state(
     condition: int | None = None,
     fixed: Tensor | None = None,
 ) -> Tensor:
-    """What a page, a film or a thumbnail opens with: empty where a start is to be given, or planes are not."""
+    """What a page, a film or a thumbnail opens with: empty where a start, or planes, are not given."""
     if isinstance(spec.start, Given):
         state = torch.zeros(1, spec.planes, height, width, device=device)
     else:

@@ -99,14 +99,16 @@ class Spec:
     def _check_classes(self) -> None:
         if self.masked and (self.living or not self.fixed):
             raise BadRequest(
-                "masked lets the first fixed plane say which cells there are: it needs one and no living mask, "
-                f"got fixed = {self.fixed}, living = {str(self.living).lower()}"
+                "masked lets the first fixed plane say which cells there are: it needs one and no living "
+                f"mask, got fixed = {self.fixed}, living = {str(self.living).lower()}"
             )
         checks.whole("classes", self.classes, 0, min(self.channels, len(COLOURS)))
         if self.classes == 1:
             raise BadRequest("classes must be 0, or at least 2 to choose from, got 1")
         if self.classes and (self.living or self.decoder is not None):
-            raise BadRequest("what votes for classes shows its votes: leave out the living mask and the decoder")
+            raise BadRequest(
+                "what votes for classes shows its votes: leave out the living mask and the decoder"
+            )
 
     @property
     def planes(self) -> int:

@@ -14,7 +14,7 @@ def votes_of(state: Tensor, spec: Spec) -> Tensor:
 
 
 def cells_of(state: Tensor, spec: Spec) -> Tensor:
-    """Which cells vote: those of the object if the Spec is masked, else all; as numbers, `[batch, height, width]`."""
+    """Which cells vote, as numbers, `[batch, height, width]`: those that there are, if the Spec is masked."""
     if not spec.masked:
         return state.new_ones(len(state), *state.shape[-2:])
     return exists(state[:, spec.channels :])[:, 0].to(state.dtype)

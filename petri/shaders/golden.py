@@ -34,16 +34,14 @@ def golden(automaton: Automaton, *, condition: int | None = None) -> dict[str, A
 
     Returns:
         `width`, `height`, `seed`, `steps`, `cells` (row and column of each) and `values`, base64 of float32
-        `[step, cell, channel]`, little-endian; of a classifier also `fixed`, likewise `[plane, height, width]`.
+        `[step, cell, channel]`, little-endian; of a classifier also `fixed`, `[plane, height, width]`.
     """
     spec = automaton.spec
     largest = max(sense.size for sense in spec.senses)
     height, width = max(HEIGHT, largest), max(WIDTH, largest)
     fixed = picture(spec, height, width) if spec.classes else None
     for seed in range(SEEDS):
-        state = opening_state(
-            automaton.spec, height, width, seed=seed, condition=condition, fixed=fixed
-        )
+        state = opening_state(automaton.spec, height, width, seed=seed, condition=condition, fixed=fixed)
         kept, clear = [], True
         for step in range(STEPS[-1]):
             clear = clear and margin(automaton, state, seed=seed, step=step) > MARGIN
@@ -64,8 +62,10 @@ def golden(automaton: Automaton, *, condition: int | None = None) -> dict[str, A
 
 
 def picture(spec: Spec, height: int, width: int) -> Tensor:
-    """Something for a classifier to look at, `[plane, height, width]` in 0..1: noise, the same everywhere."""
-    words = torch.cat([fire_words(sample_seeds(0, 1), plane, height, width)[0] for plane in range(spec.fixed)])
+    """What a classifier is to look at, `[plane, height, width]` in 0..1: noise, the same everywhere."""
+    words = torch.cat(
+        [fire_words(sample_seeds(0, 1), plane, height, width)[0] for plane in range(spec.fixed)]
+    )
     return (words >> 8).float() * 2.0**-24
 
 

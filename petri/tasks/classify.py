@@ -214,7 +214,13 @@ def changed(planes: Tensor, how: ClassifyTerms, chance: torch.Generator) -> Tens
         right = right * (2 * torch.randint(2, (count,), generator=chance) - 1)
     aside, below = 2 * draw(how.shift) / width, 2 * draw(how.shift) / height
     sine, cosine = angle.sin(), angle.cos()
-    rows = [right * cosine, -right * sine * height / width, aside, down * sine * width / height, down * cosine]
+    rows = [
+        right * cosine,
+        -right * sine * height / width,
+        aside,
+        down * sine * width / height,
+        down * cosine,
+    ]
     affine = torch.stack([*rows, below], dim=1).view(count, 2, 3).to(planes)
     places = F.affine_grid(affine, list(planes.shape), align_corners=False)
     return F.grid_sample(planes, places, align_corners=False)

@@ -52,7 +52,7 @@ export class Classes {
 
   /** Show what the votes come to. */
   say({ which, shares, cells }) {
-    [...this.row.children].forEach((button, number) => {
+    [...this.row.children].slice(0, this.labels.length).forEach((button, number) => {
       button.setAttribute("aria-pressed", String(number === which));
       button.lastChild.style.width = `${100 * shares[number]}%`;
       button.lastChild.style.background = COLOURS[number];
