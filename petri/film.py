@@ -68,8 +68,10 @@ def film(
             yield step, picture(automaton, state[0], ground, pixels)
         if step in switches:
             asked = switches[step]
-            change = repainted if isinstance(asked, Tensor) else under
-            state = change(state, automaton.spec, asked)  # type: ignore[operator]
+            if isinstance(asked, Tensor):
+                state = repainted(state, automaton.spec, asked)
+            else:
+                state = under(state, automaton.spec, asked)
         count = min(every, steps - step, *(later - step for later in switches if later > step))
         state = automaton.rollout(state, count, seed=seed, start=step)
         step += count

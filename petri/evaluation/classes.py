@@ -96,15 +96,15 @@ def classify(
     cells = 0.0
     for first in range(0, len(part), BATCH):
         batch = Labelled(part.images[first : first + BATCH], part.labels[first : first + BATCH])
-        how = {"seed": seed, "first_sample": first}
+        how: dict[str, Any] = {"seed": seed, "first_sample": first}
         begun = _begin(automaton, batch)
         state, taken = begun, 0
         for mark in marks:
             state, taken = automaton.rollout(state, mark - taken, start=taken, **how), mark
             sums[mark] += _sums(state, batch.labels, automaton)
             if mark == asked:
-                told = verdict(state, automaton.spec)
-                pairs = batch.labels.cpu() * len(classes) + told.cpu()
+                said = verdict(state, automaton.spec).cpu()
+                pairs = batch.labels.cpu() * len(classes) + said
                 confusion += torch.bincount(pairs, minlength=confusion.numel()).view_as(confusion)
         cells += float(counted(begun, automaton.spec).sum())
         if swap:
@@ -112,7 +112,11 @@ def classify(
     count = max(1, len(part))
     readings = tuple(
         Reading(
-            mark, *(values[:2] / count).tolist(), float(values[2]) / max(1.0, cells), float(values[3]) / count
+            steps=mark,
+            pictures=float(values[0]) / count,
+            majority=float(values[1]) / count,
+            cells=float(values[2]) / max(1.0, cells),
+            agreement=float(values[3]) / count,
         )
         for mark, values in sums.items()
     )
@@ -124,6 +128,24 @@ def classify(
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         asked=asked,
     )
+
+
+@torch.no_grad()
+def told(automaton: Automaton, picture: Tensor, steps: int, *, seed: int = 0) -> tuple[int, float]:
+    """What the cells of a picture say after some steps.
+
+    Args:
+        automaton: a classifier.
+        picture: `[fixed, height, width]`.
+        steps, seed: of the rollout.
+
+    Returns:
+        The class, and the share of the cells that vote for it themselves.
+    """
+    state = automaton.seed_state(*picture.shape[-2:], fixed=picture)
+    state = automaton.rollout(state, steps, seed=seed)
+    which, counts = int(verdict(state, automaton.spec)), counted(state, automaton.spec)[0]
+    return which, float(counts[which] / counts.sum().clamp_min(1))
 
 
 def _begin(automaton: Automaton, batch: Labelled) -> Tensor:
@@ -159,7 +181,7 @@ def others(labels: Tensor) -> Tensor:
     return found
 
 
-def _swapped(automaton: Automaton, begun: Tensor, labels: Tensor, steps: int, how: dict[str, int]) -> Tensor:
+def _swapped(automaton: Automaton, begun: Tensor, labels: Tensor, steps: int, how: dict[str, Any]) -> Tensor:
     """Pictures recognised before each becomes another, and of those that they become, after as many steps."""
     spec, labels = automaton.spec, labels.cpu()
     state = automaton.rollout(begun, steps, **how)

@@ -62,7 +62,7 @@ def evaluate(
     target: str | None = None,
     *,
     data_dir: Path | None = None,
-    say: Callable[[str], object] = lambda text: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Recognition:
     """Classify all test pictures of a data set, from nothing on.
 
@@ -115,7 +115,7 @@ def _rows(model: Model, few: Labelled, marks: tuple[int, ...]) -> dict[str, list
     """The pictures, their cells' votes at the marks, and those after each has become another."""
     automaton, spec, planes = model.automaton, model.spec, few.planes()
     state = automaton.seed_state(*few.images.shape[-2:], batch=len(few), fixed=planes)
-    how = {"seed": EVALUATION_SEED}
+    how: dict[str, Any] = {"seed": EVALUATION_SEED}
 
     def drawn(seen: torch.Tensor) -> list[np.ndarray]:
         return list((seen * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy())
