@@ -93,7 +93,7 @@ def play(
     image: Annotated[
         list[Path] | None,
         typer.Option(
-            help="Picture for a classifier to look at; repeatable: the next takes its place at a step of --at.",
+            help="Picture for a classifier to look at; a further one takes its place at a step of --at.",
             show_default=False,
         ),
     ] = None,

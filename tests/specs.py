@@ -202,11 +202,8 @@ def two_colours(*, living: bool = False) -> Model:
     return Model(automaton=automaton, target="red and blue", training=training, conditions=("🦎", "🦋"))
 
 
-def tells_halves() -> Model:
-    """A classifier of two classes, masked: a cell votes for the side on which it has more neighbours.
-
-    It passes on what it knows, so that cells of one object come to agree.
-    """
+def tells_brightness() -> Model:
+    """A classifier of two classes, masked: each cell votes by how bright its pixel is, and feels slopes."""
     spec = Spec(
         channels=5, fixed=1, masked=True, classes=2, senses="sobel", rule=TINY, start=Uniform(), clamp=4.0
     )
@@ -214,13 +211,16 @@ def tells_halves() -> Model:
     for values in automaton.parameters():
         values.data.zero_()
     first, last = automaton.rule.weights
-    for unit, sign in enumerate((1.0, -1.0)):  # the slope of the picture to the right
-        first.data[unit, 3 * 5 + 1] = sign
-        last.data[unit, 1 - unit] = 0.5
+    picture = 3 * spec.channels  # its identity, then its slopes to the right and down
+    first.data[0, picture] = 1.0
+    automaton.rule.biases[0].data[1] = 0.55
+    first.data[2, picture + 1], first.data[3, picture + 2] = 1.0, 1.0
+    for channel, unit in ((0, 1), (1, 0), (2, 2), (3, 3)):
+        last.data[channel, unit] = 0.5
     pictures = torch.zeros(2, 1, 16, 16, dtype=torch.uint8)
-    pictures[0, 0, 4:12, 1:5] = pictures[1, 0, 4:12, 11:15] = 255
+    pictures[0, 0, 4:12, 1:5], pictures[1, 0, 3:9, 9:15] = 100, 255
     training = {
         "samples": samples.to_fields(pictures),
         "recipe": {"task": "classify", "phases": [{"res": 16, "steps": [4, 8]}]},
     }
-    return Model(automaton=automaton, target="halves", training=training, classes=("left", "right"))
+    return Model(automaton=automaton, target="brightness", training=training, classes=("dim", "bright"))

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from specs import tells_halves
+from specs import tells_brightness
 
 from petri import modelfile
 from petri.images import drawn
@@ -35,7 +35,7 @@ def content(model):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_votes_are_seen_and_counted_as_in_python(lab, engine):
-    model = tells_halves()
+    model = tells_brightness()
     spec = model.spec
     state = torch.randn(1, spec.planes, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0))
     state[:, spec.channels :] = torch.rand(1, 1, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(1))
@@ -65,7 +65,7 @@ def test_votes_are_seen_and_counted_as_in_python(lab, engine):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_is_drawn_while_it_lives_is_what_python_gives_it(lab, engine):
-    model = tells_halves()
+    model = tells_brightness()
     spec = model.spec
     strokes = [(3.2, 4.0, 1.4, False), (8.5, 4.5, 2.0, False), (3.0, 4.0, 1.0, True)]
     found = lab.evaluate(
@@ -102,13 +102,13 @@ def test_what_is_drawn_while_it_lives_is_what_python_gives_it(lab, engine):
 
 
 def test_the_file_carries_pictures_and_names(lab):
-    model = tells_halves()
+    model = tells_brightness()
     found = lab.evaluate(
         "content => { const m = lab.model(content); "
         "return [m.classes, m.samples.map(s => [s.width, s.height, ...s.values])]; }",
         content(model),
     )
-    assert found[0] == ["left", "right"] and len(found[1]) == 2
+    assert found[0] == ["dim", "bright"] and len(found[1]) == 2
     for sample, expected in zip(found[1], model.samples, strict=True):
         assert sample[:2] == [16, 16] and np.allclose(sample[2:], expected.flatten().tolist())
 
@@ -117,8 +117,8 @@ def test_the_file_carries_pictures_and_names(lab):
 def test_names_that_do_not_fit_are_refused_as_in_python(lab, classes):
     from petri.errors import BadRequest
 
-    broken = modelfile.to_bytes(tells_halves()).replace(
-        b'[\\"left\\", \\"right\\"]', classes.replace('"', '\\"').ljust(21).encode()
+    broken = modelfile.to_bytes(tells_brightness()).replace(
+        b'[\\"dim\\", \\"bright\\"]', classes.replace('"', '\\"').ljust(19).encode()
     )
     with pytest.raises(BadRequest) as error:
         _read(broken)
@@ -141,7 +141,7 @@ def _read(content):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_golden_values_of_a_classifier_are_of_a_picture(lab, engine):
-    model = tells_halves()
+    model = tells_brightness()
     values = golden(model.automaton)
     assert base64.b64decode(values["values"]).strip(b"\0")  # something happens
     found = lab.evaluate(
