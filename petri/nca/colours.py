@@ -7,15 +7,15 @@ the grey of the undecided, as seen normally and with any one kind of cone missin
 from __future__ import annotations
 
 COLOURS = (
-    "#f8e4f3",
-    "#ed5106",
-    "#5230fc",
-    "#b3fd0b",
-    "#fc93fc",
-    "#761903",
-    "#0cff7e",
-    "#a41db8",
-    "#4fa76e",
-    "#490651",
+    "#ddff04",
+    "#b22506",
+    "#6019f7",
+    "#03ffbc",
+    "#f451a4",
+    "#67c20c",
+    "#f2baff",
+    "#bf8463",
+    "#9e7cf1",
+    "#921294",
 )
 UNDECIDED = "#555555"  # of a cell whose votes are all alike

@@ -92,7 +92,7 @@ def test_what_is_drawn_while_it_lives_is_what_python_gives_it(lab, engine):
                 away = math.hypot(column + 0.5 - x, row + 0.5 - y)
                 share = min(1.0, max(0.0, (radius + 0.75 - away) / 1.5))
                 before = picture[row, column]
-                picture[row, column] = min(before, 1 - share) if wipe else max(before, share)
+                picture[row, column] = before * (share == 0) if wipe else max(before, share)
         state[:, spec.channels :] = torch.from_numpy(picture).float()
         state = model.rollout(state, 5, seed=7, start=5 * number, engine="torch").detach()
         there = floats(found[number]).reshape(state.shape[1:])

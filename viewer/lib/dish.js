@@ -283,7 +283,7 @@ export class Dish {
   }
 
   /**
-   * Draw on the picture that a classifier looks at, or wipe it: bright within the radius, softly at the border.
+   * Draw on the picture that a classifier looks at, bright within the radius and softly at the border; or wipe it.
    * @param {number} x, y, radius all in cells from the top left corner
    * @param {boolean} wipe whether what is there goes, in place of more
    */
@@ -299,7 +299,8 @@ export class Dish {
       for (let column = left; column < right; column++) {
         const share = Math.min(1, Math.max(0, (far - Math.hypot(column + 0.5 - x, row + 0.5 - y)) / INK));
         for (let at = row * width + column; at < this.#fixed.length; at += area) {
-          this.#fixed[at] = wipe ? Math.min(this.#fixed[at], 1 - share) : Math.max(this.#fixed[at], share);
+          if (!wipe) this.#fixed[at] = Math.max(this.#fixed[at], share);
+          else if (share) this.#fixed[at] = 0;
         }
       }
     }
