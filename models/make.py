@@ -1,6 +1,6 @@
 """Make the shipped models from nothing: python -m petri.models.make [NAME…]
 
-Nine patterns, and six figures with damage. Each is trained by the default
+Nine patterns, six figures with damage, and a classifier. Each is trained by the default
 recipe in runs/models/NAME, evaluated as `petri evaluate` does, and written here with recipe and evaluation
 in its metadata. As many are trained at a time as there are cores, on a thread each, which does a fifth more
 than all threads for one; what they say goes to NAME.log beside the run. What was stopped goes on, what is
@@ -14,13 +14,18 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from petri import modelfile, models, targets
+from petri.datasets import pictures
 from petri.errors import BadRequest
 from petri.evaluation import evaluate
+from petri.modelfile import Model
 from petri.models.catalogue import write_catalogue
+from petri.tasks.classified import sampled
+from petri.training.classes import make_classifier_recipe
 from petri.training.presets import make_recipe
 from petri.training.recipe import Recipe
 from petri.training.runs import Run, has_finished
@@ -37,11 +42,15 @@ RES = {name: 48 if name == "turtle" else 64 for name in FIGURES}
 RES |= {name: 256 if name in ("circle", "spiral") else 128 for name in targets.PATTERNS}
 RUNS = Path("runs") / "models"
 HERE = Path(__file__).parent
+CLASSIFIERS = ("mnist",)  # data sets
+RECOGNISED = 0.985  # share of the test pictures at every look, without which a classifier is not shipped
 HEALING = ("braid", "checkerboard", "circle", "cross", "rings", *FIGURES)  # also trained with damage
 
 
 def train(name: str) -> Path:
-    """Train a pattern or a figure to the end of its recipe; the run's folder."""
+    """Train a pattern, a figure or a classifier to the end of its recipe; the run's folder."""
+    if name in CLASSIFIERS:
+        return _train_classifier(name)
     folder, target = RUNS / name, FIGURES.get(name, name)
     drawn = targets.load(target, RES[name])
     asked = make_recipe(drawn, target, res=RES[name])
@@ -56,6 +65,28 @@ def train(name: str) -> Path:
     else:
         command = ["grow", target, "--res", str(RES[name]), "--out", str(RUNS), "--name", name]
         command += ["--set", "pool.damage=1"] if name in HEALING else []
+    # One that does not stand has results, which `ship` looks at.
+    _run(name, command, check=name not in FIGURES)
+    return folder
+
+
+def _train_classifier(name: str) -> Path:
+    folder = RUNS / name
+    command = ["classify", name, "--out", str(RUNS), "--name", name]
+    if folder.exists():
+        recipe = Run.open(folder, lock=False).recipe
+        asked = make_classifier_recipe(name)
+        if (recipe.target, recipe.spec) != (name, asked.spec):
+            raise SystemExit(f"{folder} is of another recipe: move it away")
+        if _finished(folder, recipe):
+            return folder
+        command = ["classify", "--resume", str(folder)]
+    _run(name, command, check=False)
+    return folder
+
+
+def _run(name: str, command: list[str], *, check: bool) -> None:
+    """Run petri; what it says goes to the log beside the run."""
     RUNS.mkdir(parents=True, exist_ok=True)
     print(f"{name}: training", flush=True)
     with (RUNS / f"{name}.log").open("a") as log:
@@ -64,9 +95,8 @@ def train(name: str) -> Path:
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=log,
             stderr=log,
-            check=name not in FIGURES,  # one that does not stand has results, which `ship` looks at
+            check=check,
         )
-    return folder
 
 
 def _finished(folder: Path, recipe: Recipe) -> bool:
@@ -106,6 +136,9 @@ def measured(evaluation: dict[str, Any]) -> dict[str, Any]:
 def ship(name: str, folder: Path) -> None:
     """Evaluate a run's model and put it among the shipped ones."""
     model = modelfile.read(folder / models.MODEL)
+    if name in CLASSIFIERS:
+        _ship_classifier(name, model)
+        return
     looks = model.training.get("looks", ())
     if name in FIGURES and any(look["standing"] < look["seeds"] for look in looks):
         raise SystemExit(f"{name} does not stand in all of its rollouts, see {folder}: train it anew")
@@ -114,12 +147,27 @@ def ship(name: str, folder: Path) -> None:
     modelfile.write(HERE / f"{name}.safetensors", model)
 
 
+def _ship_classifier(name: str, model: Model) -> None:
+    """Put a classifier among the shipped models, with pictures of its test set to try it with."""
+    print(f"{name}: measuring", flush=True)
+    found = evaluate(model, name).to_fields()
+    least = min(one["pictures"] for one in found["readings"])
+    if least < RECOGNISED:
+        raise SystemExit(f"{name} recognises {least:.2%} only, at least {RECOGNISED:.1%} are asked for")
+    training = {name: value for name, value in model.training.items() if name != "found"}
+    training |= {"evaluation": found, "samples": sampled(pictures.load(name))}
+    modelfile.write(HERE / f"{name}.safetensors", replace(model, training=training))
+
+
 def main() -> None:
     """Make what is asked for, or all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of a pattern or a figure; all if left out")
-    names = parser.parse_args().names or list(RES)
-    if unknown := set(names) - set(RES):
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="of a pattern, a figure or a data set; all if left out"
+    )
+    known = [*RES, *CLASSIFIERS]
+    names = parser.parse_args().names or known
+    if unknown := set(names) - set(known):
         parser.error(f"no such model: {', '.join(sorted(unknown))}")
     pool = ThreadPoolExecutor(os.cpu_count())
     try:

@@ -217,6 +217,9 @@ def tells_brightness() -> Model:
     first.data[2, picture + 1], first.data[3, picture + 2] = 1.0, 1.0
     for channel, unit in ((0, 1), (1, 0), (2, 2), (3, 3)):
         last.data[channel, unit] = 0.5
+    for vote in (0, 1):  # it forgets, so that votes come to rest
+        first.data[4 + vote, 3 * vote] = 1.0
+        last.data[vote, 4 + vote] = -0.25
     pictures = torch.zeros(2, 1, 16, 16, dtype=torch.uint8)
     pictures[0, 0, 4:12, 1:5], pictures[1, 0, 3:9, 9:15] = 100, 255
     training = {

@@ -65,7 +65,8 @@ export function onGrid({ res, training }, side) {
 
 /** Names and values for the label beside the dish; only what the file says. */
 export function facts({ name, title, description, parameters, res, steps, training, follow }) {
-  const { recipe, epochs, seconds, loss, found, source, authors, licence } = training;
+  const { recipe, epochs, seconds, loss, source, authors, licence } = training;
+  const found = training.evaluation?.readings ? training.evaluation : training.found;
   const list = [["Cell", description]];
   if (title !== name) list.unshift(["Grows", title]);
   if (parameters) list.push(["Parameters", count(parameters)]);
