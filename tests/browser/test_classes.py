@@ -118,7 +118,7 @@ def test_names_that_do_not_fit_are_refused_as_in_python(lab, classes):
     from petri.errors import BadRequest
 
     broken = modelfile.to_bytes(tells_brightness()).replace(
-        b'[\\"dim\\", \\"bright\\"]', classes.replace('"', '\\"').ljust(19).encode()
+        b'[\\"dim\\", \\"bright\\"]', classes.replace('"', '\\"').ljust(21).encode()
     )
     with pytest.raises(BadRequest) as error:
         _read(broken)
