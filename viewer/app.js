@@ -277,7 +277,8 @@ function setSpeed(speed) {
   part("speed").setAttribute("aria-valuetext", text);
 }
 
-function chooseTool(name) {
+function chooseTool(asked) {
+  const name = asked === "seed" && classes.labels.length ? "draw" : asked;
   for (const input of document.getElementsByName("tool")) input.checked = input.value === name;
   setTool();
 }

@@ -32,14 +32,17 @@ STYLE.replaceSync(`
   .brush { position: absolute; translate: -50% -50%; border: 1px solid #fff; border-radius: 50%;
     mix-blend-mode: difference; pointer-events: none; box-sizing: border-box; }
   [hidden] { display: none; }
-  .legend { position: absolute; inset: 0 0 auto; display: grid; grid-auto-flow: column; grid-auto-columns: 1fr; gap: 1px; }
+  .legend, output { --side: min(100cqw, 100cqh); position: absolute; left: calc(50cqw - var(--side) / 2); }
+  .legend { top: calc(50cqh - var(--side) / 2); width: var(--side); display: grid; grid-auto-flow: column;
+    grid-auto-columns: 1fr; gap: 1px; }
   .legend[hidden] { display: none; }
-  .legend button { position: relative; inset: auto; translate: none; opacity: 1; min-width: 0; overflow: hidden; padding: 4px 1px 6px;
+  .legend button { position: relative; inset: auto; translate: none; opacity: 1; min-width: 0; overflow: hidden; padding: 8px 1px 6px;
     border: 0; border-radius: 0; background: #000c; color: #bbb; font-size: 12px; text-align: center; }
-  .legend i { display: none; }
+  .legend i { position: absolute; inset: 0 0 auto; height: 5px; }
   .legend b { position: absolute; left: 0; bottom: 0; height: 3px; }
   .legend [aria-pressed="true"] { color: #fff; font-weight: 700; background: #333c; }
-  output { position: absolute; left: 8px; bottom: 8px; font: 13px/1.2 system-ui, sans-serif; color: #fff; pointer-events: none; }
+  output { bottom: calc(50cqh - var(--side) / 2); padding: 8px; font: 13px/1.2 system-ui, sans-serif; color: #fff;
+    pointer-events: none; }
   button { position: absolute; left: 50%; bottom: 8px; translate: -50% 0; font: 13px/1 system-ui, sans-serif; padding: 8px 10px;
     border: 1px solid; border-radius: 4px; background: Canvas; color: CanvasText; opacity: 0; cursor: pointer; }
   :host(:hover) button, :host(:focus-within) button, :host([paused]) button { opacity: 1; }
@@ -168,7 +171,7 @@ export class PetriDish extends HTMLElement {
           return;
         }
         this.#dish = dish;
-        if (model.samples.length) this.#look(model.samples[Math.min(FIRST_SEEN, model.samples.length - 1)]);
+        this.#lookFirst();
         dish.ground = null; // what lies under a figure is the canvas's own background
         dish.onrestored = () => {
           if (this.hasAttribute("paused")) this.#growStill();
@@ -211,6 +214,7 @@ export class PetriDish extends HTMLElement {
     await dish.resize(width, height);
     if (dish !== this.#dish) return;
     dish.reset({ seed: this.#seed() });
+    this.#lookFirst();
     this.#ask();
     this.#fit();
   }
@@ -318,6 +322,11 @@ export class PetriDish extends HTMLElement {
     else if (width === dish.width && height === dish.height) dish.setFixed(values);
     this.#pace.request();
     if (this.hasAttribute("paused")) this.#growStill(dish.stepNumber);
+  }
+
+  #lookFirst() {
+    const { samples } = this.#dish.model;
+    if (samples.length) this.#look(samples[Math.min(FIRST_SEEN, samples.length - 1)]);
   }
 
   /** Wipe away what a classifier looks at. */

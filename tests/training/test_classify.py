@@ -189,6 +189,8 @@ def test_what_does_not_fit_is_refused():
         make_classifier_recipe("letters")
     with pytest.raises(BadRequest, match="error"):
         make_classifier_recipe("mini", settings=["loss.error=hinge"])
+    with pytest.raises(BadRequest, match=r"Task names no classes to vote for, spec.classes is 2"):
+        petri.train(petri.Task(spec(), (8, 8)))
     with pytest.raises(BadRequest, match="it needs one and no living mask"):
         Spec(masked=True)
     with pytest.raises(BadRequest, match="at least 2 to choose from"):
