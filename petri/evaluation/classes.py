@@ -14,7 +14,10 @@ from petri.nca import Automaton
 from petri.nca.seed import repainted, seed_state
 from petri.nca.votes import counted, verdict
 
-MARKS = (20, 30, 149, 449)  # steps after which it is asked, as NCAtorch does
+MARKS = {
+    1: (20, 30, 149, 449),
+    3: (32, 64, 300),
+}  # steps after which it is asked, as NCAtorch does, by planes
 SWAP = 150  # steps after which each picture becomes another, and after which it is asked again
 BATCH = 250  # pictures at once
 EVALUATION_SEED = 0xC1A55
@@ -72,7 +75,7 @@ def classify(
     part: Labelled,
     classes: Sequence[str],
     *,
-    marks: Sequence[int] = MARKS,
+    marks: Sequence[int],
     confusion_at: int | None = None,
     swap: int | None = SWAP,
     seed: int = EVALUATION_SEED,

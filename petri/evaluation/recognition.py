@@ -21,7 +21,6 @@ from petri.nca.seed import repainted
 
 LONG, FEW = 2000, 1000  # steps after which so many of the pictures are asked once more: it takes long
 SHOWN = 8  # pictures of a sheet
-COLOURED = (32, 64, 300)  # marks for pictures in colour, as NCAtorch has them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +78,7 @@ def evaluate(
     data = pictures.load(name, data_dir, say)
     check_fits(model, data)
     automaton, spec = model.automaton, model.spec
-    marks = MARKS if spec.fixed == 1 else COLOURED
+    marks = MARKS[spec.fixed]
     say(f"{len(data.test):,} pictures")
     found = classify(automaton, data.test, data.classes, marks=marks, confusion_at=marks[1])
     few = data.test.first(FEW)

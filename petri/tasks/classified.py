@@ -37,7 +37,7 @@ class Classified(Outcome):
 @torch.no_grad()
 def finish(task: Classifying, automaton: Automaton, folder: Path) -> Classified:
     """Classify test pictures, and draw which classes are taken for which, and how cells come to agree."""
-    marks = sorted({*task.steps, *MARKS[2:]})
+    marks = sorted({*task.steps, *MARKS.get(task.spec.fixed, ())[2:]})
     found = classify(
         automaton, task.data.test.first(TESTED), task.classes, marks=marks, confusion_at=task.steps[1]
     )

@@ -31,9 +31,8 @@ def made(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
         patch.chdir(folder)
         patch.setattr(classified, "TESTED", 20)
-        patch.setattr(classified, "MARKS", (2, 3, 4, 5))
+        patch.setitem(classes.MARKS, 1, (2, 3, 4, 5))
         patch.setattr(classified, "FILM_STEPS", 3)
-        patch.setattr(classes, "SWAP", 3)
         patch.setattr(sys, "argv", [str(word) for word in ("petri", "classify", "mini", *TINY)])
         with pytest.raises(SystemExit) as end:
             main()
@@ -58,7 +57,7 @@ def light(tmp_path, monkeypatch):
     part = Labelled((model.samples * 255).byte()[[0, 1, 1, 0]], torch.tensor([0, 1, 1, 0]))
     data = Pictures("mini", "lights", model.classes, part, part, part)
     monkeypatch.setattr(pictures, "load", lambda name, *_: data)
-    monkeypatch.setattr(recognition, "MARKS", (6, 9))
+    monkeypatch.setitem(classes.MARKS, 1, (6, 9))
     monkeypatch.setattr(recognition, "LONG", 12)
     return "light.safetensors"
 
