@@ -52,6 +52,15 @@ those that a picture became after 150 steps, 150 steps later. The sample picture
 MNIST's (Yann LeCun, Corinna Cortes, Christopher J. C. Burges; CC BY-SA 3.0).
 """
 TEXTURES = """
+## Textures
+
+They weave a plane of any size from noise, without a seam, like a picture of which a square was theirs to
+learn (`petri targets`; brick and gravel are CC0, from scikit-image's data). Way is the share of the way from
+other squares of that picture to its pixels in random order, by layers of VGG16 that training did not look at:
+below 0 % a texture is more like its square than the others are. Healed is the share of what an emptied half
+takes that is gone 300 steps later.
+"""
+PUBLISHED = """
 ## Textures that others published
 
 They weave a plane of any size from an empty one, and petri did not train them: `petri import textures` read
@@ -130,7 +139,8 @@ def write_catalogue(folder: Path) -> None:
     classifiers = [entry for entry in own if entry.model.classes]
     alone = [entry for entry in own if not (entry.model.conditions or entry.model.classes)]
     living = [entry for entry in alone if entry.model.automaton.spec.living]
-    planes = [entry for entry in alone if not entry.model.automaton.spec.living]
+    woven = [entry for entry in alone if entry.model.task == "texture"]
+    planes = [entry for entry in alone if entry not in living and entry not in woven]
     figures = _table(
         "| | model | what | cell | kB | grid | dB after 160 steps | after 5,000 | standing | trained to heal "
         "| healed | training, min |",
@@ -150,9 +160,15 @@ def write_catalogue(folder: Path) -> None:
     if classifiers:
         head = "| | model | cell | parameters | kB | grid | recognised | changed | training, min |"
         parts += [CLASSIFIERS, *_table(head, [_classifier_row(entry) for entry in classifiers])]
+    if woven:
+        head = (
+            "| | model | cell | parameters | kB | grid | way after 64 steps | after 5,000 "
+            "| on a grid four times as large | half healed | training, min |"
+        )
+        parts += [TEXTURES, *_table(head, [_texture_row(entry) for entry in woven])]
     if published:
         head = "| | model | in the atlas | cell | parameters | kB | licence |"
-        parts += [TEXTURES, *_table(head, [_published_row(entry) for entry in published])]
+        parts += [PUBLISHED, *_table(head, [_published_row(entry) for entry in published])]
     write_whole(folder / "README.md", "\n".join(parts) + "\n")
 
 
@@ -189,6 +205,20 @@ def _figure_row(entry: Entry) -> list[str]:
         f"{last['standing']} of {last['seeds']}" if last else figure(None),
         "yes" if entry.trained_to_heal else "no", figure(entry.healed, ".0f", " %"),
         figure(entry.seconds and entry.seconds / 60, ".0f"),
+    ]  # fmt: skip
+
+
+def _texture_row(entry: Entry) -> list[str]:
+    spec, model = entry.model.spec, entry.model
+    measured = model.training["evaluation"]
+    looks = (*measured["drift"], *measured["sizes"])
+    ways = {(look["factor"], look["steps"]): look["way"] for look in looks}
+    half = next(one["percent"] for one in measured["regeneration"] if one["kind"] == "half")
+    return [
+        f"![{entry.name}]({_picture(entry)})", entry.name, spec.describe(), f"{spec.parameters:,}",
+        f"{entry.bytes / 1e3:.0f}", f"{model.res}²",
+        *(figure(ways[at], ".1f", " %") for at in ((1, 64), (1, 5000), (4, 500))),
+        figure(half, ".0f", " %"), figure(entry.seconds and entry.seconds / 60, ".0f"),
     ]  # fmt: skip
 
 

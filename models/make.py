@@ -1,6 +1,6 @@
 """Make the shipped models from nothing: python -m petri.models.make [NAME…]
 
-Nine patterns, six figures with damage, and a classifier. Each is trained by the default
+Six figures with damage, nine patterns, three textures, and a classifier. Each is trained by the default
 recipe in runs/models/NAME, evaluated as `petri evaluate` does, and written here with recipe and evaluation
 in its metadata. As many are trained at a time as there are cores, on a thread each, which does a fifth more
 than all threads for one; what they say goes to NAME.log beside the run. What was stopped goes on, what is
@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,71 +22,75 @@ from petri import modelfile, models, targets
 from petri.datasets import pictures
 from petri.errors import BadRequest
 from petri.evaluation import evaluate
-from petri.modelfile import Model
 from petri.models.catalogue import write_catalogue
 from petri.tasks.classified import sampled
 from petri.training.classes import make_classifier_recipe
 from petri.training.presets import make_recipe
 from petri.training.recipe import Recipe
 from petri.training.runs import Run, has_finished
+from petri.training.textures import make_texture_recipe
+
+HERE = Path(__file__).parent
+RUNS = Path("runs") / "models"
+DAMAGE = ("pool.damage=1",)
+
+
+@dataclass(frozen=True)
+class Order:
+    """How a model is trained: `petri VERB TARGET --res RES --set SETTING…`; a data set has its own size."""
+
+    target: str
+    res: int
+    settings: tuple[str, ...] = ()
+    verb: str = "grow"
+
+    @property
+    def recipe(self) -> Recipe:
+        """What this comes to."""
+        if self.verb == "classify":
+            return make_classifier_recipe(self.target, settings=self.settings)
+        if self.verb == "texture":
+            return make_texture_recipe(self.target, [self.target], res=self.res, settings=self.settings)
+        drawn = targets.load(self.target, self.res)
+        return make_recipe(drawn, self.target, res=self.res, settings=self.settings)
+
 
 FIGURES = {
-    "butterfly": "emoji:🦋",
-    "fish": "emoji:🐠",
-    "lizard": "emoji:🦎",
-    "logo": "logo",
-    "mushroom": "emoji:🍄",
-    "turtle": "emoji:🐢",
+    "butterfly": Order("emoji:🦋", 64, DAMAGE),
+    "fish": Order("emoji:🐠", 64, DAMAGE),
+    "lizard": Order("emoji:🦎", 64, DAMAGE),
+    "logo": Order("logo", 64, DAMAGE),
+    "mushroom": Order("emoji:🍄", 64, DAMAGE),
+    "turtle": Order("emoji:🐢", 48, DAMAGE),
 }
-RES = {name: 48 if name == "turtle" else 64 for name in FIGURES}
-RES |= {name: 256 if name in ("circle", "spiral") else 128 for name in targets.PATTERNS}
-RUNS = Path("runs") / "models"
-HERE = Path(__file__).parent
-CLASSIFIERS = ("mnist",)  # data sets
+HEALING = ("braid", "checkerboard", "circle", "cross", "rings")  # of the patterns, with damage
+PATTERNS = {
+    name: Order(name, 256 if name in ("circle", "spiral") else 128, DAMAGE if name in HEALING else ())
+    for name in targets.PATTERNS
+}
+TEXTURES = {
+    name: Order(name, 96, (f"loss.scale={scale}",), "texture")
+    for name, scale in {"brick": 2.5, "gravel": 2.5, "scales": 2.0}.items()
+}
+CLASSIFIERS = {"mnist": Order("mnist", 28, verb="classify")}
 RECOGNISED = 0.985  # share of the test pictures at every look, without which a classifier is not shipped
-HEALING = ("braid", "checkerboard", "circle", "cross", "rings", *FIGURES)  # also trained with damage
+ORDERS = FIGURES | PATTERNS | TEXTURES | CLASSIFIERS
 
 
 def train(name: str) -> Path:
-    """Train a pattern, a figure or a classifier to the end of its recipe; the run's folder."""
-    if name in CLASSIFIERS:
-        return _train_classifier(name)
-    folder, target = RUNS / name, FIGURES.get(name, name)
-    drawn = targets.load(target, RES[name])
-    asked = make_recipe(drawn, target, res=RES[name])
+    """Train a model to the end of its recipe; the run's folder."""
+    folder, order = RUNS / name, ORDERS[name]
     if folder.exists():
-        recipe = Run.open(folder, lock=False).recipe
-        found = (recipe.spec, recipe.res, recipe.pool.damage)
-        if found != (asked.spec, RES[name], int(name in HEALING)):
+        recipe, asked = Run.open(folder, lock=False).recipe, order.recipe
+        if (recipe.spec, recipe.res, recipe.pool) != (asked.spec, asked.res, asked.pool):
             raise SystemExit(f"{folder} is of another recipe: move it away")
         if _finished(folder, recipe):
             return folder
-        command = ["grow", "--resume", str(folder)]
+        command = [order.verb, "--resume", str(folder)]
     else:
-        command = ["grow", target, "--res", str(RES[name]), "--out", str(RUNS), "--name", name]
-        command += ["--set", "pool.damage=1"] if name in HEALING else []
-    # One that does not stand has results, which `ship` looks at.
-    _run(name, command, check=name not in FIGURES)
-    return folder
-
-
-def _train_classifier(name: str) -> Path:
-    folder = RUNS / name
-    command = ["classify", name, "--out", str(RUNS), "--name", name]
-    if folder.exists():
-        recipe = Run.open(folder, lock=False).recipe
-        asked = make_classifier_recipe(name)
-        if (recipe.target, recipe.spec) != (name, asked.spec):
-            raise SystemExit(f"{folder} is of another recipe: move it away")
-        if _finished(folder, recipe):
-            return folder
-        command = ["classify", "--resume", str(folder)]
-    _run(name, command, check=False)
-    return folder
-
-
-def _run(name: str, command: list[str], *, check: bool) -> None:
-    """Run petri; what it says goes to the log beside the run."""
+        command = [order.verb, order.target, "--out", str(RUNS), "--name", name]
+        command += ["--res", str(order.res)] if name not in CLASSIFIERS else []
+        command += [word for setting in order.settings for word in ("--set", setting)]
     RUNS.mkdir(parents=True, exist_ok=True)
     print(f"{name}: training", flush=True)
     with (RUNS / f"{name}.log").open("a") as log:
@@ -95,8 +99,10 @@ def _run(name: str, command: list[str], *, check: bool) -> None:
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             stdout=log,
             stderr=log,
-            check=check,
+            # One that does not stand has results, which `ship` looks at.
+            check=name not in FIGURES | CLASSIFIERS,
         )
+    return folder
 
 
 def _finished(folder: Path, recipe: Recipe) -> bool:
@@ -113,6 +119,9 @@ def measured(evaluation: dict[str, Any]) -> dict[str, Any]:
     Alpha is left out because the patterns have none. Of several targets it has each, and how each becomes
     another.
     """
+    if evaluation.get("task") == "classify":
+        said = ("task", "target", "architecture", "parameters")
+        return {name: value for name, value in evaluation.items() if name not in said}
     if "each" in evaluation:
         kept = ("from", "to", "percent", "damaged", "healed")
         return {
@@ -124,9 +133,13 @@ def measured(evaluation: dict[str, Any]) -> dict[str, Any]:
         {name: one[name] for name in ("kind", "percent", "damaged", "healed")}
         for one in evaluation["regeneration"]
     ]
+    if evaluation.get("task") == "texture":
+        distances = {name: evaluation[name] for name in ("floor", "floor_by", "ceiling")}
+    else:
+        distances = {"loss": {"seen": evaluation["loss"]["seen"]}}
     return {
         "seeds": evaluation["seeds"],
-        "loss": {"seen": evaluation["loss"]["seen"]},
+        **distances,
         "drift": evaluation["drift"],
         "regeneration": healing,
         "sizes": evaluation["sizes"],
@@ -136,38 +149,27 @@ def measured(evaluation: dict[str, Any]) -> dict[str, Any]:
 def ship(name: str, folder: Path) -> None:
     """Evaluate a run's model and put it among the shipped ones."""
     model = modelfile.read(folder / models.MODEL)
-    if name in CLASSIFIERS:
-        _ship_classifier(name, model)
-        return
     looks = model.training.get("looks", ())
     if name in FIGURES and any(look["standing"] < look["seeds"] for look in looks):
         raise SystemExit(f"{name} does not stand in all of its rollouts, see {folder}: train it anew")
     print(f"{name}: measuring", flush=True)
-    model.training["evaluation"] = measured(evaluate(model, FIGURES.get(name, name)).to_fields())
+    evaluation = evaluate(model, ORDERS[name].target).to_fields()
+    model.training["evaluation"] = measured(evaluation)
+    if name in CLASSIFIERS:
+        least = min(one["pictures"] for one in evaluation["readings"])
+        if least < RECOGNISED:
+            raise SystemExit(f"{name} recognises {least:.2%} only, at least {RECOGNISED:.1%} are asked for")
+        model.training.pop("found", None)  # of fewer pictures
+        model.training["samples"] = sampled(pictures.load(ORDERS[name].target))
     modelfile.write(HERE / f"{name}.safetensors", model)
-
-
-def _ship_classifier(name: str, model: Model) -> None:
-    """Put a classifier among the shipped models, with pictures of its test set to try it with."""
-    print(f"{name}: measuring", flush=True)
-    found = evaluate(model, name).to_fields()
-    least = min(one["pictures"] for one in found["readings"])
-    if least < RECOGNISED:
-        raise SystemExit(f"{name} recognises {least:.2%} only, at least {RECOGNISED:.1%} are asked for")
-    training = {name: value for name, value in model.training.items() if name != "found"}
-    training |= {"evaluation": found, "samples": sampled(pictures.load(name))}
-    modelfile.write(HERE / f"{name}.safetensors", replace(model, training=training))
 
 
 def main() -> None:
     """Make what is asked for, or all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help="of a pattern, a figure or a data set; all if left out"
-    )
-    known = [*RES, *CLASSIFIERS]
-    names = parser.parse_args().names or known
-    if unknown := set(names) - set(known):
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of a model of petri's own; all if left out")
+    names = parser.parse_args().names or list(ORDERS)
+    if unknown := set(names) - set(ORDERS):
         parser.error(f"no such model: {', '.join(sorted(unknown))}")
     pool = ThreadPoolExecutor(os.cpu_count())
     try:

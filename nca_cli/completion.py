@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 def complete_target(incomplete: str) -> list[str]:
-    """Names of patterns that begin so."""
-    from petri.targets import PATTERNS
+    """Names of patterns and pictures that begin so."""
+    from petri.targets import PATTERNS, PICTURES
 
-    return [name for name in PATTERNS if name.startswith(incomplete)]
+    return [name for name in (*PATTERNS, *PICTURES) if name.startswith(incomplete)]
 
 
 def complete_model(incomplete: str) -> list[str]:

@@ -14,7 +14,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "petri grow --resume runs/spiral-64",
     ),
     "texture": (
-        "petri texture bricks.jpg",
+        "petri texture brick --scale 2.5",
         "petri texture photo.jpg --res 96 --scale 4 --crop 0,0.5",
         "petri texture bricks.jpg grass.jpg",
         "petri texture --resume runs/bricks-128",
@@ -61,6 +61,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "petri import raw texture-weave.bin",
         "petri import raw growing.bin --channels 16 --hidden 128",
     ),
+    "import cells2pixels": ("petri import cells2pixels Butterfly.json",),
     "import textures": ("petri import textures models.json", "petri import textures models.json --index 7"),
     "import torch": (
         "petri import torch dots.pt",

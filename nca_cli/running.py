@@ -15,6 +15,7 @@ from petri.wording import percent, quoted
 if TYPE_CHECKING:
     import torch
 
+    from petri.evaluation.standing import Standing
     from petri.modelfile import Model
     from petri.training.loop import Result
     from petri.training.ranks import Ranks
@@ -243,10 +244,10 @@ def _conclude(recipe: Recipe, result: Result) -> None:
             done += f", on {result.res}×{result.res} cells"
     out.say("\n", (f"{recipe.name} {done}", "bold"), f" in {duration(result.seconds)}")
     trouble = SAY[recipe.task](recipe, result)
-    if result.finished and not outcome.stands:
+    if result.finished and trouble:
         more = max(1000, recipe.epochs // 2)
         out.say(
-            (trouble, "red"),
+            (trouble, "yellow" if outcome.stands else "red"),
             f" train it further by  {_resume(recipe, result.folder)} --epochs {more}, "
             "or anew with another --seed",
         )
@@ -276,7 +277,7 @@ def _conclude(recipe: Recipe, result: Result) -> None:
 
 
 def _say_grown(recipe: Recipe, result: Result) -> str:
-    """Print what a picture has come to; what is wrong if it does not stand."""
+    """Print what a picture has come to; what is wrong with it, if anything is."""
     from petri.console import grid, out
     from petri.tasks.catalogue import reports_loss
     from petri.tasks.grown import Grown
@@ -301,11 +302,11 @@ def _say_grown(recipe: Recipe, result: Result) -> str:
     if grown.enlarged is not None:
         rows.append(("without a decoder", f"{grown.enlarged:.1f} dB by perfect cells, enlarged bilinearly"))
     out.print(grid(*rows))
-    return _fallen(max(look.seeds - look.standing for look in grown.looks.values()), look.seeds)
+    return _trouble(grown.stands, [list(grown.looks.values())])
 
 
 def _say_changed(recipe: Recipe, result: Result) -> str:
-    """Print what each of several pictures has come to; what is wrong if they do not stand."""
+    """Print what each of several pictures has come to; what is wrong with them, if anything is."""
     from petri.console import out, table
     from petri.tasks.changed import Changed
 
@@ -313,21 +314,24 @@ def _say_changed(recipe: Recipe, result: Result) -> str:
     assert isinstance(outcome, Changed), "what this command trains for are several pictures"
     moments = list(next(iter(outcome.each.values()))[1])
     shown = table("", "loss", *(f"after {step:,}, worst" for step in moments))
-    fallen = seeds = 0
     for label, (loss, looks) in outcome.each.items():
         cells = []
         for look in looks.values():
             stands = f", {look.standing} of {look.seeds} stand" * recipe.spec.living
             cells.append(f"{look.median:.1f}, {look.worst:.1f} dB{stands}")
         shown.add_row(label, f"{loss.loss:.4f}", *cells)
-        fallen += max(look.seeds - look.standing for look in looks.values())
-        seeds += look.seeds
     out.print(shown)
-    return _fallen(fallen, seeds)
+    return _trouble(outcome.stands, [list(looks.values()) for _, looks in outcome.each.values()])
 
 
-def _fallen(fallen: int, seeds: int) -> str:
-    return f"{fallen} of {seeds} rollouts did not grow or did not last:"
+def _trouble(stands: bool, each: list[list[Standing]]) -> str:
+    """What is wrong with what each target has come to, at several moments; empty if nothing is."""
+    if not stands:
+        fallen = sum(max(look.seeds - look.standing for look in looks) for looks in each)
+        seeds = sum(looks[0].seeds for looks in each)
+        return f"{fallen} of {seeds} rollouts did not grow or did not last:"
+    least = min((look for looks in each for look in looks), key=lambda look: look.median)
+    return "" if least.is_fair else f"it lasts, but is {least.likeness}:"
 
 
 def _say_woven(recipe: Recipe, result: Result) -> str:
@@ -348,7 +352,7 @@ def _say_woven(recipe: Recipe, result: Result) -> str:
         "ceiling: its pixels in random order",
         style="dim",
     )
-    return "it has not become the texture:"
+    return "" if woven.stands else "it has not become the texture:"
 
 
 def _say_classified(recipe: Recipe, result: Result) -> str:

@@ -16,7 +16,7 @@ def targets(
     """List what can be grown."""
     from petri.console import grid, out
     from petri.errors import BadRequest
-    from petri.targets import PATTERNS
+    from petri.targets import PATTERNS, PICTURES
 
     if sheet is not None:
         from petri.files import replacing
@@ -34,7 +34,12 @@ def targets(
     from rich.text import Text
 
     out.print(
-        grid(*[(Text(name, "bold not dim"), pattern.description) for name, pattern in PATTERNS.items()])
+        grid(
+            *[
+                (Text(name, "bold not dim"), known.description)
+                for name, known in (PATTERNS | PICTURES).items()
+            ]
+        )
     )
     out.print("\nAlso")
     out.print(
@@ -44,7 +49,6 @@ def targets(
                 "any image, or an SVG; a transparent one grows as a figure, an opaque one fills the plane",
             ),
             ("emoji:🦎", "an emoji"),
-            ("logo", "petri's own"),
             ("text:Hi", "a few letters"),
             ("shader.glsl", "a Shadertoy fragment shader; shader.glsl@2.5 as it stands after 2.5 seconds"),
         )

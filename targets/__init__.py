@@ -1,4 +1,4 @@
-"""The targets that petri can grow: nine patterns, images, emoji, text and shaders.
+"""The targets that petri can grow: nine patterns, a few pictures, images, emoji, text and shaders.
 
 Importing this costs nothing: numpy, Pillow and the patterns themselves come in when one is painted.
 """
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 SMALLEST, LARGEST = 16, 4096  # cells a side
 SHADERS = (".glsl", ".frag")
-LOGO = "logo"  # petri's own, a figure
 FILE = "file:"  # begins a path of which some bytes are no text, percent-encoded
 
 
@@ -69,13 +68,37 @@ PATTERNS: dict[str, Pattern] = {
 }
 
 
+@dataclass(frozen=True)
+class Picture:
+    """One that comes with petri."""
+
+    file: str  # in the folder `pictures` beside this
+    description: str  # one line
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return Path(__file__).parent / "pictures" / self.file
+
+
+# Brick, gravel and grass are CC0, from scikit-image's data; the others are petri's own.
+PICTURES: dict[str, Picture] = {
+    "logo": Picture("logo.png", "petri's own, a figure"),
+    "brick": Picture("brick.webp", "a wall of grey bricks, for `petri texture`"),
+    "clouds": Picture("clouds.webp", "coloured noise without an edge, likewise"),
+    "grass": Picture("grass.webp", "a lawn in grey, likewise"),
+    "gravel": Picture("gravel.webp", "small grey stones, likewise"),
+    "scales": Picture("scales.webp", "rows of scales in green and blue, likewise"),
+}
+
+
 def load(name: str, res: int) -> Target:
     """Find out what is asked for and draw it.
 
     Args:
-        name: a pattern's name, `logo` (petri's own), `emoji:🦎`, `text:Hi`, or the path of an image or of
-            a `.glsl` or `.frag` shader, which `waves.glsl@2.5` draws as it stands after 2.5
-            seconds. A pattern wins over a file of the same name; `./spiral` is the file.
+        name: a pattern's or a picture's of petri, `emoji:🦎`, `text:Hi`, or the path of an image or of a
+            `.glsl` or `.frag` shader, which `waves.glsl@2.5` draws as it stands after 2.5 seconds.
+            petri's own win over a file of the same name; `./spiral` is the file.
         res: cells a side, 16..4096.
 
     Raises:
@@ -86,10 +109,10 @@ def load(name: str, res: int) -> Target:
         from petri.targets.render import opaque, render
 
         return Target(name, opaque(render(PATTERNS[name].paint, res)), transparent=False)
-    if name == LOGO:
+    if name in PICTURES:
         from petri.targets import image
 
-        return replace(image.load(Path(__file__).with_name("logo.png"), res), name=LOGO)
+        return replace(image.load(PICTURES[name].path, res), name=name)
     kind, colon, rest = name.partition(":")
     if colon and kind == "emoji":
         from petri.targets import emoji
@@ -105,7 +128,7 @@ def load(name: str, res: int) -> Target:
 
 def travels(name: str) -> bool:
     """Whether a target is known by its name alone, wherever petri is: no file of the user's."""
-    return name in PATTERNS or name == LOGO or name.startswith(("emoji:", "text:"))
+    return name in PATTERNS or name in PICTURES or name.startswith(("emoji:", "text:"))
 
 
 def written(name: str) -> str:
@@ -158,7 +181,7 @@ def found(name: str) -> tuple[Path, float]:
     path = path_of(file)
     # An empty name would be the current directory.
     if not name or not ("/" in name or "\\" in name or path.suffix or os.path.exists(name)):
-        known = [*PATTERNS, LOGO, "emoji:🦎", "text:Hi"]
+        known = [*PATTERNS, *PICTURES, "emoji:🦎", "text:Hi"]
         hint = nearest(name, known) or f"; patterns: {', '.join(PATTERNS)}; or an image, emoji:🦎, text:Hi"
         raise BadRequest(f'unknown target "{name}"{hint}')
     try:

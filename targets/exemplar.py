@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -61,12 +62,13 @@ def load(name: str, res: int, *, scale: float = 0.0, crop: tuple[float, float] =
     """
     targets.check_res(res)
     checks.number("scale", scale, 0, 10_000)
-    if not targets.travels(name):
-        path, _ = targets.found(name)
-        if path.suffix.lower() not in targets.SHADERS:
-            notes: list[str] = []
-            picture = _opaque(image.read(path, res, notes), path.name, notes)
-            return _checked(_of(picture, readable(path.name), res, scale, crop, notes))
+    path = _file(name)
+    if path is not None:
+        notes: list[str] = []
+        called = name if name in targets.PICTURES else readable(path.name)
+        return _checked(
+            _of(_opaque(image.read(path, res, notes), called, notes), called, res, scale, crop, notes)
+        )
     if scale or tuple(crop) != MIDDLE:
         raise BadRequest(f"a scale and a crop are of a picture in a file, which {readable(name)} is not")
     drawn = targets.load(name, res)
@@ -76,6 +78,16 @@ def load(name: str, res: int, *, scale: float = 0.0, crop: tuple[float, float] =
         notes.append(f"{drawn.name} lies on white")
         rgb = rgb + (1 - alpha)
     return _checked(Exemplar(drawn.name, rgb.clip(0, 1).astype(np.float32), tuple(notes)))
+
+
+def _file(name: str) -> Path | None:
+    """The picture that a name stands for, if it has pixels of its own."""
+    if name in targets.PICTURES:
+        return targets.PICTURES[name].path
+    if targets.travels(name):
+        return None
+    path, _ = targets.found(name)
+    return None if path.suffix.lower() in targets.SHADERS else path
 
 
 def _of(

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from petri.errors import BadRequest
-from petri.targets import exemplar
+from petri.targets import PICTURES, exemplar, load, travels
 
 
 @pytest.fixture
@@ -88,3 +88,12 @@ def test_no_texture_is_in_what_is_too_small_or_one_colour(tmp_path, size, colour
     picture.save(tmp_path / "a.png")
     with pytest.raises(BadRequest, match=words):
         exemplar.load(str(tmp_path / "a.png"), 32)
+
+
+@pytest.mark.parametrize("name", [name for name in PICTURES if name != "logo"])
+def test_pictures_that_come_along_have_other_squares_to_judge_by(name):
+    found = exemplar.load(name, 32, scale=2.5)
+    assert found.name == name and found.pixels.shape == (3, 32, 32)
+    assert len(list(found.others())) == 8
+    plane = load(name, 32)
+    assert plane.name == name and not plane.transparent and travels(name)

@@ -31,7 +31,7 @@ def test_a_model_is_made_from_nothing_and_not_trained_twice(tmp_path, monkeypatc
     monkeypatch.setattr(make, "HERE", shelf)
     monkeypatch.setattr(models, "_HERE", shelf)
     monkeypatch.setattr(make, "RUNS", tmp_path / "runs")
-    monkeypatch.setattr(make, "RES", {"circle": 16})
+    monkeypatch.setattr(make, "ORDERS", {"circle": make.Order("circle", 16, make.DAMAGE)})
     orders = []
 
     def run(command, **options):
@@ -60,19 +60,25 @@ def test_a_model_is_made_from_nothing_and_not_trained_twice(tmp_path, monkeypatc
 def test_what_each_model_is_trained_as(tmp_path, monkeypatch):
     monkeypatch.setattr(make, "RUNS", tmp_path)
     orders = {}
-    order = SimpleNamespace(run=lambda command, **_: orders.update({command[4]: command[5:]}))
+    order = SimpleNamespace(run=lambda command, **_: orders.update({tuple(command[3:5]): command[5:]}))
     monkeypatch.setattr(make, "subprocess", order)
-    for name in (*make.RES, *make.CLASSIFIERS):
+    for name in make.ORDERS:
         make.train(name)
-    assert set(orders) == {*PATTERNS, *make.FIGURES.values(), "mnist"}
-    assert {name for name, told in orders.items() if told[:2] == ["--res", "256"]} == {"circle", "spiral"}
-    healing = {name for name, told in orders.items() if "pool.damage=1" in told}
-    assert healing == {"braid", "checkerboard", "circle", "cross", "rings", *make.FIGURES.values()}
+    grown = {target: told for (verb, target), told in orders.items() if verb == "grow"}
+    assert set(grown) == {*PATTERNS, *(order.target for order in make.FIGURES.values())}
+    assert {name for name, told in grown.items() if "256" in told} == {"circle", "spiral"}
+    healing = {name for name, told in grown.items() if "pool.damage=1" in told}
+    assert set(grown) - healing == {"mandelbrot", "spiral", "topo", "voronoi"}
+    assert "--res" not in orders["classify", "mnist"]
+    texture = orders["texture", "brick"]
+    assert texture[texture.index("--res") + 1] == "96" and len(orders) == len(make.ORDERS) == 19
+    for order in make.ORDERS.values():
+        assert order.recipe.res == order.res
 
 
 def test_a_run_of_another_recipe_is_not_taken_for_the_model(tmp_path, monkeypatch):
     monkeypatch.setattr(make, "RUNS", tmp_path)
-    monkeypatch.setattr(make, "RES", {"circle": 16})
+    monkeypatch.setattr(make, "ORDERS", {"circle": make.Order("circle", 16, make.DAMAGE)})
     recipe = make_recipe(load("circle", 16), "circle", res=16)
     Run.create(tmp_path, "circle", recipe, room=0).close()  # without damage
     with pytest.raises(SystemExit, match="circle is of another recipe"):
@@ -97,7 +103,12 @@ def test_the_catalogue_is_of_the_files_that_are_shipped():
             assert "Niklasson" in training["authors"] and training["authors"].split()[-1] in page
             continue
         if entry.model.automaton.spec.living:
-            assert f"| {entry.name} | {make.FIGURES[entry.name]} |" in page
+            assert f"| {entry.name} | {make.FIGURES[entry.name].target} |" in page
+            continue
+        if entry.model.task == "texture":
+            first = entry.looks[0]
+            assert entry.name in make.TEXTURES and first["steps"] == 64
+            assert f"| 11,728 | {entry.bytes / 1e3:.0f} | 96² | {first['way']:.1f} % |" in page
             continue
         assert f"| {entry.starred} | {entry.model.automaton.spec.describe()} |" in page
         assert f"| {catalogue.figure(entry.loss)} | {catalogue.figure(entry.report, '.3f')} |" in page

@@ -39,7 +39,7 @@ def test_the_wheel_holds_all_that_a_command_needs_and_nothing_else(wheel):
         "petri/engine/step/rollout.h",
         "petri/models/circle.safetensors",
         "petri/targets/emoji/emoji_u1f98e.png",
-        "petri/targets/logo.png",
+        "petri/targets/pictures/logo.png",
         "petri/targets/spiral.py",
         "petri/viewer/index.html",
         "petri/viewer/lib/step.wasm.js",

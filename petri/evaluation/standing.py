@@ -14,10 +14,11 @@ from petri.losses import psnr, seen_error
 from petri.nca import Automaton
 
 LEAST_GROWN = 0.5  # of an empty grid's error: what is no better than this has not grown
+FAIR = 22.0  # dB
 LIKENESS = (
     (34.0, "hardly to be told from the target"),
     (28.0, "a good likeness"),
-    (22.0, "a fair likeness, its details missing"),
+    (FAIR, "a fair likeness, its details missing"),
     (16.0, "a rough likeness"),
 )
 
@@ -40,6 +41,11 @@ class Standing:
     def likeness(self) -> str:
         """The median in words."""
         return next((words for least, words in LIKENESS if self.median >= least), "no likeness yet")
+
+    @property
+    def is_fair(self) -> bool:
+        """Whether the median is a fair likeness at least."""
+        return self.median >= FAIR
 
     def describe(self) -> str:
         """Such as `29.1 dB (worst 28.3), a good likeness`."""
