@@ -1,4 +1,4 @@
-"""petri classify: train an automaton whose cells agree what a picture shows."""
+"""petri classify: train cells that agree what a picture shows."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def classify(
         typer.Option(help="Folder of a run to continue from its last checkpoint.", show_default=False),
     ] = None,
 ) -> None:
-    """Train an automaton whose cells agree what a picture of DATA shows.
+    """Train cells that agree what a picture of DATA shows.
 
     Every cell sees the picture and its neighbours, and votes; when the picture changes, they change their
     mind. The run's folder gets the model, a confusion matrix and a film of test pictures coloured by their
