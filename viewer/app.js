@@ -110,6 +110,7 @@ async function choose(chosen, leave = () => {}) {
   if (asked >= 0) conditions.mark(asked);
   delete linked.target;
   part("with-seed").hidden = part("with-size").hidden = classes.labels.length > 0;
+  part("seed-tool").disabled = part("size").disabled = classes.labels.length > 0; // for keys, too
   const paints = stage.model.conditions.length > 0 && !entry.spec.living;
   part("with-paint").hidden = part("paint").disabled = !paints;
   if (!paints && brush.tool === "paint") chooseTool("erase");
@@ -277,8 +278,7 @@ function setSpeed(speed) {
   part("speed").setAttribute("aria-valuetext", text);
 }
 
-function chooseTool(asked) {
-  const name = asked === "seed" && classes.labels.length ? "draw" : asked;
+function chooseTool(name) {
   for (const input of document.getElementsByName("tool")) input.checked = input.value === name;
   setTool();
 }

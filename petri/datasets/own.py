@@ -40,7 +40,7 @@ def read(path: Path, planes: int, grid: tuple[int, int]) -> tuple[Tensor, list[s
     notes = []
     if planes == 1:
         on_paper = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("L")
-        if _edge(np.asarray(on_paper)) > 255 * PAPER and image.getextrema()[3][0] == 255:
+        if _edge(np.asarray(on_paper)) > 255 * PAPER and np.asarray(image)[..., 3].min() == 255:
             image = Image.eval(on_paper, lambda value: 255 - value).convert("RGBA")
             notes.append(f"{path.name} is dark on bright: inverted")
     flat = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
