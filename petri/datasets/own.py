@@ -12,7 +12,9 @@ from torch import Tensor
 from petri.errors import BadRequest
 
 EMPTY = 0.1  # what is not brighter is no part of an object
-PAPER = 0.5  # mean brightness of a grey picture's edge from which on it is of dark ink on paper
+INK = (
+    0.5  # mean brightness of what is to be seen below which it is ink, or of an edge above which it is paper
+)
 
 
 def read(path: Path, planes: int, grid: tuple[int, int]) -> tuple[Tensor, list[str]]:
@@ -38,11 +40,10 @@ def read(path: Path, planes: int, grid: tuple[int, int]) -> tuple[Tensor, list[s
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise BadRequest(f"{path} is no picture that can be read: {error}") from None
     notes = []
-    if planes == 1:
+    if planes == 1 and _is_ink(image):
         on_paper = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("L")
-        if _edge(np.asarray(on_paper)) > 255 * PAPER and np.asarray(image)[..., 3].min() == 255:
-            image = Image.eval(on_paper, lambda value: 255 - value).convert("RGBA")
-            notes.append(f"{path.name} is dark on bright: inverted")
+        image = Image.eval(on_paper, lambda value: 255 - value).convert("RGBA")
+        notes.append(f"{path.name} is dark on bright: inverted")
     flat = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image)
     flat = flat.convert("L" if planes == 1 else "RGB")
     rows, columns = grid
@@ -62,6 +63,10 @@ def read(path: Path, planes: int, grid: tuple[int, int]) -> tuple[Tensor, list[s
     return pixels.permute(2, 0, 1).contiguous(), notes
 
 
-def _edge(pixels: np.ndarray) -> float:
-    """Mean brightness of the outermost pixels."""
-    return float(np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).mean())
+def _is_ink(image: Image.Image) -> bool:
+    """Whether a picture is of something dark: on a bright edge or, if it is see-through, on whatever."""
+    grey = np.asarray(image.convert("L"), dtype=np.float32)
+    alpha = np.asarray(image.getchannel("A"), dtype=np.float32)
+    if alpha.min() < 255:
+        return float((grey * alpha).sum()) < 255 * INK * float(alpha.sum())
+    return float(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]).mean()) > 255 * INK

@@ -102,6 +102,11 @@ def test_a_picture_of_ones_own_is_made_to_fit_and_that_is_said(tmp_path):
     assert not planes[0, :, :2].any() and not planes[0, :, 6:].any() and planes[0, 3, 4] == 1
     planes, notes = own.read(save(tmp_path / "c.png", 255 - exact), 1, (4, 6))
     assert notes == ["c.png is dark on bright: inverted"] and np.allclose(planes[0] * 255, exact)
+    for ink, name in ((0, "dark.png"), (255, "bright.png")):  # on nothing, as a drawing program leaves it
+        clear = np.full((4, 6, 4), ink)
+        clear[..., 3] = exact
+        planes, notes = own.read(save(tmp_path / name, clear), 1, (4, 6))
+        assert np.allclose(planes[0] * 255, exact) and len(notes) == (ink == 0)
     colour = np.zeros((4, 4, 3))
     colour[1, 2] = 255, 0, 51
     planes, _ = own.read(save(tmp_path / "d.png", colour), 3, (4, 4))
