@@ -36,8 +36,8 @@ def quick(name: str) -> dict[str, Any]:
         "optimiser": {"learning_rate": 3e-3, "average": 0.99, "warm_up": 0.03, "shortest": 1.0},
     }
     if name == "cifar10":
-        merge(fields, {"loss": {"turn": 0.0, "stretch": 0.0, "shift": 3.0, "flip": True}})
-        merge(fields, {"spec": {"channels": 28, "perception": "residual3+conv5d2", "hidden": 80}})
+        fields["loss"] = {"shift": 3.0, "flip": True}
+        fields["spec"] |= {"channels": 28, "perception": "conv3+conv5d2w40"}
         fields["phases"] = [
             {"epochs": 20_000, "batch": 32, "turns": 1, "steps": [16, 24]},
             {"epochs": 40_000, "batch": 32, "turns": 3, "steps": [32, 64], "rate": 0.7},

@@ -8,10 +8,12 @@ from specs import tells_brightness
 
 import petri
 from petri.datasets.pictures import Labelled, Pictures
+from petri.engine import native
 from petri.errors import BadRequest
 from petri.losses.votes import vote_loss
 from petri.nca import Cell, Spec
 from petri.nca.votes import counted, mean_votes, verdict
+from petri.shaders.obstacle import obstacle
 from petri.tasks import Classifying
 from petri.tasks.classify import ClassifyTerms, changed
 from petri.training.classes import PRESETS, make_classifier_recipe
@@ -174,6 +176,9 @@ def test_recipes_fit_their_data_and_can_be_written(preset, name):
     assert made.spec.masked is grey and made.phases[-1].grid == ((28, 28) if grey else (32, 32))
     if grey:
         assert made.spec.parameters <= 25_000
+    assert not native.obstacle(made.spec) and not obstacle(made.spec)  # here, and in a browser
+    if preset == "quick" and not grey:
+        assert made.spec.parameters == 65_388 and made.loss.flip and not made.loss.turn
     if preset == "distill" and grey:
         assert made.spec.parameters == 22_499  # of the article
 
