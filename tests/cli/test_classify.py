@@ -92,6 +92,14 @@ def test_the_folder_of_the_data_stays_out_of_the_model(run, petri, tmp_path, mon
     assert modelfile.read(run[0] / "model.safetensors").training["recipe"]["loss"]["data"] == ""
 
 
+def test_a_run_is_followed_while_it_trains(run):
+    from petri.viewing.following import Follower
+
+    model = Follower(run[0]).model()
+    assert model.classes == tuple("0123456789") and model.samples.shape == (10, 1, 28, 28)
+    assert model.training["recipe"]["loss"]["data"] == "" and model.training["epochs"] == 3
+
+
 def test_evaluation_says_all_of_it(petri, light, tmp_path):
     said = petri("evaluate", light, "--target", "mini", "--sheet", tmp_path / "s.png")
     for words in ("lights, 4 test pictures", "100.00 %", "another picture under the cells", "12, first 4"):
