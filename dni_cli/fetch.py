@@ -10,7 +10,7 @@ from dni_cli.options import DataDir, note
 
 
 def fetch(
-    name: Annotated[str, typer.Argument(help="Data set: mnist or fashion.")],
+    name: Annotated[str, typer.Argument(help="Data set: mnist, fashion or cifar10.")],
     data_dir: DataDir = None,
 ) -> None:
     """Fetch a data set, unless it is there already.

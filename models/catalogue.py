@@ -43,6 +43,14 @@ eight fire seeds, beside that of [the report](../docs/report.md) at 256²; drift
 measured. A star: not the cell of the report's Table 4. [The notes](../docs/notes/2026-11-23-models.md)
 have more, and which of them an earlier recipe made.
 """
+CLASSIFIERS = """
+## Classifiers
+
+Every cell of a picture votes on what it shows, and together they agree; [how](../docs/classify.md).
+Recognised: of all test pictures, by the mean of the votes, after so many steps from nothing on; changed: of
+those that a picture became after 150 steps, 150 steps later. The sample pictures in the file of `mnist` are
+MNIST's (Yann LeCun, Corinna Cortes, Christopher J. C. Burges; CC BY-SA 3.0).
+"""
 TEXTURES = """
 ## Textures
 
@@ -128,7 +136,8 @@ def write_catalogue(folder: Path) -> None:
     published = [entry for entry in found if entry.published]
     own = [entry for entry in found if not entry.published]
     several = [entry for entry in own if entry.model.conditions]
-    alone = [entry for entry in own if not entry.model.conditions]
+    classifiers = [entry for entry in own if entry.model.classes]
+    alone = [entry for entry in own if not (entry.model.conditions or entry.model.classes)]
     living = [entry for entry in alone if entry.model.automaton.spec.living]
     woven = [entry for entry in alone if entry.model.task == "texture"]
     planes = [entry for entry in alone if entry not in living and entry not in woven]
@@ -148,6 +157,9 @@ def write_catalogue(folder: Path) -> None:
         [_several_row(entry) for entry in several],
     )
     parts = [INTRODUCTION, *figures, *([SEVERAL, *together] if several else []), PLANES, *patterns]
+    if classifiers:
+        head = "| | model | cell | parameters | kB | grid | recognised | changed | training, min |"
+        parts += [CLASSIFIERS, *_table(head, [_classifier_row(entry) for entry in classifiers])]
     if woven:
         head = (
             "| | model | cell | parameters | kB | grid | way after 64 steps | after 5,000 "
@@ -215,6 +227,21 @@ def _published_row(entry: Entry) -> list[str]:
     return [
         f"![{entry.name}]({_picture(entry)})", entry.name, model.target, spec.describe(),
         f"{spec.parameters:,}", f"{entry.bytes / 1e3:.0f}", model.training["licence"],
+    ]  # fmt: skip
+
+
+def _classifier_row(entry: Entry) -> list[str]:
+    spec, model = entry.model.spec, entry.model
+    measured = model.training.get("evaluation", {})
+    recognised = [
+        f"{100 * one['pictures']:.2f} % after {one['steps']}" for one in measured.get("readings", ())
+    ]
+    swap = measured.get("swap")
+    return [
+        f"![{entry.name}]({_picture(entry)})", entry.name, spec.describe(), f"{spec.parameters:,}",
+        f"{entry.bytes / 1e3:.0f}", f"{model.res}²", ", ".join(recognised) or figure(None),
+        figure(swap and 100 * swap["after"], ".2f", " %"),
+        figure(entry.seconds and entry.seconds / 60, ".0f"),
     ]  # fmt: skip
 
 

@@ -71,6 +71,14 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="PETRI_DATA",
+            help="Folder of a classifier's data set; the platform's cache folder if left out.",
+            show_default=False,
+        ),
+    ] = None,
     sheet: Annotated[
         Path | None, typer.Option(help="PNG file for a picture of all results.", show_default=False)
     ] = None,
@@ -81,7 +89,8 @@ def evaluate(
 
     Each model is grown several times from its seed, by random numbers that training has not seen and that are
     the same every time. Of several arguments, those that are no models are skipped. A model of several
-    targets is measured for each of them, and changed from each to each.
+    targets is measured for each of them, and changed from each to each. A classifier is asked about all test
+    pictures of its data set.
     """
     if sheet is not None:
         if sheet.suffix.lower() != ".png":
@@ -102,7 +111,7 @@ def evaluate(
     for name in models:
         try:
             with err.status(f"measuring {name}") as status:
-                found = _measure(name, target, chosen, status.update, **how)
+                found = _measure(name, target, chosen, status.update, data_dir, **how)
         except (BadRequest, RunFailed) as error:
             if len(models) == 1:
                 raise
@@ -134,7 +143,12 @@ def evaluate(
 
 
 def _measure(
-    name: str, target: list[str] | None, device: torch.device, say: Callable[[str], object], **how: Any
+    name: str,
+    target: list[str] | None,
+    device: torch.device,
+    say: Callable[[str], object],
+    data_dir: Path | None,
+    **how: Any,
 ) -> Found:
     from petri import modelfile, models
     from petri.evaluation import evaluate
@@ -143,6 +157,13 @@ def _measure(
     path = models.find(name)
     model = modelfile.read(path)
     model.automaton.to(device)
+    if model.classes:
+        if how:
+            option = "--" + next(iter(how)).replace("_", "-")
+            raise BadRequest(
+                f"{name} classifies pictures of one size, as often as there are: leave out {option}"
+            )
+        how, target = {"data_dir": data_dir}, target or [model.target]
     return evaluate(
         model,
         target or [target_of(model, path, number) for number in range(len(model.targets))],
@@ -155,13 +176,15 @@ def _show(name: str, found: Found) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from nca_cli import evaluate_many, evaluate_texture
+    from nca_cli import evaluate_classes, evaluate_many, evaluate_texture
     from petri.console import out
-    from petri.evaluation import Evaluation, ManyEvaluation
+    from petri.evaluation import Evaluation, ManyEvaluation, Recognition
 
     out.print(Text.assemble((name, "bold"), f" · {found.summary}"), soft_wrap=True)
     if isinstance(found, ManyEvaluation):
         shown = evaluate_many.tables(found)
+    elif isinstance(found, Recognition):
+        shown = evaluate_classes.tables(found)
     elif isinstance(found, Evaluation):
         shown = {
             "loss": _loss(found),

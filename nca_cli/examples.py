@@ -19,6 +19,12 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "petri texture bricks.jpg grass.jpg",
         "petri texture --resume runs/bricks-128",
     ),
+    "classify": (
+        "petri classify mini",
+        "petri classify mnist",
+        "petri classify fashion --set loss.error=squares --dry-run",
+        "petri classify --resume runs/mnist-28",
+    ),
     "search": (
         "petri search spiral --trials 30",
         "petri search spiral --trials 30 --workers 2 --promote 2",

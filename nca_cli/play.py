@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from nca_cli import play_classes
 from nca_cli.completion import complete_model
 from petri.errors import BadRequest
 from petri.wording import as_utf8
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
     from petri.modelfile import Model
 
@@ -82,7 +84,17 @@ def play(
     at: Annotated[
         list[int] | None,
         typer.Option(
-            help="Step of a --switch-to; one for each, in order.", min=0, max=100_000, show_default=False
+            help="Step of a --switch-to or of a further --image; one for each, in order.",
+            min=0,
+            max=100_000,
+            show_default=False,
+        ),
+    ] = None,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Picture for a classifier to look at; a further one takes its place at a step of --at.",
+            show_default=False,
         ),
     ] = None,
     ground: Annotated[
@@ -93,10 +105,12 @@ def play(
 ) -> None:
     """Show MODEL growing from a single cell, or write a film of it.
 
-    A model of several targets grows one of them, and becomes another where it is told to.
+    A model of several targets grows one of them, and becomes another where it is told to. A classifier looks
+    at a picture, its own if none is given, and its cells are coloured by what they take it for.
     """
     from petri import devices, images, memory, modelfile, models
     from petri import ground as grounds
+    from petri.console import err
     from petri.film import EVERY, film
 
     ground = grounds.check(ground)
@@ -115,7 +129,20 @@ def play(
     if tile is not None and not loaded.spec.fills_any_shape:
         raise BadRequest(f"{model} is no texture: its edges do not fit each other, so it makes no --tile")
     shown = loaded.condition(None if target is None else as_utf8(target))
-    switches = _switches(loaded, switch_to or [], at or [])
+    switches: dict[int, int | Tensor] = {}
+    seen = None
+    if loaded.classes:
+        if res is not None or switch_to:
+            raise BadRequest(
+                f"{model} classifies pictures of {loaded.res} cells a side: leave out --res and --switch-to"
+            )
+        seen, switches, notes = play_classes.pictures(loaded, image or [], at or [])
+        for note in notes:
+            err.say((note, "dim"))
+    elif image:
+        raise BadRequest(f"{model} is no classifier: leave out --image")
+    else:
+        switches |= _switches(loaded, switch_to or [], at or [])
     res, last = res or loaded.res, max(switches, default=0)
     if steps is not None and switches and last >= steps:
         raise BadRequest(f"--at {last} is not before the end: take more than {last} --steps, got {steps}")
@@ -144,6 +171,7 @@ def play(
         seed=seed,
         damage_at=steps // 2 if damage else None,
         condition=shown,
+        fixed=seen,
         switches=switches,
         pixels=size,
         every=max(1, steps // 2) if last_alone else EVERY,
@@ -153,6 +181,8 @@ def play(
             _save(out, pictures, zoom, fps)
         else:
             _show(_titles(loaded, shown, switches), pictures, fps)
+    if seen is not None:
+        play_classes.tell(loaded, [(0, seen), *switches.items()][-1][1], steps - last, seed)
 
 
 def _size(model: Model, res: int, pixels: int | None, zoom: int | None, *, file: bool) -> tuple[int, int]:
@@ -188,11 +218,12 @@ def _switches(model: Model, names: list[str], steps: list[int]) -> dict[int, int
     return {step: number for step, number in zip(steps, found, strict=True) if number is not None}
 
 
-def _titles(model: Model, first: int | None, switches: dict[int, int]) -> dict[int, str]:
+def _titles(model: Model, first: int | None, switches: dict[int, int | Tensor]) -> dict[int, str]:
     """What is said to be growing from each step on that something else begins to."""
     if first is None:
         return {0: model.target}
-    return {0: model.conditions[first]} | {step: model.conditions[one] for step, one in switches.items()}
+    later = {step: model.conditions[one] for step, one in switches.items() if isinstance(one, int)}
+    return {0: model.conditions[first]} | later
 
 
 def _save(path: Path, pictures: Iterator[tuple[int, np.ndarray]], zoom: int, fps: int) -> None:

@@ -230,8 +230,7 @@ def _why_slow(trainer: Trainer) -> tuple[str, ...]:
 
 def _resume(recipe: Recipe, folder: Path) -> str:
     """The command that goes on with a run."""
-    verb = "texture" if DOING[recipe.task] == "weaving" else "grow"
-    return f"petri {verb} --resume {quoted(folder)}"
+    return f"petri {VERBS[DOING[recipe.task]]} --resume {quoted(folder)}"
 
 
 def _conclude(recipe: Recipe, result: Result) -> None:
@@ -263,6 +262,8 @@ def _conclude(recipe: Recipe, result: Result) -> None:
         "sizes.png": "the same on larger grids",
         "weaving.webp": "the same, from noise on",
         "exemplar.png": "what it was to be like",
+        "confusion.png": "which class is taken for which",
+        "votes.webp": "test pictures, coloured by their cells' votes",
         "loss.png": "the loss over the epochs",
         "metrics.csv": "all losses",
         "recipe.toml": "how it was trained",
@@ -270,7 +271,7 @@ def _conclude(recipe: Recipe, result: Result) -> None:
     said_of |= {file: "what it weaves of each" for file in result.files if file.startswith("tile-")}
     out.print(grid(*[(f"  {file}", said_of[file]) for file in result.files]))
     if result.finished:
-        out.say(f"\nWatch it grow:  petri play {quoted(result.folder)}")
+        out.say(f"\n{NEXT.get(recipe.task, 'Watch it grow:  petri play')} {quoted(result.folder)}")
     else:
         out.say(f"\nGo on:  {_resume(recipe, result.folder)}")
 
@@ -354,15 +355,43 @@ def _say_woven(recipe: Recipe, result: Result) -> str:
     return "" if woven.stands else "it has not become the texture:"
 
 
+def _say_classified(recipe: Recipe, result: Result) -> str:
+    """Print how well test pictures are classified; what is wrong if they are not."""
+    from nca_cli.evaluate_classes import readings
+    from petri.console import out
+    from petri.tasks.classified import Classified
+
+    classified = result.outcome
+    assert isinstance(classified, Classified), "what this command trains for are classes"
+    found = classified.found
+    out.print(readings(found.readings))
+    said = f"{found.pictures:,} test pictures"
+    if found.swap is not None:
+        said += (
+            f"; changed for another after {found.swap.steps} steps, {100 * found.swap.after:.2f} % are "
+            "recognised after as many again"
+        )
+    out.print(said, style="dim", soft_wrap=True)
+    return "it does not recognise half of the test pictures:"
+
+
 # What a run says of itself, by its task.
 DOING = {
-    "grow": "growing", "many": "growing", "paint": "growing", "texture": "weaving", "textures": "weaving"
+    "grow": "growing", "many": "growing", "paint": "growing", "texture": "weaving", "textures": "weaving",
+    "classify": "classifying",
 }  # fmt: skip
-DONE = {"growing": ("has not grown", "grown"), "weaving": ("has not become a texture", "woven")}
+VERBS = {"growing": "grow", "weaving": "texture", "classifying": "classify"}
+DONE = {
+    "growing": ("has not grown", "grown"),
+    "weaving": ("has not become a texture", "woven"),
+    "classifying": ("has not become a classifier", "learned"),
+}
+NEXT = {"classify": "Test it on all test pictures:  petri evaluate"}
 SAY: dict[str, Callable[[Recipe, Result], str]] = {
     "grow": _say_grown,
     "many": _say_changed,
     "paint": _say_grown,
     "texture": _say_woven,
     "textures": _say_woven,
+    "classify": _say_classified,
 }

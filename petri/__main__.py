@@ -14,6 +14,7 @@ from nca_cli import (
     ablate,
     alone,
     check,
+    classify,
     doctor,
     evaluate,
     grow,
@@ -48,6 +49,7 @@ app = typer.Typer(
 )
 app.command("grow", epilog=examples("grow"))(grow.grow)
 app.command("texture", epilog=examples("texture"))(texture.texture)
+app.command("classify", epilog=examples("classify"))(classify.classify)
 app.command("search", epilog=examples("search"))(search.search)
 app.command("ablate", epilog=examples("ablate"))(ablate.ablate)
 app.command("play", epilog=examples("play"))(play.play)

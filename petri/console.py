@@ -220,6 +220,7 @@ class GrowDisplay(Display):
             self._printed = time.monotonic()
             out.print(
                 f"epoch {progress.epoch}/{progress.epochs}  loss {progress.loss:.4f}  "
+                + "{} {}  ".format(*progress.said or ("", "")) * bool(progress.said)
                 + f"{progress.died} died  " * bool(progress.died)
                 + f"{progress.steps_per_second:.0f} steps/s  {duration(progress.seconds_left)} left",
                 soft_wrap=True,
@@ -245,6 +246,7 @@ class GrowDisplay(Display):
             ("epoch", f"{now.epoch:,} of {now.epochs:,}"),
             ("phase", now.phase),
             ("loss", f"{now.loss:.4f} (0 is perfect)"),
+            *([now.said] if now.said else []),
             *([("died", f"{now.died:,} so far, sown anew")] if now.died else []),
             ("steps/s", f"{now.steps_per_second:,.0f}"),
             ("trained", duration(now.seconds)),

@@ -7,13 +7,15 @@ from types import MappingProxyType
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from petri.damage import cut_circle
 from petri.images import picture
 from petri.nca import Automaton, opening_state, under
+from petri.nca.seed import repainted
 
 EVERY = 2  # steps a picture
-NONE: Mapping[int, int] = MappingProxyType({})
+NONE: Mapping[int, int | Tensor] = MappingProxyType({})
 HOLE = (0.6, 0.45)  # centre of the damage, beside the pattern's, so that part of its outline goes too
 
 
@@ -27,7 +29,8 @@ def film(
     seed: int = 0,
     damage_at: int | None = None,
     condition: int | None = None,
-    switches: Mapping[int, int] = NONE,
+    fixed: Tensor | None = None,
+    switches: Mapping[int, int | Tensor] = NONE,
     every: int = EVERY,
     pixels: int | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
@@ -41,7 +44,9 @@ def film(
         seed: decides which cells fire.
         damage_at: the step after which a circle of a quarter of the area is emptied; shown at once.
         condition: of an automaton of several targets, which fixed plane asks for the first, from 0.
-        switches: and which one from the step on that is named, by steps; a film stops there for a picture.
+        fixed: of another automaton with fixed planes these, `[plane, height, width]`; zero if left out.
+        switches: and which one, or which planes, from the step on that is named, by steps; a film stops there
+            for a picture.
         every: steps a picture.
         pixels: along the longer side, as for `picture`.
 
@@ -49,7 +54,9 @@ def film(
         The number of steps taken and the picture then, as `picture` gives it: before the first step, after
         so many each and after the last.
     """
-    state = opening_state(automaton.spec, *grid, device=automaton.device, seed=seed, condition=condition)
+    state = opening_state(
+        automaton.spec, *grid, device=automaton.device, seed=seed, condition=condition, fixed=fixed
+    )
     yield 0, picture(automaton, state[0], ground, pixels)
     step = 0
     while step < steps:
@@ -60,7 +67,11 @@ def film(
             damage_at = None
             yield step, picture(automaton, state[0], ground, pixels)
         if step in switches:
-            state = under(state, automaton.spec, switches[step])
+            asked = switches[step]
+            if isinstance(asked, Tensor):
+                state = repainted(state, automaton.spec, asked)
+            else:
+                state = under(state, automaton.spec, asked)
         count = min(every, steps - step, *(later - step for later in switches if later > step))
         state = automaton.rollout(state, count, seed=seed, start=step)
         step += count

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from petri import checks, hooks, tensorfile
+from petri import checks, hooks, samples, tensorfile
 from petri.errors import BadRequest, NotAModel
 from petri.files import write_whole
 from petri.nca import Automaton, Spec, opening_state
@@ -23,6 +23,7 @@ from petri.version import __version__
 
 ENDING = ".safetensors"
 FORMAT = "petri"
+FIRST_SEEN = 3  # which of a classifier's pictures
 LARGEST, LONGEST = 256, 512  # cells along a side that `Model.grown` takes, and steps
 SCHEMA = "2"  # raised when a reader of the old one would misread the new one
 
@@ -35,8 +36,16 @@ class Model:
     target: str  # name of what it grows
     training: dict[str, Any] = field(default_factory=dict)  # how it was trained; JSON values
     conditions: tuple[str, ...] = ()  # of a rule of several targets: what each of its fixed planes asks for
+    classes: tuple[str, ...] = ()  # of a classifier: what each of its votes is for
 
     def __post_init__(self) -> None:
+        for label in self.classes:
+            checks.printable("each of the classes", label)
+        if len(self.classes) != self.spec.classes or len(set(self.classes)) < len(self.classes):
+            raise BadRequest(
+                f"there must be a name, and each another, for each of the Spec's {self.spec.classes} "
+                f"classes, got {', '.join(self.classes) or 'none'}"
+            )
         if not self.conditions:
             return
         for label in self.conditions:
@@ -174,9 +183,24 @@ class Model:
         """
         automaton, (height, width) = self.automaton, (min(side, LARGEST) for side in self.grid)
         state = opening_state(
-            automaton.spec, height, width, device=automaton.device, condition=self.condition(condition)
+            automaton.spec,
+            height,
+            width,
+            device=automaton.device,
+            condition=self.condition(condition),
+            fixed=self.sample((height, width)),
         )
         return automaton.rollout(state, min(self.steps, LONGEST))[0]
+
+    @property
+    def samples(self) -> Tensor | None:
+        """Of a classifier some pictures, float32 `[n, fixed, height, width]` in 0..1, if its file has any."""
+        return samples.read(self.training.get("samples"), self.spec.fixed) if self.classes else None
+
+    def sample(self, grid: tuple[int, int]) -> Tensor | None:
+        """The picture that a classifier is first seen with, `[fixed, height, width]`, if the grid fits it."""
+        found = self.samples
+        return None if found is None or found.shape[-2:] != grid else found[min(FIRST_SEEN, len(found) - 1)]
 
     @property
     def _last_phase(self) -> dict[str, Any]:
@@ -229,6 +253,8 @@ def to_bytes(model: Model) -> bytes:
     }
     if model.conditions:
         metadata["conditions"] = json.dumps(model.conditions, ensure_ascii=False)
+    if model.classes:
+        metadata["classes"] = json.dumps(model.classes, ensure_ascii=False)
     return tensorfile.to_bytes(tensors, metadata)
 
 
@@ -302,15 +328,15 @@ def _check(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Model:
         raise BadRequest(f"training is not JSON: {error}") from None
     if not isinstance(training, dict):
         raise BadRequest(f"training must be a JSON object, got {type(training).__name__}")
-    conditions = _conditions(metadata.get("conditions", "[]"))
-    return Model(automaton=automaton, target=metadata["target"], training=training, conditions=conditions)
+    labels = {name: _labels(name, metadata.get(name, "[]")) for name in ("conditions", "classes")}
+    return Model(automaton=automaton, target=metadata["target"], training=training, **labels)
 
 
-def _conditions(text: str) -> tuple[str, ...]:
+def _labels(name: str, text: str) -> tuple[str, ...]:
     try:
         labels = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BadRequest(f"conditions is not JSON: {error}") from None
+        raise BadRequest(f"{name} is not JSON: {error}") from None
     if not isinstance(labels, list):
-        raise BadRequest(f"conditions must be a list, got {type(labels).__name__}")
+        raise BadRequest(f"{name} must be a list, got {type(labels).__name__}")
     return tuple(labels)

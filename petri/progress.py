@@ -22,6 +22,7 @@ class Progress:
     seconds_left: float
     steps_per_second: float  # of the whole batch
     picture: np.ndarray  # uint8 [height, width, 3]: what the newest weights grew from the seed
+    said: tuple[str, str] | None = None  # what the task tells beside the loss: a name and a value
 
 
 class Observer(Protocol):

@@ -2,6 +2,9 @@
 
 import random
 
+import torch
+
+from petri import samples
 from petri.modelfile import Model
 from petri.nca import Automaton
 from petri.nca.padding import PADDINGS
@@ -64,6 +67,16 @@ SPECS: dict[str, Spec] = {
     "bounds of a report's perception": Spec(
         senses="learned+dilated", rule=Mlp(hidden=16, gated=True, **BOUNDS), living=True
     ),
+    "masked": Spec(senses="conv3", channels=5, fixed=1, masked=True, classes=3, rule=SMALL, start=Uniform()),
+    "masked, gated": Spec(
+        senses="learned+conv3d3",
+        fixed=3,
+        masked=True,
+        clamp=None,
+        rule=Mlp(hidden=16, gated=True),
+        space=WRAP,
+    ),
+    "classes": Spec(senses="conv3", channels=12, fixed=3, classes=10, rule=SMALL, start=Uniform()),
     "attention": Spec(senses=(Attention(),), rule=SMALL),
     "deformable": Spec(senses=(Deformable(),), rule=SMALL),
     "residual": Spec(senses=(Residual(width=16),), rule=SMALL, fixed=1),
@@ -116,6 +129,14 @@ PAGE = [
         fire_rate=0.7,
     ),
     Spec(channels=4, fixed=1, senses=(Stencil(size=7, trained=True),), rule=TINY, space=WRAP, start=Given()),
+    Spec(
+        channels=9,
+        fixed=2,
+        senses=(Conv(width=6), Conv(dilation=3, width=6)),
+        rule=TINY,
+        masked=True,
+        start=Given(),
+    ),
     Spec(
         channels=4,
         fixed=64,
@@ -223,3 +244,30 @@ def two_colours(*, living: bool = False) -> Model:
         "recipe": {"task": "grow" if living else "texture", "phases": [{"res": 32, "steps": [16, 32]}]}
     }
     return Model(automaton=automaton, target="red and blue", training=training, conditions=("🦎", "🦋"))
+
+
+def tells_brightness() -> Model:
+    """A classifier of two classes, masked: each cell votes by how bright its pixel is, and feels slopes."""
+    spec = Spec(
+        channels=5, fixed=1, masked=True, classes=2, senses="sobel", rule=TINY, start=Uniform(), clamp=4.0
+    )
+    automaton = Automaton(spec)
+    for values in automaton.parameters():
+        values.data.zero_()
+    first, last = automaton.rule.weights
+    picture = 3 * spec.channels  # its identity, then its slopes to the right and down
+    first.data[0, picture] = 1.0
+    automaton.rule.biases[0].data[1] = 0.55
+    first.data[2, picture + 1], first.data[3, picture + 2] = 1.0, 1.0
+    for channel, unit in ((0, 1), (1, 0), (2, 2), (3, 3)):
+        last.data[channel, unit] = 0.5
+    for vote in (0, 1):  # it forgets, so that votes come to rest
+        first.data[4 + vote, 3 * vote] = 1.0
+        last.data[vote, 4 + vote] = -0.25
+    pictures = torch.zeros(2, 1, 16, 16, dtype=torch.uint8)
+    pictures[0, 0, 4:12, 1:5], pictures[1, 0, 3:9, 9:15] = 100, 255
+    training = {
+        "samples": samples.to_fields(pictures),
+        "recipe": {"task": "classify", "phases": [{"res": 16, "steps": [4, 8]}]},
+    }
+    return Model(automaton=automaton, target="brightness", training=training, classes=("dim", "bright"))

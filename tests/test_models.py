@@ -3,19 +3,24 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
 import pytest
 import torch
+from specs import tells_brightness
 
 import petri
 from petri import modelfile, models
+from petri.datasets import pictures
+from petri.datasets.pictures import Labelled, Pictures
 from petri.errors import BadRequest
 from petri.evaluation import evaluate
 from petri.models import catalogue, make
 from petri.targets import PATTERNS, load
 from petri.tasks.catalogue import FOUND_FOR
+from petri.training.classes import make_classifier_recipe
 from petri.training.presets import make_recipe
 from petri.training.runs import Run
 
@@ -61,10 +66,12 @@ def test_what_each_model_is_trained_as(tmp_path, monkeypatch):
         make.train(name)
     grown = {target: told for (verb, target), told in orders.items() if verb == "grow"}
     assert set(grown) == {*PATTERNS, *(order.target for order in make.FIGURES.values())}
-    assert {name for name, told in grown.items() if told[:2] == ["--res", "256"]} == {"circle", "spiral"}
+    assert {name for name, told in grown.items() if "256" in told} == {"circle", "spiral"}
     healing = {name for name, told in grown.items() if "pool.damage=1" in told}
     assert set(grown) - healing == {"mandelbrot", "spiral", "topo", "voronoi"}
-    assert orders["texture", "brick"][:2] == ["--res", "96"] and len(orders) == len(make.ORDERS) == 18
+    assert "--res" not in orders["classify", "mnist"]
+    texture = orders["texture", "brick"]
+    assert texture[texture.index("--res") + 1] == "96" and len(orders) == len(make.ORDERS) == 19
     for order in make.ORDERS.values():
         assert order.recipe.res == order.res
 
@@ -121,3 +128,35 @@ def test_python_loads_a_shipped_model_by_name_as_the_commands_do(tmp_path, monke
     assert petri.load("run").spec == petri.load(tmp_path / "run").spec == named.spec
     with pytest.raises(BadRequest, match='did you mean "circle"'):
         petri.load("cirle")
+
+
+def test_a_classifier_is_shipped_if_it_recognises_enough(tmp_path, monkeypatch):
+    monkeypatch.setattr(make, "HERE", tmp_path)
+    monkeypatch.setattr(models, "_HERE", tmp_path)
+    model = tells_brightness()
+    images = (model.samples * 255).byte()
+    part = Labelled(images, torch.tensor([0, 1]))
+    data = Pictures("mnist", "light", model.classes, part, part, part)
+    monkeypatch.setattr(pictures, "load", lambda name, *_: data)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    modelfile.write(folder / models.MODEL, replace(model, training=model.training | {"found": {}}))
+    monkeypatch.setattr(make, "RECOGNISED", 1.1)
+    with pytest.raises(SystemExit, match=r"mnist recognises 100\.00% only, at least 110\.0% are asked for"):
+        make.ship("mnist", folder)
+    monkeypatch.setattr(make, "RECOGNISED", 1.0)
+    make.ship("mnist", folder)
+    catalogue.write_catalogue(tmp_path)
+    shipped = modelfile.read(tmp_path / "mnist.safetensors")
+    assert shipped.training["evaluation"]["readings"][0]["pictures"] == 1.0
+    assert shipped.samples.shape == (2, 1, 16, 16) and "found" not in shipped.training
+    row = (tmp_path / "README.md").read_text().splitlines()[-1]
+    assert "100.00 % after 20, " in row and f"| {model.spec.parameters:,} |" in row
+
+
+def test_a_run_of_another_classifier_is_not_taken_for_the_model(tmp_path, monkeypatch):
+    monkeypatch.setattr(make, "RUNS", tmp_path)
+    recipe = make_classifier_recipe("mnist", settings=["spec.channels=12"])
+    Run.create(tmp_path, "mnist", recipe, room=0).close()
+    with pytest.raises(SystemExit, match="mnist is of another recipe"):
+        make.train("mnist")

@@ -3,6 +3,7 @@
 import { fillsAnyShape } from "./lib/spec.js";
 import { verify } from "./lib/verify.js";
 import { Brush } from "./page/brush.js";
+import { Classes } from "./page/classes.js";
 import { Conditions } from "./page/conditions.js";
 import { acceptFiles } from "./page/dropping.js";
 import { follow } from "./page/following.js";
@@ -15,7 +16,7 @@ import { complain, say, silence, trying } from "./page/messages.js";
 import { entryOf, listModels, loadModel } from "./page/models.js";
 import { speedAt } from "./page/pace.js";
 import { Picker } from "./page/picker.js";
-import { portrait } from "./page/portrait.js";
+import { FIRST_SEEN, portrait } from "./page/portrait.js";
 import { download, fileName, obstacle, paintedPicture, picture } from "./page/saving.js";
 import { Stage } from "./page/stage.js";
 import { remember, remembered, themeButton } from "./page/theme.js";
@@ -51,6 +52,10 @@ const brush = new Brush(part("dish"), part("brush"), stage.view, (tool, x, y, ra
 });
 
 new Gestures(part("dish"), stage.view, brush, { wheel: true });
+const classes = new Classes(part("classes"), part("verdict"), (sample) => {
+  stage.look(sample);
+  goOnStill();
+});
 const conditions = new Conditions(part("conditions"), (number) => trying(() => ask(number)));
 
 // ---- the model in the dish
@@ -93,6 +98,7 @@ async function choose(chosen, leave = () => {}) {
   showFilm(entry, calm.matches);
   if (entry.obstacle) {
     conditions.list([]);
+    offerClasses({ classes: [], samples: [] });
     setPlaying(false);
     silence();
     return;
@@ -100,13 +106,16 @@ async function choose(chosen, leave = () => {}) {
   setGround();
   stage.view.whole();
   part("with-pixels").hidden = !stage.model.spec.decoder;
-  listChannels(stage.model.spec.channels, stage.channel);
+  listChannels(stage.model.spec.channels, stage.channel, stage.model.classes);
   listSizes(entry, linked.size);
   delete linked.size; // from here on it is the visitor's
+  offerClasses(stage.model);
   conditions.list(stage.model.conditions);
   const asked = linked.target === undefined ? 0 : conditions.find(linked.target);
   if (asked >= 0) conditions.mark(asked);
   delete linked.target;
+  part("with-seed").hidden = part("with-size").hidden = classes.labels.length > 0;
+  part("seed-tool").disabled = part("size").disabled = classes.labels.length > 0; // for keys, too
   const paints = stage.model.conditions.length > 0 && !entry.spec.living;
   part("with-paint").hidden = part("paint").disabled = !paints;
   if (!paints && brush.tool === "paint") chooseTool("erase");
@@ -119,6 +128,18 @@ async function choose(chosen, leave = () => {}) {
   if (filmed) setPlaying(!calm.matches);
 }
 
+/** Offer the legend of a classifier, and the tools that it has a use for. */
+function offerClasses(model) {
+  const before = classes.labels.length > 0;
+  const now = model.classes.length > 0;
+  classes.list(model);
+  part("clear").hidden = !now;
+  part("hint").textContent = now ? "Draw on it" : "Drag to wound it";
+  if (now === before) return;
+  if (linked.tool === undefined) chooseTool(now ? "draw" : "erase");
+  if (linked.brush === undefined) chooseSize(now ? "small" : "medium");
+}
+
 /** Begin again from the seed, at the size and with the fire seed that are chosen. */
 async function restart() {
   if (entry.obstacle) return;
@@ -127,6 +148,8 @@ async function restart() {
   try {
     await stage.restart(grid(), seed());
     if (conditions.labels.length && brush.tool !== "paint") stage.ask(conditions.chosen);
+    const { samples } = stage.model;
+    if (samples.length && !stage.dish.picture) stage.look(samples[Math.min(FIRST_SEEN, samples.length - 1)]);
   } catch (error) {
     complain(error.message); // what was there stays
     part("size").value = stage.dish.width === stage.model.res ? "" : stage.dish.width;
@@ -187,11 +210,17 @@ function ask(number) {
   keepLink();
   if (brush.tool === "paint") return;
   stage.ask(number);
+  goOnStill();
+}
+
+/** Let what has changed come to its end at once, for those who asked for less motion. */
+function goOnStill() {
   if (calm.matches && !stage.pace.playing) trying(() => stage.growStill(stage.dish.stepNumber));
 }
 
 function showStep(number) {
   part("step").textContent = count(number);
+  if (classes.labels.length) classes.look(stage.dish).catch(() => {}); // the next look may have it
 }
 
 /** Give an entry the picture of what it grows, and the ground for that, when those before it have theirs. */
@@ -204,10 +233,11 @@ function portray(portrayed) {
   }).catch(() => {}); // then it stays without one
 }
 
-const wounds = (spec) => spec.living || fillsAnyShape(spec);
+const wounds = (spec) => spec.living || fillsAnyShape(spec) || spec.classes > 0;
 
 function showHint() {
-  part("hint").hidden = touched || !entry || !wounds(entry.spec) || entry.obstacle || brush.tool !== "erase";
+  const tool = entry?.spec.classes ? "draw" : "erase";
+  part("hint").hidden = touched || !entry || !wounds(entry.spec) || entry.obstacle || brush.tool !== tool;
 }
 
 /** Let a figure be seen: on the ground that is asked for, or on its own. */
@@ -270,11 +300,16 @@ function chooseTool(name) {
   setTool();
 }
 
+function chooseSize(name) {
+  for (const input of document.getElementsByName("brush")) input.checked = input.value === name;
+  setTool();
+}
+
 function setTool() {
   const chosen = (name) => document.querySelector(`input[name=${name}]:checked`).value;
   brush.tool = chosen("tool");
   brush.reach = chosen("brush");
-  part("with-ink").hidden = brush.tool !== "draw";
+  part("with-ink").hidden = brush.tool !== "draw" || classes.labels.length > 0;
   part("sizes").disabled = brush.tool === "seed";
   showHint();
   keepLink();
@@ -445,6 +480,7 @@ function wire() {
   on("nearer", "click", () => stage.view.near(1.25));
   on("farther", "click", () => stage.view.near(0.8));
   on("whole", "click", () => stage.view.whole());
+  on("clear", "click", () => stage.look());
   on("full-screen", "click", enterOrLeaveFull);
   document.addEventListener("fullscreenchange", () => trying(fillWindow));
   addEventListener("resize", () => {

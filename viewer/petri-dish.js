@@ -2,22 +2,24 @@
 //
 // Attributes: src (a model file), size (cells along a side; as trained if left out), seed (decides which cells
 // fire), speed (steps a second, 30), fps (pictures a second at most), target (of a model of several: what it is to be, such
-// as 🦋; it lives on when that changes), tool (erase, seed or none: what a pointer does), ground (what lies under a figure:
+// as 🦋; it lives on when that changes), tool (erase, seed, draw or none: what a pointer does; a classifier is drawn on), ground (what lies under a figure:
 // a CSS colour, auto for one that it can be seen on; see-through if left out), paused, label, film (a picture in motion
 // of a model that browsers cannot compute, shown in its place).
 // A texture fills its box, whatever its shape, with `size` cells along the shorter side; other models are square.
 // Two fingers zoom in it, and so does a wheel with Ctrl. What a decoder paints has the device's own pixels.
-// Property: target. Methods: play(), pause(), reset(). Events: "ready", "error" (its detail is one line).
+// A classifier has a legend: its buttons drop sample pictures in, and one wipes the drawing away.
+// Property: target. Methods: play(), pause(), reset(), clear(). Events: "ready", "error" (its detail is one line).
 
 import { openDish } from "./lib/dish.js";
 import { keptGround } from "./lib/ground.js";
 import { parseModel } from "./lib/modelfile.js";
 import { Obstacle, fillsAnyShape } from "./lib/spec.js";
 import { Brush } from "./page/brush.js";
+import { Classes } from "./page/classes.js";
 import { gridFor } from "./page/full.js";
 import { Gestures } from "./page/gestures.js";
 import { Pace } from "./page/pace.js";
-import { portrait } from "./page/portrait.js";
+import { FIRST_SEEN, portrait } from "./page/portrait.js";
 import { Sharpness, fitCanvas } from "./page/sharpness.js";
 import { View } from "./page/view.js";
 
@@ -35,6 +37,17 @@ STYLE.replaceSync(`
   .brush { position: absolute; translate: -50% -50%; border: 1px solid #fff; border-radius: 50%;
     mix-blend-mode: difference; pointer-events: none; box-sizing: border-box; }
   [hidden] { display: none; }
+  .legend, output { --side: min(100cqw, 100cqh); position: absolute; left: calc(50cqw - var(--side) / 2); }
+  .legend { top: calc(50cqh - var(--side) / 2); width: var(--side); display: grid; grid-auto-flow: column;
+    grid-auto-columns: 1fr; gap: 1px; }
+  .legend[hidden] { display: none; }
+  .legend button { position: relative; inset: auto; translate: none; opacity: 1; min-width: 0; overflow: hidden; padding: 8px 1px 6px;
+    border: 0; border-radius: 0; background: #000c; color: #bbb; font-size: 12px; text-align: center; }
+  .legend i { position: absolute; inset: 0 0 auto; height: 5px; }
+  .legend b { position: absolute; left: 0; bottom: 0; height: 3px; }
+  .legend [aria-pressed="true"] { color: #fff; font-weight: 700; background: #333c; }
+  output { bottom: calc(50cqh - var(--side) / 2); padding: 8px; font: 13px/1.2 system-ui, sans-serif; color: #fff;
+    pointer-events: none; }
   button { position: absolute; left: 50%; bottom: 8px; translate: -50% 0; font: 13px/1 system-ui, sans-serif; padding: 8px 10px;
     border: 1px solid; border-radius: 4px; background: Canvas; color: CanvasText; opacity: 0; cursor: pointer; }
   :host(:hover) button, :host(:focus-within) button, :host([paused]) button { opacity: 1; }
@@ -58,6 +71,9 @@ export class PetriDish extends HTMLElement {
   #button = element("button", { type: "button" });
   #error = element("p", { role: "alert", hidden: true });
   #film = element("figure", { hidden: true });
+  #legend = element("div", { className: "legend", hidden: true, role: "group", ariaLabel: "Sample pictures" });
+  #said = element("output", { hidden: true });
+  #classes = new Classes(this.#legend, this.#said, (sample) => this.#look(sample));
   #brush;
   #dish = null;
   #turn = 0; // only the last source counts
@@ -78,7 +94,7 @@ export class PetriDish extends HTMLElement {
     const ring = element("div", { className: "brush", hidden: true });
     const root = this.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [STYLE];
-    root.append(this.#canvas, ring, this.#button, this.#error, this.#film);
+    root.append(this.#canvas, ring, this.#legend, this.#said, this.#button, this.#error, this.#film);
     this.#brush = new Brush(this.#canvas, ring, this.#view, (...use) => this.#use(...use));
     new Gestures(this.#canvas, this.#view, this.#brush, { wheel: false });
     this.#button.addEventListener("click", () => (this.hasAttribute("paused") ? this.play() : this.pause()));
@@ -167,6 +183,7 @@ export class PetriDish extends HTMLElement {
         }
         this.#dish = dish;
         dish.view = this.#view;
+        this.#lookFirst();
         dish.ground = null; // what lies under a figure is the canvas's own background
         dish.onrestored = () => {
           if (this.hasAttribute("paused")) this.#growStill();
@@ -175,6 +192,8 @@ export class PetriDish extends HTMLElement {
         this.#ask();
         this.#fit();
       }
+      this.#classes.list(model);
+      if (model.classes.length) this.#offerClear();
       this.#configure(); // the label may be the model's
       this.#layGround();
       if (this.hasAttribute("paused")) await this.#growStill();
@@ -197,6 +216,7 @@ export class PetriDish extends HTMLElement {
     this.#film.replaceChildren(picture, element("figcaption", { textContent: `A film: ${reason}.` }));
     this.#film.hidden = false;
     this.#canvas.hidden = this.#button.hidden = true;
+    this.#classes.list({ classes: [], samples: [] });
     this.dispatchEvent(new Event("ready"));
   }
 
@@ -206,6 +226,7 @@ export class PetriDish extends HTMLElement {
     await dish.resize(width, height);
     if (dish !== this.#dish) return;
     dish.reset({ seed: this.#seed() });
+    this.#lookFirst();
     this.#ask();
     this.#fit();
   }
@@ -215,6 +236,7 @@ export class PetriDish extends HTMLElement {
     if (!dish) return;
     this.#canvas.classList.toggle("fine", fitCanvas(this.#canvas, dish));
     await this.#sharpness.draw(dish, this.#pace);
+    if (dish === this.#dish) await this.#classes.look(dish);
     if (dish === this.#dish) await this.#sharpness.refine(dish, this.#pace);
   }
 
@@ -231,7 +253,9 @@ export class PetriDish extends HTMLElement {
   #configure() {
     this.#pace.speed = this.#number("speed", 1, 1000) ?? 30;
     this.#pace.frames = this.#number("fps", 1, 1000) ?? Infinity;
-    this.#brush.tool = this.getAttribute("tool") ?? "erase";
+    const draws = this.#dish?.model.classes.length > 0;
+    this.#brush.tool = this.getAttribute("tool") ?? (draws ? "draw" : "erase");
+    this.#brush.reach = draws ? "small" : "medium";
     const name = this.#dish ? `Dish with ${this.#dish.model.name}` : "Dish";
     this.#canvas.setAttribute("aria-label", this.getAttribute("label") ?? name);
     this.#update();
@@ -307,8 +331,37 @@ export class PetriDish extends HTMLElement {
     if (model === this.#dish?.model && this.getAttribute("ground") === "auto") style.backgroundColor = colour ?? "";
   }
 
+
+  /** Put a picture under the cells of a classifier, or none; they live on. */
+  #look({ width, height, values } = {}) {
+    const dish = this.#dish;
+    if (!dish) return;
+    if (!values) dish.setFixed(new Float32Array(dish.spec.fixed * dish.width * dish.height));
+    else if (width === dish.width && height === dish.height) dish.setFixed(values);
+    this.#pace.request();
+    if (this.hasAttribute("paused")) this.#growStill(dish.stepNumber);
+  }
+
+  #lookFirst() {
+    const { samples } = this.#dish.model;
+    if (samples.length) this.#look(samples[Math.min(FIRST_SEEN, samples.length - 1)]);
+  }
+
+  /** Wipe away what a classifier looks at. */
+  clear() {
+    if (this.#dish?.model.classes.length) this.#look();
+  }
+
+  #offerClear() {
+    const button = element("button", { type: "button", textContent: "×", title: "Clear", ariaLabel: "Clear" });
+    button.addEventListener("click", () => this.clear());
+    this.#legend.append(button);
+  }
+
   #use(tool, x, y, radius) {
-    if (tool === "seed") this.#dish?.plant(x, y);
+    if (this.#dish?.model.classes.length) {
+      if (tool !== "none") this.#dish.drawPicture(x, y, radius, tool === "erase");
+    } else if (tool === "seed") this.#dish?.plant(x, y);
     else if (tool === "erase") this.#dish?.erase(x, y, radius);
     this.#pace.request();
   }
@@ -317,6 +370,7 @@ export class PetriDish extends HTMLElement {
     this.#error.textContent = text;
     this.#error.hidden = !text;
     this.#canvas.hidden = this.#button.hidden = Boolean(text);
+    if (text) this.#classes.list({ classes: [], samples: [] });
   }
 
   #side(model) {

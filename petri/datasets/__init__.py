@@ -3,5 +3,8 @@
 from __future__ import annotations
 
 from petri.datasets.dataset import NAMES, Dataset, load, title
+from petri.datasets.sources import SHAPES
 
-__all__ = ["NAMES", "Dataset", "load", "title"]
+PICTURES = tuple(SHAPES)  # what a classifier can learn
+
+__all__ = ["NAMES", "PICTURES", "Dataset", "load", "title"]

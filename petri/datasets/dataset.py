@@ -11,10 +11,18 @@ import torch
 from torch import Tensor
 
 from petri import checks
-from petri.datasets import files, idx, mini
-from petri.datasets.sources import SOURCES, TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS
+from petri.datasets import cifar, files, idx, mini
+from petri.datasets.sources import (
+    CIFAR10,
+    IDX,
+    SOURCES,
+    TEST_IMAGES,
+    TEST_LABELS,
+    TRAIN_IMAGES,
+    TRAIN_LABELS,
+)
 
-NAMES = (*SOURCES, "mini")
+NAMES = (*(source.name for source in IDX), "mini")  # grey pictures that networks are trained on
 
 
 @dataclass(frozen=True)
@@ -78,21 +86,43 @@ def load(name: str, root: Path | None = None, note: Callable[[str], None] = lamb
         BadRequest: no such data set, a damaged file, or it cannot be fetched.
     """
     checks.choice("data", name, NAMES)
+    return _dataset(name, **arrays(name, root, note))
+
+
+def arrays(
+    name: str, root: Path | None = None, note: Callable[[str], None] = lambda text: None
+) -> dict[str, np.ndarray]:
+    """What a data set holds, as it is; see `load`.
+
+    Returns:
+        `train_images` and `test_images` uint8 `[n, height, width]`, or `[n, 3, height, width]` of colours;
+        `train_labels` and `test_labels`.
+    """
+    checks.choice("data", name, (*SOURCES, "mini"))
     if name == "mini":
-        return _dataset(name, **mini.read())
+        return mini.read()
     source, root = SOURCES[name], root or files.default_root()
     contents = files.read(source, root)
     if contents is None:
         files.fetch(source, root, note)
         contents = files.read(source, root)
         assert contents is not None
-    return _dataset(
-        name,
-        idx.parse(contents[TRAIN_IMAGES]),
-        idx.parse(contents[TRAIN_LABELS]),
-        idx.parse(contents[TEST_IMAGES]),
-        idx.parse(contents[TEST_LABELS]),
-    )
+    if name == CIFAR10.name:
+        parts = [cifar.parse(contents[name]) for name in cifar.TRAIN]
+        images, labels = (np.concatenate(both) for both in zip(*parts, strict=True))
+        test_images, test_labels = cifar.parse(contents[cifar.TEST])
+        return {
+            "train_images": images,
+            "train_labels": labels,
+            "test_images": test_images,
+            "test_labels": test_labels,
+        }
+    return {
+        "train_images": idx.parse(contents[TRAIN_IMAGES]),
+        "train_labels": idx.parse(contents[TRAIN_LABELS]),
+        "test_images": idx.parse(contents[TEST_IMAGES]),
+        "test_labels": idx.parse(contents[TEST_LABELS]),
+    }
 
 
 def _dataset(

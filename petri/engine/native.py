@@ -42,7 +42,7 @@ class Plan(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("channels", "fixed", "held", "hidden", "layers")),
-        *((name, ctypes.c_int32) for name in ("residual", "gated", "living", "wrap")),
+        *((name, ctypes.c_int32) for name in ("residual", "gated", "living", "masked", "wrap")),
         *((name, ctypes.c_float) for name in ("clamp", "sensed_bound", "hidden_bound", "change_bound")),
         ("senses", ctypes.c_int32),
         ("sense", ctypes.POINTER(Described)),
@@ -209,6 +209,7 @@ def make_plan(spec: Spec, shape: torch.Size, *, steps: int, start: int, products
         residual=rule.residual,
         gated=rule.gated,
         living=spec.living,
+        masked=spec.masked,
         wrap=spec.space.padding == "wrap",
         clamp=_bound(spec.clamp),
         sensed_bound=_bound(rule.sensed_bound),

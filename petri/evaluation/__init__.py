@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from petri.errors import BadRequest
-from petri.evaluation import evaluation, many, texture, textures
+from petri.evaluation import evaluation, many, recognition, texture, textures
 from petri.evaluation.evaluation import Evaluation
 from petri.evaluation.many import ManyEvaluation
+from petri.evaluation.recognition import Recognition
 from petri.evaluation.texture import TextureEvaluation
 from petri.evaluation.textures import TexturesEvaluation
 from petri.modelfile import Model
@@ -18,12 +19,13 @@ __all__ = [
     "Evaluation",
     "Found",
     "ManyEvaluation",
+    "Recognition",
     "TextureEvaluation",
     "TexturesEvaluation",
     "evaluate",
 ]
 
-Found = Evaluation | ManyEvaluation | TextureEvaluation | TexturesEvaluation
+Found = Evaluation | ManyEvaluation | Recognition | TextureEvaluation | TexturesEvaluation
 
 
 def evaluate(model: Model, target: str | Sequence[str] | None = None, **how: Any) -> Found:
@@ -51,6 +53,10 @@ def _woven(model: Model, names: Sequence[str], **how: Any) -> TextureEvaluation:
     return texture.evaluate(model, _only(model, names), **how)
 
 
+def _recognised(model: Model, names: Sequence[str], **how: Any) -> Recognition:
+    return recognition.evaluate(model, _only(model, names), **how)
+
+
 def _only(model: Model, names: Sequence[str]) -> str | None:
     if len(names) > 1:
         raise BadRequest(f"{model.target} is one target, got {len(names)} to compare with")
@@ -64,4 +70,5 @@ MEASURES: dict[str, Callable[..., Found]] = {
     "paint": _grown,
     "texture": _woven,
     "textures": textures.evaluate,
+    "classify": _recognised,
 }

@@ -11,7 +11,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from petri.evaluation import Evaluation, Found, ManyEvaluation, TextureEvaluation, TexturesEvaluation
+from petri.evaluation import (
+    Evaluation,
+    Found,
+    ManyEvaluation,
+    Recognition,
+    TextureEvaluation,
+    TexturesEvaluation,
+)
 from petri.evaluation.course import Course
 from petri.evaluation.report import Measure
 from petri.evaluation.texture import Look
@@ -49,7 +56,8 @@ def save(path: Path, evaluations: Sequence[tuple[str, Found]]) -> None:
     to it and what has healed; how it grows on other grids, beside what was to be seen there. A model of
     several targets has these for each, and then rows of what each has become when another was asked for. A
     texture has three: the exemplar, its pixels in random order, and how it is early and late; damage; larger
-    grids, of which a square twice the exemplar's size is shown.
+    grids, of which a square twice the exemplar's size is shown. A classifier has pictures, and what their
+    cells vote for.
     """
     with replacing(path) as temporary:
         draw(evaluations).save(temporary, format="PNG", optimize=True)
@@ -91,6 +99,9 @@ def _sections(name: str, found: Found) -> list[_Section]:
     if isinstance(found, TextureEvaluation):
         said = "percent of the way from more of the same picture to its pixels in random order"
         return [_Section(name, f"{found.summary} · {said}", _woven(found))]
+    if isinstance(found, Recognition):
+        rows = [(title, [_Tile(one, "") for one in row]) for title, row in found.rows.items()]
+        return [_Section(name, found.summary, rows)]
     sections = []
     for label, one in zip(found.conditions, found.each, strict=True):
         sections.append(_Section(f"{name}, {label}", f"{one.summary} · {_losses(one)}", _rows(one), one))

@@ -14,7 +14,7 @@ from petri.errors import BadRequest
 from petri.nca.decoder import Decoder, Raster, interpolate
 from petri.nca.fire import fire_words, fires, sample_seeds
 from petri.nca.held import hold
-from petri.nca.life import ALPHA, THRESHOLD, alive
+from petri.nca.life import ALPHA, THRESHOLD, alive, exists
 from petri.nca.perception import Perception
 from petri.nca.rule import Rule
 from petri.nca.seed import seed_state
@@ -93,7 +93,8 @@ class Automaton(nn.Module):
 
         Returns:
             The next state: clamped if the Spec says so, then emptied where cells were not alive before
-            the step or are not alive after it, if the Spec has the living mask; what is held is as it was.
+            the step or are not alive after it, if the Spec has the living mask, or where the first fixed
+            plane has no cell, if it is masked; what is held is as it was.
         """
         spec = self.spec
         proposed = self.rule(self.perception(state)).to(state.dtype)
@@ -113,6 +114,8 @@ class Automaton(nn.Module):
             padding = spec.space.padding
             lives = alive(state, padding=padding) & alive(after, padding=padding)
             after = after * lives.to(state.dtype)
+        if spec.masked:
+            after = after * exists(fixed).to(state.dtype)
         return hold(state, torch.cat([after, fixed], dim=1), spec) if spec.fixed else after
 
     def rollout(

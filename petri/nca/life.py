@@ -1,4 +1,4 @@
-"""The living mask: cells live where there is enough alpha in their 3×3 neighbourhood."""
+"""Where cells live: where there is enough alpha in their 3×3 neighbourhood, or where a plane says so."""
 
 from __future__ import annotations
 
@@ -29,3 +29,17 @@ def alive(state: Tensor, *, padding: str) -> Tensor:
 def has_life(state: Tensor) -> Tensor:
     """Whether any cell of a sample has enough alpha to live; bool `[batch]`."""
     return state[:, ALPHA].amax(dim=(1, 2)) > THRESHOLD
+
+
+def exists(fixed: Tensor) -> Tensor:
+    """Where a masked automaton has cells: the first fixed plane is above 0.1.
+
+    Args:
+        fixed: the fixed planes, `[batch, plane, height, width]`.
+
+    Returns:
+        bool `[batch, 1, height, width]`.
+
+    Source: Randazzo et al. 2020, "Self-classifying MNIST digits".
+    """
+    return fixed[:, :1] > THRESHOLD

@@ -71,12 +71,13 @@ def opening_state(
     device: torch.device | str = "cpu",
     seed: int = 0,
     condition: int | None = None,
+    fixed: Tensor | None = None,
 ) -> Tensor:
-    """What a page, a film or a thumbnail opens with: empty where a start or planes are to be given."""
+    """What a page, a film or a thumbnail opens with: empty where a start, or planes, are not given."""
     if isinstance(spec.start, Given):
         state = torch.zeros(1, spec.planes, height, width, device=device)
     else:
-        planes = torch.zeros(spec.fixed, height, width)
+        planes = torch.zeros(spec.fixed, height, width) if fixed is None else fixed
         state = seed_state(spec, height, width, device=device, seed=seed, fixed=planes)
     return state if condition is None else under(state, spec, condition)
 
@@ -104,3 +105,18 @@ def under(state: Tensor, spec: Spec, condition: int | Tensor) -> Tensor:
     changed[:, spec.channels :] = 0.0
     changed[torch.arange(len(state), device=state.device), spec.channels + which] = 1.0
     return changed
+
+
+def repainted(state: Tensor, spec: Spec, fixed: Tensor) -> Tensor:
+    """A state with other fixed planes, such as another picture under the cells that saw one.
+
+    Args:
+        state: `[batch, planes, height, width]`; its evolving channels stay as they are.
+        spec: of the automaton.
+        fixed: `[fixed, height, width]`, or of every sample.
+
+    Returns:
+        A new state of the same shape.
+    """
+    evolving = state[:, : spec.channels]
+    return torch.cat([evolving, fixed.to(state).expand(len(state), spec.fixed, *state.shape[-2:])], dim=1)

@@ -11,6 +11,7 @@ from typing import Any
 from petri import checks
 from petri.errors import BadRequest, nearest
 from petri.nca import kinds
+from petri.nca.colours import COLOURS
 from petri.nca.decoder import DECODERS, Lppn
 from petri.nca.rule import RULES, Mlp
 from petri.nca.senses import SENSES, Sense, words
@@ -47,6 +48,8 @@ class Spec:
     fire_rate: float | None = None  # probability to fire where there is no gate; None means 0.5
     held: int = 0  # channels, from the first, that no step changes where the first fixed plane is 1
     living: bool = False  # cells with no alpha > 0.1 around them are empty
+    masked: bool = False  # cells where the first fixed plane is not above 0.1 are empty
+    classes: int = 0  # so many of the first channels are votes: the greatest gives a cell its colour
     clamp: float | None = 1.0  # largest magnitude of any state value; None for no bound
     colour_offset: float = 0.0  # what is shown of channels 0 to 2 is offset + scale · value
     colour_scale: float = 1.0
@@ -78,7 +81,9 @@ class Spec:
             if type(sense) not in SENSES.values():
                 raise BadRequest(f"senses must be of the kinds {', '.join(SENSES)}, got {sense!r}")
         object.__setattr__(self, "senses", tuple(senses))
-        checks.truth("living", self.living)
+        for name in ("living", "masked"):
+            checks.truth(name, getattr(self, name))
+        self._check_classes()
         if self.decoder is not None:
             if type(self.decoder) not in DECODERS.values():
                 raise BadRequest(
@@ -101,6 +106,20 @@ class Spec:
         for name, low in (("colour_offset", -1e3), ("colour_scale", 0.0)):
             value = checks.number(name, getattr(self, name), low, 1e3, low_open=name == "colour_scale")
             object.__setattr__(self, name, value)
+
+    def _check_classes(self) -> None:
+        if self.masked and (self.living or not self.fixed):
+            raise BadRequest(
+                "masked lets the first fixed plane say which cells there are: it needs one and no living "
+                f"mask, got fixed = {self.fixed}, living = {str(self.living).lower()}"
+            )
+        checks.whole("classes", self.classes, 0, min(self.channels, len(COLOURS)))
+        if self.classes == 1:
+            raise BadRequest("classes must be 0, or at least 2 to choose from, got 1")
+        if self.classes and (self.living or self.decoder is not None):
+            raise BadRequest(
+                "what votes for classes shows its votes: leave out the living mask and the decoder"
+            )
 
     @property
     def planes(self) -> int:
@@ -163,6 +182,7 @@ class Spec:
         said = [self.perception, self.rule.describe()]
         said += [f"{self.fixed} fixed plane" + "s" * (self.fixed > 1)] * (self.fixed > 0)
         said += [f"{self.held} held channel" + "s" * (self.held > 1)] * (self.held > 0)
+        said += [f"{self.classes} classes"] * (self.classes > 0) + ["masked by its image"] * self.masked
         said += ["living mask"] * self.living + ["wrapped edges"] * (self.space.padding == "wrap")
         said += [self.decoder.describe()] if self.decoder else []
         said += [f"starts from {kinds.name_of(self.start, STARTS)}"] * (not isinstance(self.start, Cell))

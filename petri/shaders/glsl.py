@@ -48,6 +48,7 @@ def name(spec: Spec) -> str:
     senses = spec.perception.translate(str.maketrans("+(,", "-..", ")"))
     words = [senses, str(rule.hidden), str(rule.layers)]
     words += ["residual"] * rule.residual + ["gated"] * rule.gated + ["living"] * spec.living
+    words += ["masked"] * spec.masked
     words += ["wrap"] * (spec.space.padding == "wrap")
     words += [f"{spec.channels}ch"] * (spec.channels != 16) + [f"{spec.fixed}fixed"] * (spec.fixed > 0)
     words += [f"{bound.partition('_')[0]}{_bound(rule, bound)}" for bound in BOUNDS if _bound(rule, bound)]
@@ -140,6 +141,7 @@ def values(spec: Spec, *, shadertoy: bool = False) -> dict[str, Any]:
         "threshold": "" if rule.gated else fire_threshold(spec),
         "clamped": spec.clamp is not None,
         "clamp": "" if spec.clamp is None else repr(spec.clamp),
+        "given": spec.masked,
         "masked": ", before the living mask" if spec.living else "",
         "shadertoy": shadertoy,
     }

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from petri.nca import Automaton, opening_state
+from petri.nca import Automaton, Spec, opening_state
 from petri.nca.decoder import Raster
 from petri.nca.fire import fire_words, sample_seeds
 from petri.nca.life import ALPHA, THRESHOLD
@@ -38,14 +38,16 @@ def golden(automaton: Automaton, *, condition: int | None = None) -> dict[str, A
 
     Returns:
         `width`, `height`, `seed`, `steps`, `cells` (row and column of each) and `values`, base64 of float32
-        `[step, cell, channel]`, little-endian. If there is a decoder, also `painted`: `width` and `height`
-        of a picture, `pixels` (row and column of each) and `values` `[step, pixel, 3 or 4]`.
+        `[step, cell, channel]`, little-endian; of a classifier also `fixed`, `[plane, height, width]`. If
+        there is a decoder, also `painted`: `width` and `height` of a picture, `pixels` (row and column of
+        each) and `values` `[step, pixel, 3 or 4]`.
     """
     spec = automaton.spec
     largest = max(sense.size for sense in spec.senses)
     height, width = max(HEIGHT, largest), max(WIDTH, largest)
+    fixed = picture(spec, height, width) if spec.classes else None
     for seed in range(SEEDS):
-        state = opening_state(automaton.spec, height, width, seed=seed, condition=condition)
+        state = opening_state(automaton.spec, height, width, seed=seed, condition=condition, fixed=fixed)
         kept, states, clear = [], [], True
         for step in range(STEPS[-1]):
             clear = clear and margin(automaton, state, seed=seed, step=step) > MARGIN
@@ -63,7 +65,16 @@ def golden(automaton: Automaton, *, condition: int | None = None) -> dict[str, A
         "cells": [(row, column) for row in ROWS for column in COLUMNS],
         "values": _text(torch.stack(kept)),
         **({"painted": _painted(automaton, states)} if automaton.decoder else {}),
+        **({} if fixed is None else {"fixed": _text(fixed)}),
     }
+
+
+def picture(spec: Spec, height: int, width: int) -> Tensor:
+    """What a classifier is to look at, `[plane, height, width]` in 0..1: noise, the same everywhere."""
+    words = torch.cat(
+        [fire_words(sample_seeds(0, 1), plane, height, width)[0] for plane in range(spec.fixed)]
+    )
+    return (words >> 8).float() * 2.0**-24
 
 
 def _painted(automaton: Automaton, states: list[Tensor]) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
         "film": data_uri(film(model), WEBP) if reason else None,
         "golden": None if reason else golden(model.automaton, condition=model.condition()),
         **({"conditions": list(model.conditions)} if model.conditions else {}),
+        **({"classes": list(model.classes)} if model.classes else {}),
     }
 
 
@@ -130,6 +131,7 @@ def film(model: Model) -> bytes:
             ground=on,
             every=FILM_EVERY,
             condition=model.condition(),
+            fixed=model.sample((side, side)),
             pixels=pixels,
         )
     ]

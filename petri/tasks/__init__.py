@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from petri.tasks.classify import Classifying
 from petri.tasks.grow import Growing
 from petri.tasks.learner import Learner
 from petri.tasks.many import GrowingMany
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TASKS",
+    "Classifying",
     "Growing",
     "GrowingMany",
     "Learner",
@@ -37,6 +39,7 @@ TASKS: dict[str, type[Task]] = {
     "paint": Painting,
     "texture": Weaving,
     "textures": WeavingMany,
+    "classify": Classifying,
 }
 
 

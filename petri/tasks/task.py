@@ -43,6 +43,7 @@ class Task:
     # Table `loss` of a recipe for this task: a frozen dataclass that checks its fields; None: there is none.
     terms: ClassVar[type | None] = None
     conditions: tuple[str, ...] = ()  # of a rule of several targets: a label for each fixed plane
+    classes: tuple[str, ...] = ()  # of a classifier: what each of its votes is for
     weights: Mapping[str, float] = {"error": 1.0}
 
     def __init__(self, spec: Spec, grid: int | tuple[int, int]) -> None:
@@ -168,6 +169,14 @@ class Task:
             columns: of the run's metrics, by name.
         """
         return list(columns["loss"]), "loss, in the pool", None
+
+    def say(self, losses: Mapping[str, float]) -> tuple[str, str] | None:
+        """What a person is told beside the loss on the way: a name and a value; None for nothing.
+
+        Args:
+            losses: by the names of `weights`, the mean over the epochs since the last time.
+        """
+        return None
 
     def measure(self, automaton: Automaton, *, seeds: int) -> dict[str, Any]:
         """How good an automaton is, with fresh chance. An early stop goes by `loss`, if there is one.

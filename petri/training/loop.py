@@ -269,6 +269,7 @@ def _train_epochs(
             )  # fmt: skip
             run.rows.append(row)
             record(row)
+        means = dict(zip(unread[0].losses, losses[:, 1:-1].mean(dim=0).tolist(), strict=True))
         pace.add(unread, now - reported)
         observer.progress(
             Progress(
@@ -280,6 +281,7 @@ def _train_epochs(
                 seconds=before + now - begun,
                 seconds_left=pace.left(unread[-1].number),
                 steps_per_second=sum(epoch.steps + recipe.hold for epoch in unread) / (now - reported),
+                said=trainer.task.say(means),
                 picture=trainer.task.picture(unread[-1].grown),
             )
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from petri import checks
+from petri.datasets.sources import CLASSES
 from petri.errors import BadRequest, nearest
 from petri.nca.spec import Spec
 from petri.targets import LARGEST, SMALLEST
@@ -259,6 +260,11 @@ class Recipe:
     def conditions(self) -> tuple[str, ...]:
         """A short name of each of several targets: what the fixed planes ask for."""
         return labels(self.targets)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Of a classifier what each of its votes is for."""
+        return CLASSES.get(self.target, ()) if self.task == "classify" else ()
 
     @property
     def res(self) -> int:

@@ -56,6 +56,8 @@ def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
     }
     # A path says where a file lay on one machine; the model keeps only its name.
     training["recipe"] |= {"target": recipe.name, "targets": [name_of(asked) for asked in recipe.targets]}
+    if "data" in training["recipe"].get("loss", {}):
+        training["recipe"]["loss"]["data"] = ""
     curve, label, reference = trainer.task.curve({name: run.column(name) for name in run.columns})
     plots.save_loss(
         run.path("loss.png"),
@@ -66,7 +68,11 @@ def finish(run: Run, trainer: Trainer, seconds: float) -> Result:
         reference=reference,
     )
     model = modelfile.Model(
-        automaton=automaton, target=recipe.name, training=training, conditions=trainer.task.conditions
+        automaton=automaton,
+        target=recipe.name,
+        training=training,
+        conditions=trainer.task.conditions,
+        classes=trainer.task.classes,
     )
     modelfile.write(run.path("model.safetensors"), model)
     return Result(

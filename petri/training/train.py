@@ -77,4 +77,5 @@ def train(
         target=type(task).__name__,
         training=training,
         conditions=task.conditions,
+        classes=task.classes,
     )

@@ -70,6 +70,11 @@ class Trainer:
         ranks: Ranks | None = None,
         weights: Automaton | None = None,
     ) -> None:
+        if recipe.spec.classes != len(task.classes):
+            raise BadRequest(
+                f"{type(task).__name__} names {len(task.classes) or 'no'} classes to vote for, "
+                f"spec.classes is {recipe.spec.classes}"
+            )
         self.recipe = recipe
         self.task = task.to(device)
         self.device = device

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
 from petri import modelfile, models, tensorfile
+from petri.datasets import pictures
+from petri.datasets.files import default_root
+from petri.datasets.sources import SOURCES
 from petri.errors import BadRequest
 from petri.modelfile import Model
 from petri.nca import Automaton
 from petri.targets import name_of
+from petri.tasks.classified import sampled
 from petri.training.recipe import Recipe
 from petri.training.runs import CHECKPOINT, ROWS, columns, has_finished, read_progress
 
@@ -112,6 +118,9 @@ class Follower:
         names = {"target": self.recipe.name, "targets": [name_of(asked) for asked in self.recipe.targets]}
         recipe = self.recipe.so_far(epoch).to_fields() | names
         training = {"recipe": recipe, "epochs": epoch, "seconds": round(seconds)}
+        if self.recipe.classes:
+            training["samples"] = _samples(self.recipe.target, self.recipe.loss.data)
+            recipe["loss"]["data"] = ""
         if "ground" in metadata:
             training["ground"] = metadata["ground"]
         return Model(
@@ -119,4 +128,17 @@ class Follower:
             target=self.recipe.name,
             training=training,
             conditions=self.recipe.conditions,
+            classes=self.recipe.classes,
         )
+
+
+@lru_cache(maxsize=4)
+def _samples(data: str, folder: str) -> dict[str, Any]:
+    """Pictures for a classifier, as its file has them when it is trained; none if the data set has gone."""
+    root = Path(folder) if folder else default_root()
+    if data in SOURCES and not (root / SOURCES[data].place).is_dir():
+        return {}  # a page is no reason to fetch it
+    try:
+        return sampled(pictures.load(data, root))
+    except BadRequest:
+        return {}

@@ -32,10 +32,12 @@ import * as pack from "./lib/pack.js";
 import * as fire from "./lib/fire.js";
 import * as dish from "./lib/dish.js";
 import * as verify from "./lib/verify.js";
+import * as votes from "./lib/votes.js";
+import * as colours from "./lib/colours.js";
 
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
 window.lab = {
-    ...spec, ...modelfile, ...shader, ...pack, ...fire, ...dish, ...verify, bytes,
+    ...spec, ...modelfile, ...shader, ...pack, ...fire, ...dish, ...verify, ...votes, ...colours, bytes,
     model: (text) => modelfile.parseModel(bytes(text)),
     floats: (text) => new Float32Array(bytes(text)),
     text(array) {

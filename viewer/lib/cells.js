@@ -11,7 +11,7 @@ class Cells {
   }
 
   /** Make room for a model on a grid, as `plan` describes them; a state of the same size stays, else all is empty. */
-  set({ width, height, groups, layers, living, tone, weights, settings }) {
+  set({ width, height, groups, layers, living, tone, classes, masked, palette, weights, settings }) {
     const state = 16 * layers * width * height;
     const begins = [];
     let end = this.code.__heap_base.value;
@@ -25,7 +25,7 @@ class Cells {
     this.#reach(end, `a grid of ${width} × ${height} cells`);
     this.#end = end;
     [this.weights, this.now, this.next, this.lives] = begins;
-    Object.assign(this, { width, height, groups, layers, living, tone });
+    Object.assign(this, { width, height, groups, layers, living, tone, classes, masked, palette });
     new Float32Array(this.memory.buffer, this.weights, weights.length).set(weights);
     new Uint32Array(this.memory.buffer, this.code.settings(), settings.length).set(settings);
     this.fill(kept ?? new Float32Array(state / 4));
@@ -93,6 +93,7 @@ class Cells {
     const { width, height } = this;
     const area = width * height;
     const state = this.state();
+    if (channel === null && this.classes) return { width, height, pixels: this.#voted(state, area) };
     if (channel === null) {
       return { width, height, pixels: this.#tinted(state.subarray(0, 4 * area), this.tone, ground) };
     }
@@ -103,6 +104,26 @@ class Cells {
       pixels[i + 3] = 255;
     }
     return { width, height, pixels };
+  }
+
+  /** Each cell's vote by its colour; black where there is no cell. */
+  #voted(state, area) {
+    const pixels = new Uint8ClampedArray(4 * area);
+    const first = 4 * this.groups * area; // of the fixed planes
+    for (let i = 0; i < 4 * area; i += 4) {
+      const there = !this.masked || state[first + i] > 0.1;
+      const rgb = there ? this.palette[this.#vote(state, i)] : [0, 0, 0];
+      pixels.set([...rgb.map((part) => 255 * part), 255], i);
+    }
+    return pixels;
+  }
+
+  /** The class that a cell votes for; behind them all if its votes are all alike. */
+  #vote(state, i) {
+    const votes = [];
+    for (let c = 0; c < this.classes; c++) votes.push(state[4 * (c >> 2) * this.width * this.height + i + (c & 3)]);
+    const most = Math.max(...votes);
+    return votes.every((one) => one === most) ? this.palette.length - 1 : votes.indexOf(most);
   }
 
   /**

@@ -11,6 +11,7 @@ const SOFT = 3; // cells across the border of what is painted
 const SIDE = 2048; // pixels along a side of what is painted at once: what every GPU takes
 const SOON = 2 ** 16; // pixels that are painted before a page may answer again
 const BAND = 2 ** 18; // pixels of a picture that are held at once
+const INK = 1.5; // and of what is drawn for a classifier
 const KEEP_EVERY = 256; // steps after which the state is copied, in case the GPU is lost
 let probed = null;
 
@@ -176,6 +177,7 @@ export class Dish {
   async draw({ channel = null, share = 1, going = null } = {}) {
     if (this.#gone()) return; // the canvas shows what it showed
     if (this.spec.decoder && channel === null) return this.#drawPainted(share, going);
+    if (this.spec.classes) this.#layPaint(); // what is drawn shows at once
     const looking = this.#engine.look({ channel, ground: this.ground });
     // A GPU's picture is taken at once: other dishes draw in its place.
     const seen = looking instanceof Promise ? await looking : looking;
@@ -365,6 +367,36 @@ export class Dish {
     }
     this.#condition = null;
     this.#painted = true;
+  }
+
+  /**
+   * Draw on the picture that a classifier looks at, bright within the radius and softly at the border; or wipe it.
+   * @param {number} x, y, radius all in cells from the top left corner
+   * @param {boolean} wipe whether what is there goes, in place of more
+   */
+  drawPicture(x, y, radius, wipe = false) {
+    const { width, height } = this;
+    const area = width * height;
+    this.#fixed ??= new Float32Array(this.spec.fixed * area);
+    const far = radius + INK / 2;
+    const within = (centre, last) => [Math.max(0, Math.floor(centre - far)), Math.min(last, Math.ceil(centre + far))];
+    const [top, bottom] = within(y, height);
+    const [left, right] = within(x, width);
+    for (let row = top; row < bottom; row++) {
+      for (let column = left; column < right; column++) {
+        const share = Math.min(1, Math.max(0, (far - Math.hypot(column + 0.5 - x, row + 0.5 - y)) / INK));
+        for (let at = row * width + column; at < this.#fixed.length; at += area) {
+          if (!wipe) this.#fixed[at] = Math.max(this.#fixed[at], share);
+          else if (share) this.#fixed[at] = 0;
+        }
+      }
+    }
+    this.#painted = true;
+  }
+
+  /** The picture that a classifier looks at, `[plane, height, width]`; null if there is none. */
+  get picture() {
+    return this.#fixed?.slice() ?? null;
   }
 
   /** Give the engine what was painted: a stroke has many points, and a step needs the last of them. */

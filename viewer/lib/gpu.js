@@ -2,6 +2,7 @@
 // pass a step (more than 16 channels take one for every four layers), and a second one only for the living mask. Fixed
 // planes lie in layers behind those, the same in every buffer, and are never drawn to.
 
+import { COLOURS, UNDECIDED, parts } from "./colours.js";
 import { Context } from "./context.js";
 import { Painter } from "./painter.js";
 import { TARGETS, lifeShader, stepShader } from "./shader.js";
@@ -27,6 +28,22 @@ uniform vec4 ground;         // under colours that are premultiplied by alpha; p
 uniform int channel;         // shown in greys; -1 for the colours
 uniform bool premultiplied;
 uniform vec2 tone;           // offset and scale of the colours
+uniform int classes;         // whose votes are shown in place of the first channels' colours; 0 for none
+uniform int given;           // layer whose first plane says where there are cells; -1 for everywhere
+uniform vec3 palette[${COLOURS.length + 1}];  // a colour a class, and that of a cell whose votes are all alike
+vec3 voted(ivec2 at) {
+    if (given >= 0 && texelFetch(state, ivec3(at, given), 0).x <= 0.1) return vec3(0.0);
+    float most = texelFetch(state, ivec3(at, 0), 0).x;
+    float least = most;
+    int which = 0;
+    for (int c = 1; c < classes; c++) {
+        float vote = texelFetch(state, ivec3(at, c / 4), 0)[c % 4];
+        if (vote > most) which = c;
+        most = max(most, vote);
+        least = min(least, vote);
+    }
+    return palette[most == least ? ${COLOURS.length} : which];
+}
 out vec4 colour;
 void main() {
     ivec2 size = textureSize(state, 0).xy;
@@ -34,6 +51,7 @@ void main() {
     vec4 cell = texelFetch(state, ivec3(at, max(channel, 0) / 4), 0);
     vec4 shown = vec4(tone.x + tone.y * cell.rgb, 1.0);
     if (channel >= 0) shown.rgb = vec3(0.5 + 0.5 * cell[channel % 4]);
+    else if (classes > 0) shown.rgb = voted(at);
     else if (premultiplied) {
         float alpha = clamp(cell.a, 0.0, 1.0);
         shown = vec4(shown.rgb, alpha) + (1.0 - alpha) * ground;
@@ -258,6 +276,9 @@ export class Gpu {
     gl.uniform1i(at("channel"), channel ?? -1);
     gl.uniform1i(at("premultiplied"), this.spec.living ? 1 : 0);
     gl.uniform2f(at("tone"), this.spec.colour_offset, this.spec.colour_scale);
+    gl.uniform1i(at("classes"), this.spec.classes);
+    gl.uniform1i(at("given"), this.spec.masked ? this.spec.groups : -1);
+    gl.uniform3fv(at("palette"), [...COLOURS, UNDECIDED].flatMap(parts));
     gl.uniform4f(at("ground"), ...(ground ? [...ground, 1] : [0, 0, 0, 0]));
     gl.drawArrays(gl.TRIANGLES, 0, 3);
     return { image: this.image, width: this.width, height: this.height };

@@ -9,9 +9,11 @@ const SCHEMA = "2";
  * Read a model file.
  * @param {ArrayBuffer} buffer the whole file
  * @returns {{name: string, spec: object, weights: Object<string, Float32Array>, res: number, steps: number,
- *   training: object, conditions: string[], metadata: Object<string, string>}} name: what it grows; weights: by their
+ *   training: object, conditions: string[], classes: string[], samples: object[],
+ *   metadata: Object<string, string>}} name: what it grows; weights: by their
  *   names in the file; res: cells along a side that it was trained on; steps: most that it was trained to grow in;
- *   conditions: of a model of several targets, what each of its fixed planes asks for
+ *   conditions: of a model of several targets, what each of its fixed planes asks for; classes: of a classifier, what
+ *   each of its votes is for; samples: and pictures for it, `{ width, height, values }`
  * @throws {Error} one line: not a model file, of another schema, or its Spec and weights do not fit each other; an
  *   `Obstacle` if it is a model that a browser does not compute
  */
@@ -63,22 +65,51 @@ export function parseModel(buffer) {
     steps: isWhole(most, 1, 50_000) ? most : 100,
     training,
     conditions: checkConditions(parseJson("conditions", metadata.conditions ?? "[]"), spec),
+    classes: checkClasses(parseJson("classes", metadata.classes ?? "[]"), spec),
+    samples: samplesOf(training, spec),
     metadata,
   };
 }
 
 /** The names of the targets that a model knows: none, or a text for each fixed plane. */
 function checkConditions(labels, spec) {
-  if (!Array.isArray(labels)) throw new Error("conditions must be a list");
-  for (const label of labels) {
-    if (typeof label !== "string") throw new Error("each of the conditions must be a text");
-    checkPrintable("each of the conditions", label);
-  }
+  checkTexts("conditions", labels);
   if (new Set(labels).size < labels.length) throw new Error("conditions must differ");
   if (labels.length && labels.length !== spec.fixed) {
     throw new Error(`there must be a condition for each of ${spec.fixed} fixed planes, got ${labels.length}`);
   }
   return labels;
+}
+
+/** What each of a classifier's votes is for. */
+function checkClasses(labels, spec) {
+  checkTexts("classes", labels);
+  if (labels.length !== spec.classes || new Set(labels).size < labels.length) {
+    const found = labels.join(", ") || "none";
+    throw new Error(`there must be a name, and each another, for each of the Spec's ${spec.classes} classes, got ${found}`);
+  }
+  return labels;
+}
+
+function checkTexts(name, labels) {
+  if (!Array.isArray(labels)) throw new Error(`${name} must be a list`);
+  for (const label of labels) {
+    if (typeof label !== "string") throw new Error(`each of the ${name} must be a text`);
+    checkPrintable(`each of the ${name}`, label);
+  }
+}
+
+/** Pictures that a classifier's file carries: fixed planes `[plane, height, width]` each, in 0..1; as petri/samples.py. */
+function samplesOf({ samples }, spec) {
+  const { planes, height, width, pixels } = samples ?? {};
+  if (!spec.classes || planes !== spec.fixed || !Array.isArray(pixels)) return [];
+  try {
+    const all = pixels.map((text) => Float32Array.from(atob(text), (letter) => letter.charCodeAt(0) / 255));
+    return all.every(({ length }) => length === planes * height * width)
+      ? all.map((values) => ({ width, height, values })) : [];
+  } catch {
+    return []; // no base64
+  }
 }
 
 /** The tensors of a file of version 0.1 (schema 1), whose trained bank was the only one, by their names of now. */

@@ -88,6 +88,7 @@ function values(spec) {
     threshold: rule.gated ? "" : fireThreshold(spec),
     clamped: clamp !== null,
     clamp: clamp === null ? "" : float(clamp),
+    given: spec.masked,
     masked: spec.living ? ", before the living mask" : "",
     shadertoy: false,
   };

@@ -1,6 +1,7 @@
 // The Spec: everything that decides what one step of an automaton does, except its weights. As petri/nca/spec.py, of
 // the kinds that a browser computes.
 
+import { COLOURS } from "./colours.js";
 import { fireWord } from "./fire.js";
 
 const FILTERS = ["identity", "sobel_x", "sobel_y", "laplacian"];
@@ -81,7 +82,8 @@ export function checkSpec(fields) {
   if (!isTable(fields)) throw new Error("the Spec must be a JSON object");
   const {
     channels = 16, fixed = 0, senses = PERCEPTIONS.dilated, rule = {}, space = {}, start = {}, decoder = null,
-    held = 0, fire_rate = null, living = false, clamp = 1, colour_offset = 0, colour_scale = 1, ...others
+    held = 0, fire_rate = null, living = false, masked = false, classes = 0, clamp = 1, colour_offset = 0,
+    colour_scale = 1, ...others
   } = upgraded(fields);
   if (held) throw new Obstacle("a browser computes no held channels");
   for (const name of Object.keys(others)) throw new Error(`the Spec has an unknown field ${JSON.stringify(name)}`);
@@ -93,6 +95,8 @@ export function checkSpec(fields) {
     start: kind("start", start, STARTS, "cell"),
     decoder: decoder === null ? null : kind("decoder", decoder, DECODERS, "lppn"),
     living: truth("living", living),
+    masked: truth("masked", masked),
+    classes: whole("classes", classes, 0, Math.min(channels, COLOURS.length)),
     clamp: clamp === null ? null : number("clamp", clamp, 1, 1e6),
     colour_offset: number("colour_offset", colour_offset, -1e3, 1e3),
     colour_scale: number("colour_scale", colour_scale, 0, 1e3, { open: true }),
@@ -109,6 +113,16 @@ export function checkSpec(fields) {
   }
   if (spec.decoder && spec.decoder.outputs < 3 + Number(spec.living)) {
     throw new Error(`the decoder of a figure paints RGB and alpha, 4 outputs, got ${spec.decoder.outputs}`);
+  }
+  if (spec.masked && (spec.living || !spec.fixed)) {
+    throw new Error(
+      "masked lets the first fixed plane say which cells there are: it needs one and no living mask, " +
+        `got fixed = ${spec.fixed}, living = ${spec.living}`,
+    );
+  }
+  if (spec.classes === 1) throw new Error("classes must be 0, or at least 2 to choose from, got 1");
+  if (spec.classes && (spec.living || spec.decoder)) {
+    throw new Error("what votes for classes shows its votes: leave out the living mask and the decoder");
   }
   spec.fire_rate = spec.rule.gated ? null : number("fire_rate", fire_rate ?? 0.5, 0, 1, { open: true });
   spec.planes = channels + fixed;
@@ -176,6 +190,8 @@ export function describeSpec(spec) {
   const shape = (rule.residual ? " residual" : "") + (rule.gated ? " gated" : "") + (bounded ? " bounded" : "");
   const words = [nameSenses(spec.senses, rule.hidden), `${rule.hidden} hidden`, `${rule.layers} layers${shape}`];
   if (fixed) words.push(`${fixed} fixed plane${fixed > 1 ? "s" : ""}`);
+  if (spec.classes) words.push(`${spec.classes} classes`);
+  if (spec.masked) words.push("masked by its image");
   if (spec.living) words.push("living mask");
   if (spec.space.padding === "wrap") words.push("wrapped edges");
   if (spec.decoder) words.push(`decoder of ${spec.decoder.layers} × ${spec.decoder.width}`);

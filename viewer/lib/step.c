@@ -24,7 +24,7 @@ struct sense {
 // What a step needs to know of the Spec; wasm.js fills it in, in this order.
 static struct {
     int32_t width, height, groups, depth;  // depth: layers of the state, the groups and those of fixed planes
-    int32_t filters, hidden, layers, residual, gated, living, wrap;
+    int32_t filters, hidden, layers, residual, gated, living, masked, wrap;
     int32_t features, second, output, columns;  // places in the weights, in texels; columns: texels a row
     int32_t always;                             // every cell fires
     int32_t decoder, sines, quads, frequencies;  // where the decoder begins, its layers of sines, vec4s of each
@@ -343,11 +343,18 @@ void step(const float *from, float *to, const float *weights, uint8_t *lives, ui
     for (int at = 0; at < 4 * area * spec.groups; at += 4) {
         wasm_v128_store(to + at, within(wasm_v128_load(from + at), spec.clamp));
     }
+    const float *given = from + 4 * area * spec.groups;  // the first fixed plane, in the first of four lanes
     int cells[BLOCK], count = 0;
     uint32_t words[BLOCK];
     for (int y = 0, at = 0; y < spec.height; y++) {
         const uint32_t row = pcg(y + pcg(seed + pcg(number)));
         for (int x = 0; x < spec.width; x++, at++) {
+            if (spec.masked && !(given[4 * at] > 0.1f)) {
+                for (int group = 0; group < spec.groups; group++) {
+                    wasm_v128_store(to + 4 * (area * group + at), wasm_f32x4_const_splat(0));
+                }
+                continue;
+            }
             uint32_t word = pcg(x + row);
             if (!spec.gated && !spec.always && word >= spec.threshold) continue;
             cells[count] = at;

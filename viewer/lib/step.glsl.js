@@ -38,6 +38,14 @@ const int firstGroup = 0;
 
 void main() {
     ivec2 at = ivec2(gl_FragCoord.xy);
+//#if given
+    if (!(cell(at, GROUPS).x > 0.1)) {  // the first fixed plane says that there is no cell
+//#each targets
+        next{{i}} = vec4(0.0);
+//#end
+        return;
+    }
+//#end
     vec4 change[TARGETS];
     bool fired = proposes(at, change);
 //#each targets

@@ -9,7 +9,8 @@ const FOREIGN = "the golden values are not of this model";
  * Grow a model here, and compare cells of it with the values that PyTorch found.
  * @param {object} model from `parseModel`
  * @param {object} golden from the manifest: `width`, `height`, `seed`, `steps` (when to compare), `cells` (row and
- *   column of each), `values` (base64 of float32 `[step, cell, channel]`); of a decoder `painted`, the same of pixels
+ *   column of each), `values` (base64 of float32 `[step, cell, channel]`), `fixed` (the same of the fixed planes, if any);
+ *   of a decoder `painted`, the same of pixels
  * @param {object} options
  * @param {string} options.engine as for `openDish`
  * @returns {Promise<{engine: string, differences: {step: number, largest: number}[], largest: number, same: boolean}>}
@@ -25,6 +26,8 @@ export async function verify(model, golden, { engine = "auto" } = {}) {
   const seen = painted && numbers(painted.values, steps.length * painted.pixels.length * colours);
   const dish = await openDish(document.createElement("canvas"), model, { width, height, seed, engine });
   try {
+    // What a classifier looks at.
+    if (golden.fixed) dish.setFixed(numbers(golden.fixed, model.spec.fixed * width * height));
     let [at, next] = [0, 0];
     const differences = [];
     for (const step of steps) {

@@ -1,6 +1,7 @@
 // The step on the processor, in WebAssembly SIMD: where there is no GPU it is several times faster than WebGL. It runs
 // in a worker, so that the page goes on answering; where a page may have none, on the page's own thread.
 
+import { COLOURS, UNDECIDED, parts } from "./colours.js";
 import { fireThreshold } from "./spec.js";
 import { Away, Here } from "./cells.js";
 import { fromLayers, layout, packWeights, toLayers } from "./pack.js";
@@ -30,7 +31,7 @@ function plan(model, width, height) {
   const always = !rule.gated && spec.fire_rate === 1;
   const whole = [
     width, height, groups, layers, places.filters, rule.hidden, rule.layers, rule.residual, rule.gated, living,
-    spec.space.padding === "wrap", places.features, places.second, places.output, places.width, always,
+    spec.masked, spec.space.padding === "wrap", places.features, places.second, places.output, places.width, always,
     places.below * places.width + places.decoder, ...decoderNumbers(spec.decoder),
     rule.gated || always ? 0 : fireThreshold(spec),
   ];
@@ -50,7 +51,9 @@ function plan(model, width, height) {
     ...senses.map(Number),
   ]);
   const tone = [spec.colour_offset, spec.colour_scale];
-  return { width, height, groups, layers, living, tone, weights: packWeights(model).data, settings };
+  const { classes, masked } = spec;
+  const colours = { classes, masked, palette: [...COLOURS, UNDECIDED].map(parts) };
+  return { width, height, groups, layers, living, tone, ...colours, weights: packWeights(model).data, settings };
 }
 
 /** Its layers of sines, vec4s of each, and frequencies. */

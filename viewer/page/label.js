@@ -63,8 +63,9 @@ export function noteSize(entry, side) {
 }
 
 /** Offer the channels that there are. */
-export function listChannels(channels, shown) {
-  const name = (number) => COLOURS[number] ?? `Hidden ${number - COLOURS.length + 1}`;
+export function listChannels(channels, shown, classes) {
+  const names = classes.length ? classes.map((label) => `Votes for ${label}`) : COLOURS;
+  const name = (number) => names[number] ?? `Hidden ${number - names.length + 1}`;
   const options = Array.from({ length: channels }, (_, number) => new Option(name(number), number));
   part("channel").replaceChildren(new Option("Colour", ""), ...options);
   part("channel").value = shown ?? "";

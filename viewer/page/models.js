@@ -46,7 +46,7 @@ export async function entryOf(file, taken) {
   let name = stem;
   for (let number = 2; taken.includes(name); number += 1) name = `${stem}-${number}`;
   return {
-    name, title, file: URL.createObjectURL(file), spec, description: describeSpec(spec), res, steps, training,
+    name, title, classes: model.classes, file: URL.createObjectURL(file), spec, description: describeSpec(spec), res, steps, training,
     heals: heals(training), healed: healed(training), ground: keptGround(training), own: true,
   };
 }

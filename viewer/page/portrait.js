@@ -6,6 +6,7 @@ import { chooseGround } from "../lib/ground.js";
 const LARGEST = 256; // cells along a side
 const LONGEST = 512; // steps
 const PAINTED = 192; // pixels along a side of what a decoder paints
+export const FIRST_SEEN = 3; // which of a classifier's pictures
 
 /**
  * Grow a model and draw it.
@@ -21,6 +22,8 @@ export async function portrait(model, engine = "auto") {
   const dish = await openDish(canvas, model, { width: side, engine });
   try {
     dish.ground = null;
+    const seen = model.samples[Math.min(FIRST_SEEN, model.samples.length - 1)];
+    if (seen?.width === dish.width && seen.height === dish.height) dish.setFixed(seen.values);
     await dish.grow(Math.min(model.steps, LONGEST));
     await dish.draw();
     const figure = model.spec.living ? canvas.getContext("2d").getImageData(0, 0, pixels, pixels) : null;

@@ -76,6 +76,14 @@ export class Stage {
     this.pace.request();
   }
 
+  /** Put a picture of the grid's size under the cells of a classifier, or none; they live on. */
+  look({ width, height, values } = {}) {
+    const { dish } = this;
+    if (!values) dish.setFixed(new Float32Array(dish.spec.fixed * dish.width * dish.height));
+    else if (width === dish.width && height === dish.height) dish.setFixed(values);
+    this.pace.request();
+  }
+
   /** Grow to the end without showing the growth, for those who asked for less motion. */
   async growStill(from = 0) {
     const { dish, model } = this;
@@ -131,7 +139,8 @@ export class Stage {
   /** Use a tool at a point, in cells; `paint` asks the cells there for a condition. */
   use(tool, x, y, radius, { ink, condition }) {
     if (!this.dish) return;
-    if (tool === "erase") this.dish.erase(x, y, radius);
+    if (this.model.classes.length) this.dish.drawPicture(x, y, radius, tool === "erase");
+    else if (tool === "erase") this.dish.erase(x, y, radius);
     else if (tool === "seed") this.dish.plant(x, y);
     else if (tool === "paint") this.dish.paintCondition(x, y, radius, condition);
     else this.dish.paint(x, y, radius, rgb(ink));

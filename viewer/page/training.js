@@ -37,6 +37,7 @@ export function healing(entry) {
     const though = heals === "Heals" && !entry.heals ? ", though it was not trained to" : "";
     return `${heals}${though}: of a circle that is cut out, ${percent(entry.healed)} grows back.`;
   }
+  if (entry.classes?.length) return "Draw on it: every cell votes on what it is part of, and together they agree.";
   if (entry.training.recipe?.task === "texture") return "A texture, for a plane of any size: erase a part, and it is woven anew.";
   if (entry.heals) return "Trained to heal: erase a part and watch it grow back.";
   if (entry.training.trained_to === "grow") {
@@ -65,12 +66,18 @@ export function onGrid({ res, training }, side) {
 /** Names and values for the label beside the dish; only what the file says. */
 export function facts({ name, title, description, parameters, res, steps, training, follow }) {
   const { recipe, epochs, seconds, loss, source, authors, licence } = training;
+  const found = training.evaluation?.readings ? training.evaluation : training.found;
   const list = [["Cell", description]];
   if (title !== name) list.unshift(["Grows", title]);
   if (parameters) list.push(["Parameters", count(parameters)]);
   if (recipe) list.push(["Grid", `${res} × ${res} cells`], ["Grows in", `${steps} steps`]);
   if (Number.isFinite(epochs) && !follow) {
     list.push(["Trained", `${count(epochs)} epochs${Number.isFinite(seconds) ? `, ${duration(seconds)}` : ""}`]);
+  }
+  for (const one of Array.isArray(found?.readings) ? found.readings : []) {
+    if (!Number.isFinite(one?.pictures)) continue;
+    const value = `${(100 * one.pictures).toFixed(1)} % after ${one.steps} steps, of ${count(found.pictures)} test pictures`;
+    list.push(["Recognised", value]);
   }
   if (Number.isFinite(loss?.loss)) list.push(["Loss", loss.loss.toPrecision(2)]);
   const cuts = regeneration(training).map((one) => `${one.kind} ${percent(one.percent)}`);

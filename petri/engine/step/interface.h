@@ -19,7 +19,7 @@ struct Plan {
     int32_t channels, fixed;  // planes of a state: those that evolve, and behind them those that do not
     int32_t held;             // of the channels, from the first: unchanged where the first fixed plane is 1
     int32_t hidden, layers;
-    int32_t residual, gated, living, wrap;  // yes or no
+    int32_t residual, gated, living, masked, wrap;  // yes or no
     float clamp, sensed_bound, hidden_bound, change_bound;
     int32_t senses;
     const Sense *sense;  // the stencils first

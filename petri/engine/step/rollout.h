@@ -216,6 +216,9 @@ private:
                      grid.wrap);
     }
 
+    // Whether there is a cell in column x of a row, by the first fixed plane.
+    bool exists(const float *row, int x) const { return row[int64_t(x) * grid.channels + net.channels] > ALIVE; }
+
     // Which cells of a row have enough alpha.
     void look(Alphas &alphas, const float *state, int b, int y) const {
         const float *cells = state + grid.cell(b, y, 0) * grid.channels;
@@ -238,6 +241,9 @@ private:
                     store(to + k, evolving(k, clamp(load(from + k), net.clamp), load(from + k)));
             else
                 std::memcpy(to, from, sizeof(float) * size_t(length));
+            if (plan.masked)
+                for (int x = 0; x < grid.width; x++)
+                    if (!exists(from, x)) std::memset(to + int64_t(x) * grid.channels, 0, sizeof(float) * size_t(net.channels));
             if (alphas)  // the clamp leaves enough alpha enough
                 std::memcpy(alphas_next->row(band.sample, y), alphas->row(band.sample, y), size_t(grid.width));
         });
@@ -258,6 +264,14 @@ private:
             if (alphas) {
                 alphas->template near<2>(band.sample, y, member.room, near);
                 each_byte(grid.width, fired, [=](int64_t x, uint8_t fires) { return fires & near[x]; });
+            }
+            if (plan.masked) {
+                const float *cells = now + first * grid.channels;
+                for (int x = 0; x < grid.width; x++) {
+                    uint8_t there = exists(cells, x);
+                    fired[x] &= there;
+                    if (marks) marks[mark + x] *= there;
+                }
             }
             int count = member.list(grid.width, [&](int x) { return fired[x]; });
             for (int i = 0; i < count; i++) {

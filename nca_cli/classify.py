@@ -1,0 +1,155 @@
+"""petri classify: train cells that agree what a picture shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nca_cli.completion import complete_model
+from nca_cli.grow import allow_only, read_recipe
+from nca_cli.running import resume_run, say_plan, start_run
+from petri.errors import BadRequest
+
+
+def classify(
+    context: typer.Context,
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            help="Data set: mnist, fashion, cifar10, or mini, a part of MNIST that comes with petri.",
+            show_default=False,
+        ),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="PETRI_DATA",
+            help="Folder of the data sets; the platform's cache folder if left out.",
+            show_default=False,
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Optimiser steps in all; with --resume, additional ones.", show_default=False),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.", show_default=False)] = None,
+    perception: Annotated[
+        str | None,
+        typer.Option(help="What a cell senses, such as conv3 or conv3+conv5d2.", show_default=False),
+    ] = None,
+    hidden: Annotated[
+        int | None, typer.Option(help="Width of the hidden layers, a multiple of 16.", show_default=False)
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option(help="Layers of the update rule: 2 or 3.", show_default=False)
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Base of the recipe: quick or distill.")] = "quick",
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML file whose values replace the preset's, such as a run's recipe.toml.",
+            show_default=False,
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Value that replaces one of the recipe's, such as loss.error=squares; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only the plan (memory, time), no training.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="Engine: auto, native, torch, or compiled (by torch.compile).")
+    ] = "auto",
+    out: Annotated[Path, typer.Option(help="Parent folder of the run's folder.")] = Path("runs"),
+    name: Annotated[
+        str | None, typer.Option(help="Name of the run's folder; DATA-RES if left out.", show_default=False)
+    ] = None,
+    from_model: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            help="Model to start from: a model file, a run's folder or a shipped model's name.",
+            autocompletion=complete_model,
+            show_default=False,
+        ),
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Curves for TensorBoard in the run's folder.")
+    ] = False,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a run to continue from its last checkpoint.", show_default=False),
+    ] = None,
+) -> None:
+    """Train cells that agree what a picture of DATA shows.
+
+    Every cell sees the picture and its neighbours, and votes; when the picture changes, they change their
+    mind. The run's folder gets the model, a confusion matrix and a film of test pictures coloured by their
+    cells' votes, the recipe, the metrics and a checkpoint. Test pictures are never trained on, and choices
+    are made by others that are held back.
+    """
+    if resume is not None:
+        allow_only(
+            context,
+            ("resume", "epochs", "from_model", "device", "engine", "tensorboard"),
+            "--resume goes on with the run's own recipe",
+        )
+        resume_run(resume, device, engine, tensorboard, more=epochs, start=from_model)
+        return
+
+    from petri import checks
+    from petri.datasets import PICTURES, pictures
+
+    fields = read_recipe(recipe) if recipe is not None else {}
+    asked = data or fields.get("target")
+    if not isinstance(asked, str):
+        raise BadRequest(f"say what to classify: petri classify {'|'.join(PICTURES)}")
+    checks.choice("the data set", asked, PICTURES)
+    pictures.load(asked, data_dir, _note)  # fetched, or refused, before anything is made
+
+    # Only now, as torch takes seconds to import: a typing error is found before.
+    from petri import modelfile, models
+    from petri.training.classes import make_classifier_recipe
+
+    architecture: dict[str, Any] = {"perception": perception, "hidden": hidden, "layers": layers}
+    model = None
+    if from_model is not None:
+        model = modelfile.read(models.find(from_model))
+        theirs = model.automaton.spec.to_fields()
+        architecture = {field: theirs[field] for field in ("channels", "senses", "rule")} | architecture
+    made = make_classifier_recipe(
+        asked,
+        preset=preset,
+        folder=str(data_dir.absolute()) if data_dir else "",
+        file=fields,
+        settings=settings or (),
+        architecture={field: value for field, value in architecture.items() if value is not None},
+        epochs=epochs,
+        seed=seed,
+    )
+    notes: tuple[str, ...] = ()
+    if model is not None:
+        from petri.training.loop import starting_from
+
+        made = starting_from(made, model)
+        notes = (f"from the weights of {from_model}",)
+    if dry_run:
+        say_plan(made, notes, device, engine)
+    else:
+        start_run(made, notes, device, engine, out, name, tensorboard, model=model)
+
+
+def _note(text: str) -> None:
+    """Say what a data set is fetched from."""
+    from petri.console import out
+
+    out.print(text, style="dim", soft_wrap=True)

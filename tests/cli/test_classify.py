@@ -1,0 +1,159 @@
+"""petri classify, and petri evaluate and play of what it leaves."""
+
+import contextlib
+import io
+import json
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from specs import tells_brightness
+
+from petri import modelfile
+from petri.__main__ import main
+from petri.datasets import pictures
+from petri.datasets.pictures import Labelled, Pictures
+from petri.evaluation import classes, recognition
+from petri.tasks import classified
+
+TINY = ("--hidden", 16, "--perception", "conv3", "--set", "pool.size=4",
+        "--set", "phases=[{res=28,epochs=3,batch=2,turns=2,steps=[2,3]}]")  # fmt: skip
+FILES = ("model.safetensors", "confusion.png", "votes.webp", "loss.png", "metrics.csv", "recipe.toml")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The folder of a tiny run, and what it said."""
+    folder, said = tmp_path_factory.mktemp("classified"), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
+        patch.chdir(folder)
+        patch.setattr(classified, "TESTED", 20)
+        patch.setitem(classes.MARKS, 1, (2, 3, 4, 5))
+        patch.setattr(classified, "FILM_STEPS", 3)
+        patch.setattr(sys, "argv", [str(word) for word in ("petri", "classify", "mini", *TINY)])
+        with pytest.raises(SystemExit) as end:
+            main()
+    assert end.value.code == 1  # it is no classifier yet
+    return folder / "runs" / "mini-28", said.getvalue()
+
+
+@pytest.fixture
+def run(made, tmp_path, monkeypatch):
+    """A copy of it in a folder of its own, which is the current one, and what it said."""
+    shutil.copytree(made[0].parent, tmp_path / "runs")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "runs" / "mini-28", made[1]
+
+
+@pytest.fixture
+def light(tmp_path, monkeypatch):
+    """A classifier of brightness, in the current folder, and a data set of four pictures for it."""
+    monkeypatch.chdir(tmp_path)
+    model = tells_brightness()
+    modelfile.write(tmp_path / "light.safetensors", model)
+    part = Labelled((model.samples * 255).byte()[[0, 1, 1, 0]], torch.tensor([0, 1, 1, 0]))
+    data = Pictures("mini", "lights", model.classes, part, part, part)
+    monkeypatch.setattr(pictures, "load", lambda name, *_: data)
+    monkeypatch.setitem(classes.MARKS, 1, (6, 9))
+    monkeypatch.setattr(recognition, "LONG", 12)
+    return "light.safetensors"
+
+
+def test_a_run_leaves_its_files_and_names_them(run):
+    folder, said = run
+    assert {path.name for path in folder.iterdir()} - {".lock"} == {*FILES, "checkpoint.safetensors"}
+    assert all(name in said for name in FILES)
+    assert "petri classify --resume runs/mini-28 --epochs 1000" in said
+    assert "Test it on all test pictures:  petri evaluate runs/mini-28" in said
+    assert "recognised" in said and "20 test pictures" in said
+    model = modelfile.read(folder / "model.safetensors")
+    assert model.classes == tuple("0123456789") and model.samples.shape == (10, 1, 28, 28)
+    with Image.open(folder / "votes.webp") as film:
+        assert film.size == (10 * 28 * 4, 2 * 28 * 4) and film.n_frames > 3
+    head = (folder / "metrics.csv").read_text().splitlines()[0]
+    assert head.startswith("epoch,loss,votes,overflow,wrong,")
+
+
+def test_a_finished_run_says_so_and_a_plan_writes_nothing(petri, run):
+    petri("classify", "--resume", run[0], code=2)
+    before = sorted(run[0].parent.iterdir())
+    assert "nothing was written" in petri("classify", "mini", *TINY, "--dry-run")
+    assert sorted(run[0].parent.iterdir()) == before
+
+
+def test_the_folder_of_the_data_stays_out_of_the_model(run, petri, tmp_path, monkeypatch):
+    from petri.training.classes import make_classifier_recipe
+
+    recipe = make_classifier_recipe("mini", folder=str(tmp_path))
+    assert recipe.loss.data == str(tmp_path)
+    assert modelfile.read(run[0] / "model.safetensors").training["recipe"]["loss"]["data"] == ""
+
+
+def test_a_run_is_followed_while_it_trains(run):
+    from petri.viewing.following import Follower
+
+    model = Follower(run[0]).model()
+    assert model.classes == tuple("0123456789") and model.samples.shape == (10, 1, 28, 28)
+    assert model.training["recipe"]["loss"]["data"] == "" and model.training["epochs"] == 3
+
+
+def test_evaluation_says_all_of_it(petri, light, tmp_path):
+    said = petri("evaluate", light, "--target", "mini", "--sheet", tmp_path / "s.png")
+    for words in ("lights, 4 test pictures", "100.00 %", "another picture under the cells", "12, first 4"):
+        assert words in said
+    with Image.open(tmp_path / "s.png") as sheet:
+        assert sheet.width > 1000 and sheet.height > 800
+    found = json.loads(petri("evaluate", light, "--target", "mini", "--json"))["models"][0]
+    assert found["task"] == "classify" and found["confusion"] == [[2, 0], [0, 2]]
+    assert found["readings"][0] == {
+        "steps": 6, "pictures": 1.0, "majority": 1.0, "cells": 1.0, "agreement": 1.0
+    }  # fmt: skip
+    assert found["swap"] == {"steps": 150, "before": 1.0, "after": 1.0, "recovery": 100.0}
+
+
+def test_a_picture_of_ones_own_is_looked_at(petri, light, tmp_path):
+    pixels = np.full((16, 16), 255, np.uint8)
+    pixels[4:12, 6:10] = 0
+    Image.fromarray(pixels).resize((64, 64), Image.Resampling.NEAREST).save("ink.png")
+    said = petri("play", light, "--image", "ink.png", "--out", "a.gif")
+    assert "bright, say 100 % of its cells" in said
+    with Image.open("a.gif") as film:
+        film.seek(film.n_frames - 1)
+        shown = np.asarray(film.convert("RGB"))
+    assert tuple(shown[256, 256]) == tuple(bytes.fromhex("b22506")) and not shown[0].any()
+    said = petri("play", light, "--image", "ink.png", "--image", "ink.png", "--at", 6, "--out", "b.png")
+    assert "bright, say" in said
+    assert "bright, say" in petri("play", light, "--out", "c.png")  # a picture that the file carries
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("classify",), "say what to classify: petri classify mini|mnist|fashion|cifar10"),
+        (("classify", "mnits"), "the data set must be one of mini, mnist, fashion, cifar10, got 'mnits'"),
+        (("classify", "mini", "--preset", "report"), "preset must be one of quick, distill"),
+        (("classify", "mini", "--set", "loss.stability=1"), "unknown field 'loss.stability'"),
+        (("classify", "mini", "--set", "spec.fixed=3"), "needs spec.classes = 10 and spec.fixed = 1"),
+        (("classify", "mini", "--set", "pool.size=2"), "raise pool.size"),
+        (("evaluate", "light.safetensors", "--target", "mini", "--seeds", "4"), "leave out --seeds"),
+        (("evaluate", "light.safetensors"), "the data set must be one of"),
+        (("play", "light.safetensors", "--res", "32", "--out", "a.png"), "leave out --res"),
+        (("play", "light.safetensors", "--image", "no.png", "--out", "a.png"), "there is no picture no.png"),
+        (("play", "light.safetensors", "--image", "black.png", "--out", "a.png"), "there is nothing in"),
+        (
+            ("play", "light.safetensors", "--image", "a", "--image", "b", "--out", "a.png"),
+            "each --image after the first needs its --at, got 2 and 0",
+        ),
+        (("play", "circle", "--image", "black.png", "--out", "a.png"), "is no classifier: leave out --image"),
+    ],
+)
+def test_bad_requests_are_one_line(petri, light, capsys, monkeypatch, words, message):
+    Image.new("L", (16, 16)).save("black.png")
+    monkeypatch.setattr(sys, "argv", ["petri", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    said = " ".join(capsys.readouterr().err.split())
+    assert end.value.code == 2 and message in said, said
