@@ -51,9 +51,16 @@ class Model:
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Rows and columns that it was trained on; 72 of each, the field's usual size, if it does not say."""
+        """Rows and columns that it was trained on; 72 of each, the field's usual size, if it does not say.
+
+        Of a ring or a mesh they are 1 and its nodes.
+        """
         res = self._last_phase.get("res")
         rows, columns = res if isinstance(res, list) and len(res) == 2 else (res, res)
+        if self.spec.space.on_graph:
+            if rows != 1 or not isinstance(columns, int) or not 3 <= columns <= 2**21:
+                return 1, 72
+            return 1, columns
         if not isinstance(rows, int) or not isinstance(columns, int):
             return 72, 72
         return (rows, columns) if min(rows, columns) >= 8 and max(rows, columns) <= 4096 else (72, 72)
@@ -141,6 +148,8 @@ class Model:
         """
         if height is None:
             height, width = self.grid
+            if self.spec.space.on_graph:
+                height, width = width, None
         if "fixed" not in how:
             how["condition"] = self.condition(condition)
         return self.automaton.seed_state(height, width, **how)
