@@ -95,8 +95,8 @@ class Graph:
         if self.directions is None or self.directions.shape[1] != dimensions:
             has = "none" if self.directions is None else f"{self.directions.shape[1]}"
             raise BadRequest(
-                f"harmonics of order {order} need directions of {dimensions} dimensions, the graph has {has}; "
-                "order 0, the Laplacian alone, needs none"
+                f"harmonics of order {order} need directions of {dimensions} dimensions, the graph has "
+                f"{has}; order 0, the Laplacian alone, needs none"
             )
         return harmonics(self.directions, order)
 
@@ -172,4 +172,23 @@ def ball(graph: Graph, sources: Sequence[int] | Tensor, hops: int) -> Tensor:
     rows, neighbours = graph.rows.cpu(), graph.neighbours.cpu()
     for _ in range(hops):
         within[neighbours[within[rows]]] = True
+    return within
+
+
+def nearest(graph: Graph, source: int, count: int) -> Tensor:
+    """About so many nodes around one, by their distance in edges: bool `[nodes]`.
+
+    The first distance that makes them enough is taken whole; fewer than asked for are found where the part of
+    the graph that the node lies in has no more.
+    """
+    within = torch.zeros(graph.nodes, dtype=torch.bool)
+    within[source] = True
+    rows, neighbours = graph.rows.cpu(), graph.neighbours.cpu()
+    found = 1
+    while found < count:
+        within[neighbours[within[rows]]] = True
+        now = int(within.sum())
+        if now == found:
+            break
+        found = now
     return within
