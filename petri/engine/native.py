@@ -17,8 +17,8 @@ from petri.engine import build
 from petri.engine.build import Unavailable
 from petri.errors import RunFailed
 from petri.nca import kinds
-from petri.nca.rule import RULES, Mlp
 from petri.nca.graph import Graph
+from petri.nca.rule import RULES, Mlp
 from petri.nca.senses import SENSES, Conv, Harmonics, Sense, Stencil
 from petri.nca.space import SPACES, Grid, Mesh, Ring
 from petri.nca.spec import Spec
@@ -221,7 +221,15 @@ def neighbours(graph: Graph, sense: Harmonics) -> tuple[Neighbours, tuple[Tensor
         order = torch.sort(read, stable=True).indices
         into = torch.zeros(graph.nodes + 1, dtype=torch.int64)
         into[1:] = torch.bincount(read, minlength=graph.nodes).cumsum(0)
-        made = (graph.offsets, read.int(), weights.T.float(), totals.float(), into, rows[order].int(), order.int())
+        made = (
+            graph.offsets,
+            read.int(),
+            weights.T.float(),
+            totals.float(),
+            into,
+            rows[order].int(),
+            order.int(),
+        )
         return tuple(tensor.contiguous() for tensor in made)
 
     kept = graph.kept(("native", sense), make)

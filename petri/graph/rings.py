@@ -34,6 +34,8 @@ def ramps(nodes: int, seed: int = 0) -> Tensor:
     tints = torch.tensor([[1.0, 0.55, 0.1], [0.1, 0.45, 1.0]])
     columns: list[Tensor] = []
     while len(columns) < nodes:
-        length, kind = (int(torch.randint(low, high, (), generator=chance)) for low, high in ((5, 10), (0, 2)))
+        length, kind = (
+            int(torch.randint(low, high, (), generator=chance)) for low, high in ((5, 10), (0, 2))
+        )
         columns += [tints[kind] * (at + 1) / length for at in range(length)]
     return torch.stack(columns[:nodes], dim=1)

@@ -70,9 +70,7 @@ class Colouring(OnGraph):
 
     weights: Mapping[str, float] = {"error": 1.0, "overflow": OVERFLOW}
 
-    def __init__(
-        self, spec: Spec, colours: Tensor, graph: Graph | None = None, *, steps: int = 96
-    ) -> None:
+    def __init__(self, spec: Spec, colours: Tensor, graph: Graph | None = None, *, steps: int = 96) -> None:
         if colours.ndim != 2 or colours.shape[0] != 3 or not colours.is_floating_point():
             raise BadRequest(f"colours must be RGB [3, node], got {list(colours.shape)}")
         super().__init__(spec, graph or ring(colours.shape[1]))
