@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -165,14 +164,26 @@ def of_edges(nodes: int, pairs: Tensor, places: Tensor | None = None) -> Graph:
     return Graph(offsets, neighbours, directions)
 
 
-def ball(graph: Graph, sources: Sequence[int] | Tensor, hops: int) -> Tensor:
-    """Which nodes lie within so many edges of some others, bool `[nodes]`."""
-    within = torch.zeros(graph.nodes, dtype=torch.bool)
-    within[torch.as_tensor(sources)] = True
+def hops(graph: Graph, source: int, *, enough: int | None = None) -> Tensor:
+    """How many edges each node lies from one, int64 `[nodes]`; −1 where no way leads.
+
+    Args:
+        source: the node.
+        enough: no farther nodes are looked for when so many are found; all that are as far as the last one are.
+    """
+    far = torch.full((graph.nodes,), -1)
+    far[source] = 0
     rows, neighbours = graph.rows.cpu(), graph.neighbours.cpu()
-    for _ in range(hops):
-        within[neighbours[within[rows]]] = True
-    return within
+    found, distance = 1, 0
+    while enough is None or found < enough:
+        reached = neighbours[far[rows] == distance]
+        reached = reached[far[reached] < 0].unique()
+        if not len(reached):
+            break
+        distance += 1
+        far[reached] = distance
+        found += len(reached)
+    return far
 
 
 def nearest(graph: Graph, source: int, count: int) -> Tensor:
@@ -181,14 +192,4 @@ def nearest(graph: Graph, source: int, count: int) -> Tensor:
     The first distance that makes them enough is taken whole; fewer than asked for are found where the part of
     the graph that the node lies in has no more.
     """
-    within = torch.zeros(graph.nodes, dtype=torch.bool)
-    within[source] = True
-    rows, neighbours = graph.rows.cpu(), graph.neighbours.cpu()
-    found = 1
-    while found < count:
-        within[neighbours[within[rows]]] = True
-        now = int(within.sum())
-        if now == found:
-            break
-        found = now
-    return within
+    return hops(graph, source, enough=count) >= 0

@@ -10,7 +10,7 @@ import torch
 from petri import Automaton, Grid, Harmonics, Invariants, Mesh, Mlp, Model, Ring, Spec, Stencil
 from petri.errors import BadRequest
 from petri.nca.fire import pcg, sample_seeds
-from petri.nca.graph import ball, harmonics, of_edges, ring
+from petri.nca.graph import harmonics, hops, nearest, of_edges, ring
 
 OCTAHEDRON = torch.tensor(
     [[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], dtype=torch.float64
@@ -236,5 +236,8 @@ def test_what_does_not_fit_is_refused(make, said):
         make()
 
 
-def test_a_ball_is_what_lies_within_so_many_edges():
-    assert ball(ring(10), [0], 2).nonzero()[:, 0].tolist() == [0, 1, 2, 8, 9]
+def test_how_far_nodes_lie_from_one():
+    assert hops(ring(7), 1).tolist() == [1, 0, 1, 2, 3, 3, 2]
+    assert hops(octahedron(), 0).tolist() == [0, 2, 1, 1, 1, 1, -1]
+    assert nearest(ring(10), 0, 4).nonzero()[:, 0].tolist() == [0, 1, 2, 8, 9]
+    assert nearest(octahedron(), 6, 4).nonzero()[:, 0].tolist() == [6]
