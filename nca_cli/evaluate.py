@@ -142,6 +142,7 @@ def _measure(
 
     path = models.find(name)
     model = modelfile.read(path)
+    model.check_grid("petri evaluate")
     model.automaton.to(device)
     return evaluate(
         model,

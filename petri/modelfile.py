@@ -17,8 +17,9 @@ from torch import Tensor
 from petri import checks, hooks, tensorfile
 from petri.errors import BadRequest, NotAModel
 from petri.files import write_whole
-from petri.nca import Automaton, Spec, opening_state
+from petri.nca import Automaton, Spec, kinds, opening_state
 from petri.nca.automaton import departure
+from petri.nca.space import SPACES
 from petri.version import __version__
 
 ENDING = ".safetensors"
@@ -94,6 +95,21 @@ class Model:
     def spec(self) -> Spec:
         """What its automaton does."""
         return self.automaton.spec
+
+    def check_grid(self, what: str) -> None:
+        """Refuse a model of a ring or a mesh.
+
+        Args:
+            what: takes grids alone, such as `petri play`.
+
+        Raises:
+            BadRequest: it is one.
+        """
+        if self.spec.space.on_graph:
+            kind = kinds.name_of(self.spec.space, SPACES)
+            raise BadRequest(
+                f"{what} takes grids, and {self.target} is of a {kind}: its pictures lie in its run's folder"
+            )
 
     @property
     def task(self) -> str:

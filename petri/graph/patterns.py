@@ -59,7 +59,7 @@ def paint(pattern: str, surface: Surface) -> Surface:
     """
     if pattern not in PATTERNS:
         raise BadRequest(
-            f"there is no pattern {pattern!r}{nearest(pattern, PATTERNS)}; there are {', '.join(PATTERNS)}, or "
-            "leave it out for a mesh that has colours of its own"
+            f"there is no pattern {pattern!r}{nearest(pattern, PATTERNS)}; there are {', '.join(PATTERNS)}, "
+            "or leave it out for a mesh that has colours of its own"
         )
     return surface.coloured(PATTERNS[pattern](surface.vertices))

@@ -169,7 +169,7 @@ def hops(graph: Graph, source: int, *, enough: int | None = None) -> Tensor:
 
     Args:
         source: the node.
-        enough: no farther nodes are looked for when so many are found; all that are as far as the last one are.
+        enough: nodes after which none are looked for that lie farther than the last one.
     """
     far = torch.full((graph.nodes,), -1)
     far[source] = 0

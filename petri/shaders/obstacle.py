@@ -23,8 +23,11 @@ COMPUTED = {
 
 def obstacle(spec: Spec) -> str:
     """What keeps a browser from computing an automaton, a sentence without its full stop, or nothing."""
-    parts: list[tuple[str, Any, Mapping[str, type]]] = [("sense", sense, SENSES) for sense in spec.senses]
-    parts += [("rule", spec.rule, RULES), ("space", spec.space, SPACES), ("start", spec.start, STARTS)]
+    parts: list[tuple[str, Any, Mapping[str, type]]] = [
+        ("rule", spec.rule, RULES),
+        ("space", spec.space, SPACES),
+    ]
+    parts += [("start", spec.start, STARTS)] + [("sense", sense, SENSES) for sense in spec.senses]
     for what, part, known in parts:
         kind = kinds.name_of(part, known)
         if kind not in COMPUTED[what]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from petri.graph.rings import ramps, wheel
 from petri.losses.windows import WindowLoss
 from petri.modelfile import Model
-from petri.nca import Automaton, Harmonics, Mlp, Noise, Ring, Spec, show
+from petri.nca import Automaton, Cell, Harmonics, Mlp, Noise, Ring, Spec, show
 from petri.nca.graph import nearest, ring
 from petri.tasks.colour import Colouring, correlation
 from petri.tasks.sequence import Sequencing
@@ -25,10 +25,11 @@ FIRE = 20_261_126  # the seed of who fires when a rule is measured
 GONE = 0.25  # share of the ring that damage takes
 EXEMPLAR = 512  # nodes of the sequence that is learned
 LONG = 4096  # nodes of the longer ring
-VARIANTS = {
-    "the rule": {},
-    "without the odd part": {"order": 0},
-    "too few steps": {"steps": FEW},
+# Of each the order of its harmonics and its steps.
+VARIANTS: dict[str, tuple[int, tuple[int, int]]] = {
+    "the rule": (1, STEPS),
+    "without the odd part": (0, STEPS),
+    "too few steps": (1, FEW),
 }
 
 
@@ -64,15 +65,14 @@ class Spread:
 def spec_of(*, order: int = 1, noise: bool = False) -> Spec:
     """The rule of seed 003: 2,364 parameters, or without the odd part 1,788."""
     sense = Harmonics(order=order, dimensions=1, valence=2)
-    start = {"start": Noise()} if noise else {}
-    return Spec(space=Ring(), senses=(sense,), channels=12, rule=Mlp(hidden=48, layers=2), **start)
+    start = Noise() if noise else Cell()
+    return Spec(space=Ring(), senses=(sense,), channels=12, rule=Mlp(hidden=48, layers=2), start=start)
 
 
 def learn(variant: str, seed: int, *, nodes: int = 64, epochs: int = 2000) -> tuple[Model, Figures]:
     """Train a rule to colour a whole ring, and measure it."""
-    how = VARIANTS[variant]
-    steps = how.get("steps", STEPS)
-    task = Colouring(spec_of(order=how.get("order", 1)), wheel(nodes), steps=steps[1])
+    order, steps = VARIANTS[variant]
+    task = Colouring(spec_of(order=order), wheel(nodes), steps=steps[1])
     before = time.process_time()
     model = train(task, epochs=epochs, steps=steps, batch=4, pool=32, damage=1, seed=seed, learning_rate=4e-3)
     seconds = time.process_time() - before
