@@ -1,4 +1,4 @@
-"""The native step on rings and meshes: the numbers of the reference, the same bits by any number of threads."""
+"""The native step on rings and meshes: the numbers of the reference, the same bits by any threads."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def wheel(nodes: int) -> Tensor:
 
 
 def ramps(nodes: int, seed: int = 0) -> Tensor:
-    """A sequence without an end: ramps of 5 to 9 nodes, of either of two colours, that rise and then drop.
+    """A sequence without an end: ramps of 5 to 9 nodes, of two colours in turn, that rise and then drop.
 
     A pattern of no whole ring: what is alike is the statistics of its windows.
 
@@ -33,9 +33,9 @@ def ramps(nodes: int, seed: int = 0) -> Tensor:
     chance = torch.Generator().manual_seed(seed)
     tints = torch.tensor([[1.0, 0.55, 0.1], [0.1, 0.45, 1.0]])
     columns: list[Tensor] = []
+    kind = 0
     while len(columns) < nodes:
-        length, kind = (
-            int(torch.randint(low, high, (), generator=chance)) for low, high in ((5, 10), (0, 2))
-        )
+        length = int(torch.randint(5, 10, (), generator=chance))
         columns += [tints[kind] * (at + 1) / length for at in range(length)]
+        kind = 1 - kind
     return torch.stack(columns[:nodes], dim=1)

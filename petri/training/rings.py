@@ -148,7 +148,7 @@ def spread(sequence: Automaton, whole: Automaton, *, nodes: int = 64) -> list[Sp
         rings = wheel(nodes).repeat(many, 1, size // nodes)
         stirred = rings[..., torch.rand(size, generator=chance).argsort()]
         states = sequence.rollout(sequence.seed_state(size, batch=many), 2 * STEPS[1], seed=FIRE)
-        others = whole.rollout(whole.seed_state(size, batch=many), STEPS[1] * size // nodes, seed=FIRE)
+        others = whole.rollout(whole.seed_state(size, batch=many), max(STEPS[1], size * 3 // 2), seed=FIRE)
 
         def distance(loss: WindowLoss, rgb: Tensor) -> float:
             return loss(rgb, torch.Generator().manual_seed(FIRE)).mean().item()
