@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -179,6 +181,14 @@ def test_what_is_odd_is_mended_and_said():
     assert not mend(TETRAHEDRON).notes
     with pytest.raises(BadRequest, match="faces with an area"):
         mend(Surface(np.zeros((3, 3)), np.array([[0, 1, 2]])))
+
+
+def test_the_example_of_the_page_runs():
+    page = (Path(__file__).parents[2] / "docs" / "mesh.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    names = {}
+    exec(code, names)
+    assert names["state"].shape == (1, 16, 162)
 
 
 def test_the_icosphere():
