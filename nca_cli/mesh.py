@@ -41,11 +41,11 @@ def ring(
         typer.Option(help="Folder of the results; runs/ring-NODES if left out.", show_default=False),
     ] = None,
 ) -> None:
-    """Train a rule of 2,364 parameters to colour a ring, from one node on.
+    """Train a small rule that colours a ring.
 
-    Each node sees its two neighbours. Beside the rule two controls are trained: without the odd part of what
-    a node sees, and with too few steps to come around; and a rule that learns the statistics of a sequence,
-    which goes on along a ring of any length.
+    It has 2,364 parameters, begins with one node, and each node sees its two neighbours. Beside it two
+    controls are trained: without the odd part of what a node sees, and with too few steps to come around; and
+    a rule that learns the statistics of a sequence, which goes on along a ring of any length.
     """
     import dataclasses
     import json
@@ -98,7 +98,7 @@ def grow(
     surface: Annotated[
         str | None,
         typer.Argument(
-            metavar="[MESH]",
+            metavar="MESH",
             help="A mesh file (.obj or .ply; with the extra `mesh` also .stl, .glb, .off), or sphere:4, an "
             "icosphere of that level.",
             show_default=False,
@@ -107,7 +107,7 @@ def grow(
     pattern: Annotated[
         str | None,
         typer.Argument(
-            metavar="[PATTERN]",
+            metavar="PATTERN",
             help="Colours to grow: bands, harlequin, spots or wheel; the mesh's own if left out.",
             show_default=False,
         ),
@@ -147,10 +147,11 @@ def grow(
         typer.Option(help="Folder of a run to continue from its last checkpoint.", show_default=False),
     ] = None,
 ) -> None:
-    """Train an automaton that colours the vertices of MESH, from the topmost one on.
+    """Train an automaton that colours MESH.
 
-    It holds the colours and heals. The run's folder gets the model, the coloured mesh as PLY and GLB, a
-    turntable and a film of the growth, the recipe, the metrics and a checkpoint.
+    It begins with the topmost vertex, holds the colours and heals. The run's folder gets the model, the
+    coloured mesh as PLY and GLB, a turntable and a film of the growth, the recipe, the metrics and a
+    checkpoint.
     """
     if resume is not None:
         allow_only(

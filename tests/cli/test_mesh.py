@@ -45,7 +45,7 @@ def test_a_mesh_is_coloured_and_other_commands_say_that_they_take_grids(petri, t
         (("nowhere.obj", "spots"), "No such file"),
         (("sphere:four", "spots"), "by its level, such as sphere:4"),
         (("sphere:12", "spots"), "level of an icosphere"),
-        (("sphere:1", "spot"), "no pattern 'spot' (did you mean"),
+        (("sphere:1", "spot"), "no pattern 'spot', did you mean \"spots\"?"),
         (("sphere:1",), "has no colours of its own"),
         (("sphere:1", "spots", "--perception", "slopes"), "perception must be one of"),
         (("flat.ply", "spots"), "faces with an area"),
