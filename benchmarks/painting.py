@@ -18,6 +18,7 @@ import torch
 
 from petri import modelfile, models, targets, tasks
 from petri.nca.decoder import Raster, interpolate
+from petri.tasks.paint import Painting
 from petri.training.presets import make_recipe
 from petri.training.trainer import Trainer
 
@@ -40,6 +41,7 @@ def parts() -> None:
     """Of an epoch."""
     recipe = make_recipe(targets.load("logo", 64), "logo", res=64, pixels=512)
     task = tasks.make(recipe)
+    assert isinstance(task, Painting)
     trainer = Trainer(recipe, task, torch.device("cpu"))
     automaton, steps = trainer.automaton, sum(recipe.phases[0].again) // 2
     chance = torch.Generator().manual_seed(0)

@@ -55,7 +55,8 @@ def train(recipe: Recipe) -> tuple[float, float]:
     while trainer.epoch < recipe.epochs:
         trainer.train_epoch()
     seconds = time.process_time() - begun
-    return report_loss(trainer.result(), trainer.target[:3]).loss, seconds
+    target = torch.from_numpy(targets.load(recipe.target, recipe.res).pixels[:3])
+    return report_loss(trainer.result(), target).loss, seconds
 
 
 def main() -> None:

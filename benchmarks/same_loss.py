@@ -36,13 +36,14 @@ def train(name: str, engine: str, seed: int, options: dict[str, int]) -> float:
         "pool": {"size": 256},
     }
     cell = reports_architecture(name)
-    recipe = make_recipe(targets.load(name, res), name, res=res, file=one, seed=seed, architecture=cell)
+    target = targets.load(name, res)
+    recipe = make_recipe(target, name, res=res, file=one, seed=seed, architecture=cell)
     trainer = Trainer(
         recipe, tasks.make(recipe), torch.device("cpu"), engine=engine, precision=ENGINES[engine]
     )
     for _ in range(recipe.epochs):
         trainer.train_epoch()
-    loss = report_loss(trainer.result(), trainer.target[:3]).loss
+    loss = report_loss(trainer.result(), torch.from_numpy(target.pixels[:3])).loss
     print(f"{name} seed {seed} {engine}: {loss:.4f} in {time.monotonic() - begun:.0f} s", flush=True)
     return loss
 

@@ -1,12 +1,11 @@
-"""Which of VGG16's blocks a texture needs: python benchmarks/texture_blocks.py FOLDER
+"""Which of VGG16's blocks a texture needs: python benchmarks/texture_blocks.py
 
 The first three blocks, which petri ships and trains by, on pictures of three sizes or two, against all five
 on one size, as in 2021: the same automaton, five textures, one thread and the same processor time for each.
-FOLDER holds scikit-image's brick.png, gravel.png and grass.png; two more are drawn here. The weights of
-blocks 4 and 5 must lie where petri looks for data (PETRI_DATA). What is compared is the way from the floor,
-other crops of the picture, to the ceiling, its pixels shuffled, in layers that none has been trained by.
-Writes a JSON file and a picture of each texture into --out; takes an hour or so, and goes on where it was
-stopped.
+The weights of blocks 4 and 5 must lie where petri looks for data (PETRI_DATA). What is compared is the way
+from the floor, other crops of the picture, to the ceiling, its pixels shuffled, in layers that none has been
+trained by. Writes a JSON file and a picture of each texture into --out; takes an hour or so, and goes on
+where it was stopped.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from petri import images, tasks
 from petri.evaluation.style import Judge, woven
@@ -38,44 +36,14 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 SECOND = ("relu1_2", "relu2_2", "relu3_2", "relu4_2", "relu5_2")  # what neither is trained by
 WARM_UP, PACE = 4, 12  # epochs that do not count, and those by which the others are reckoned
-DRAWN = 384  # pixels a side of what is drawn here
-# Picture, pixels a cell and place of each.
-TEXTURES: dict[str, tuple[str, float, tuple[float, float]]] = {
-    "regular": ("brick.png", 2.5, (0.5, 0.5)),
-    "stochastic": ("gravel.png", 2.5, (0.0, 0.0)),
-    "line-like": ("grass.png", 1.5, (0.0, 0.0)),
-    "colourful": ("scales.png", 2.0, (0.0, 0.0)),
-    "near-random": ("clouds.png", 2.0, (0.0, 0.0)),
+# Picture of petri's and how many of its pixels a cell covers.
+TEXTURES: dict[str, tuple[str, float]] = {
+    "regular": ("brick", 2.5),
+    "stochastic": ("gravel", 2.5),
+    "line-like": ("grass", 1.5),
+    "colourful": ("scales", 2.0),
+    "near-random": ("clouds", 2.0),
 }
-
-
-def scales() -> np.ndarray:
-    """Overlapping discs in rows, each of a hue of its own near its row's."""
-    chance = np.random.default_rng(0)
-    picture = np.zeros((DRAWN, DRAWN, 3))
-    y, x = np.mgrid[:DRAWN, :DRAWN]
-    for row in range(-1, DRAWN // 16 + 2):
-        for column in range(-1, DRAWN // 32 + 2):
-            across, down = 32 * column + 16 * (row % 2), 16 * row
-            far = np.hypot(x - across, y - down) / 18
-            hue = 0.55 + 0.25 * chance.standard_normal() * 0.5
-            colour = 0.5 + 0.5 * np.cos(2 * np.pi * (hue + np.array([0, 0.33, 0.67])))
-            shade = np.where(far > 0.85, 0.15, 1.1 - 0.6 * far)
-            inside = (far < 1) & (y >= down)
-            picture[inside] = (colour * shade[..., None])[inside]
-    return picture.clip(0, 1)
-
-
-def clouds() -> np.ndarray:
-    """Noise whose amplitude falls with its frequency, in three colours that go together somewhat."""
-    chance = np.random.default_rng(1)
-    rows, columns = np.fft.fftfreq(DRAWN)[:, None], np.fft.rfftfreq(DRAWN)[None]
-    filtered = 1 / np.maximum(np.hypot(rows, columns), 4 / DRAWN)
-    noise = np.fft.rfft2(chance.standard_normal((3, DRAWN, DRAWN))) * filtered
-    planes = np.fft.irfft2(noise, s=(DRAWN, DRAWN))
-    planes = (planes - planes.mean((1, 2), keepdims=True)) / planes.std((1, 2), keepdims=True)
-    mixed = np.einsum("ij,jyx->yxi", [[0.9, 0.3, 0.0], [0.5, 0.7, 0.2], [0.1, 0.4, 0.8]], planes)
-    return (0.5 + 0.17 * mixed).clip(0, 1)
 
 
 def train(recipe: Any, seconds: float) -> tuple[Trainer, int, float]:
@@ -105,13 +73,12 @@ def judge(trainer: Trainer) -> tuple[dict[str, float], np.ndarray]:
     state = woven(automaton, (2 * task.grid[0], 2 * task.grid[1]), 2 * task.steps)
     distance = held_out.distance(show(state, automaton.spec)).item()
     found = {"distance": distance, "floor": held_out.floor, "ceiling": held_out.ceiling}
-    return found | {"way": held_out.way(distance)}, images.picture(state[0], automaton.spec, task.ground)
+    return found | {"way": held_out.way(distance)}, images.picture(automaton, state[0], task.ground)
 
 
 def main() -> None:
     """Train all, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, default=Path(".bench/texture_blocks"))
     parser.add_argument("--res", type=int, default=96)
     parser.add_argument("--seconds", type=float, default=240)
@@ -120,8 +87,6 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     asked.out.mkdir(parents=True, exist_ok=True)
-    for name, drawn in (("scales", scales()), ("clouds", clouds())):
-        Image.fromarray((drawn * 255).round().astype(np.uint8)).save(asked.out / f"{name}.png")
     file = asked.out / "results.json"
     machine = f"{platform.machine()}, 1 thread, torch {torch.__version__}"
     made = {"machine": machine, "res": asked.res, "seconds": asked.seconds, "seed": asked.seed}
@@ -129,15 +94,12 @@ def main() -> None:
     results = kept.pop("results") if made.items() <= kept.items() else []
     done = {(one["texture"], one["by"]) for one in results}
     for kind in asked.only:
-        name, scale, crop = TEXTURES[kind]
-        path = asked.folder / name if (asked.folder / name).is_file() else asked.out / name
+        name, scale = TEXTURES[kind]
         for way in WAYS:
             if (kind, way) in done:
                 continue
-            terms = WAYS[way]
-            recipe = make_texture_recipe(
-                name, [str(path)], res=asked.res, seed=asked.seed, cut={"scale": scale, "crop": crop, **terms}
-            )
+            cut = {"scale": scale, **WAYS[way]}
+            recipe = make_texture_recipe(name, [name], res=asked.res, seed=asked.seed, cut=cut)
             trainer, epochs, seconds = train(recipe, asked.seconds)
             found, picture = judge(trainer)
             exemplar = images.drawn(torch.from_numpy(exemplar_of(recipe, recipe.target).pixels), "#ffffff")

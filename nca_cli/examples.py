@@ -63,6 +63,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "petri import raw texture-weave.bin",
         "petri import raw growing.bin --channels 16 --hidden 128",
     ),
+    "import cells2pixels": ("petri import cells2pixels Butterfly.json",),
     "import textures": ("petri import textures models.json", "petri import textures models.json --index 7"),
     "import torch": (
         "petri import torch dots.pt",

@@ -81,6 +81,28 @@ def textures(
     console.say(f"Import one:  petri import textures {quoted(file)} --name {quoted(names[0])}")
 
 
+@app.command(epilog=examples("import cells2pixels"))
+def cells2pixels(
+    file: Annotated[
+        Path, typer.Argument(help="JSON file of a figure or a material, such as Butterfly.json.")
+    ],
+    coordinates: Annotated[
+        str, typer.Option(help="Place of a cell in what is painted of it: centre or corner.")
+    ] = "centre",
+    out: Out = None,
+) -> None:
+    """Import an automaton with its decoder.
+
+    Those are of "Cells2Pixels" by Pajouheshgar and others, 2025. Of a material the albedo is seen.
+    """
+    from petri.console import err
+    from petri.published import other_coordinates, read_cells2pixels
+
+    _write(read_cells2pixels(file, coordinates=coordinates), out)
+    if other := other_coordinates(file, coordinates=coordinates):
+        err.say(f"Where cells meet the picture jumps less with --coordinates {other}.")
+
+
 @app.command(epilog=examples("import raw"))
 def raw(
     file: Annotated[Path, typer.Argument(help="File of float32 numbers, such as texture-weave.bin.")],
