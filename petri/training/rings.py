@@ -63,7 +63,7 @@ class Spread:
 
 
 def spec_of(*, order: int = 1, noise: bool = False) -> Spec:
-    """The rule of seed 003: 2,364 parameters, or without the odd part 1,788."""
+    """The rule of gary-mesh: 2,364 parameters, or without the odd part 1,788."""
     sense = Harmonics(order=order, dimensions=1, valence=2)
     start = Noise() if noise else Cell()
     return Spec(space=Ring(), senses=(sense,), channels=12, rule=Mlp(hidden=48, layers=2), start=start)

@@ -42,7 +42,7 @@ def mesh_spec(sense=None, **how) -> Spec:
     return Spec(space=Mesh(), senses=(sense or Harmonics(order=2),), **how)
 
 
-def test_the_rule_of_seed_003_has_2364_parameters():
+def test_the_rule_of_gary_mesh_has_2364_parameters():
     spec = ring_spec(channels=12, rule=Mlp(hidden=48, layers=2))
     assert spec.features == 36
     assert spec.parameters == 2364
