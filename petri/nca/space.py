@@ -29,7 +29,7 @@ class Grid:
 class Ring:
     """Nodes in a circle, each between two others; how many there are is a state's to say.
 
-    Source: Stimpson, gary-mesh.
+    Source: gary-mesh (docs/report.md).
     """
 
     on_graph: ClassVar[bool] = True

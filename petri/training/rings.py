@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -76,6 +76,7 @@ def learn(variant: str, seed: int, *, nodes: int = 64, epochs: int = 2000) -> tu
     before = time.process_time()
     model = train(task, epochs=epochs, steps=steps, batch=4, pool=32, damage=1, seed=seed, learning_rate=4e-3)
     seconds = time.process_time() - before
+    model = replace(model, target=f"ring-{nodes}")
     return model, measure(model.automaton, task.colours, steps[1], variant, seed, seconds)
 
 
@@ -125,7 +126,8 @@ def measure(
 def learn_sequence(seed: int, *, nodes: int = 64, epochs: int = 2000) -> Model:
     """Train a rule to weave a sequence from noise, by the statistics of its windows alone."""
     task = Sequencing(spec_of(noise=True), ramps(EXEMPLAR), nodes=nodes, seed=seed)
-    return train(task, epochs=epochs, steps=STEPS, batch=4, pool=32, seed=seed, learning_rate=4e-3)
+    model = train(task, epochs=epochs, steps=STEPS, batch=4, pool=32, seed=seed, learning_rate=4e-3)
+    return replace(model, target=f"sequence-{nodes}")
 
 
 @torch.no_grad()
