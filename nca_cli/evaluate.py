@@ -156,6 +156,7 @@ def _measure(
 
     path = models.find(name)
     model = modelfile.read(path)
+    model.check_grid("petri evaluate")
     model.automaton.to(device)
     if model.classes:
         if how:

@@ -25,6 +25,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "petri classify fashion --set loss.error=squares --dry-run",
         "petri classify --resume runs/mnist-28",
     ),
+    "mesh": ("petri mesh ring", "petri mesh grow bunny.obj spots"),
+    "mesh ring": ("petri mesh ring", "petri mesh ring --seeds 1 --epochs 500"),
+    "mesh grow": (
+        "petri mesh grow bunny.obj spots",
+        "petri mesh grow coloured.ply",
+        "petri mesh grow sphere:4 flag --perception harmonics2",
+        "petri mesh grow --resume runs/bunny-spots",
+    ),
     "search": (
         "petri search spiral --trials 30",
         "petri search spiral --trials 30 --workers 2 --promote 2",

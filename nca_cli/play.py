@@ -125,6 +125,7 @@ def play(
     elif ground == grounds.TRANSPARENT:
         raise BadRequest("a terminal cannot be transparent: give --out FILE, or choose another --ground")
     loaded = modelfile.read(models.find(model))
+    loaded.check_grid("petri play")
     grounds.check_figure(ground, loaded.target, loaded.automaton.spec)
     if tile is not None and not loaded.spec.fills_any_shape:
         raise BadRequest(f"{model} is no texture: its edges do not fit each other, so it makes no --tile")

@@ -177,11 +177,17 @@ def _introduce(recipe: Recipe, device: str, notes: tuple[str, ...]) -> None:
 
     out.say(
         (recipe.name, "bold"),
-        f" · {recipe.res}×{recipe.res} cells · {_painted(recipe)}{recipe.spec.describe()} · "
+        f" · {_sized(recipe)} · {_painted(recipe)}{recipe.spec.describe()} · "
         f"{recipe.spec.parameters:,} parameters · {device}",
     )
     for note in notes:
         out.say((note, "dim"))
+
+
+def _sized(recipe: Recipe) -> str:
+    if recipe.spec.space.on_graph:
+        return f"{recipe.res:,} vertices"
+    return f"{recipe.res}×{recipe.res} cells"
 
 
 def _painted(recipe: Recipe) -> str:
@@ -258,6 +264,9 @@ def _conclude(recipe: Recipe, result: Result) -> None:
         "growth.webp": "the same, from the seed on",
         "changes.webp": "how each becomes the next",
         "target.png": "what it was to grow",
+        "coloured.ply": "the mesh as it colours it",
+        "coloured.glb": "the same, for web pages and viewers",
+        "turntable.webp": "the same, from all sides",
         "tile.png": "what it weaves, without a seam",
         "sizes.png": "the same on larger grids",
         "weaving.webp": "the same, from noise on",
@@ -270,7 +279,9 @@ def _conclude(recipe: Recipe, result: Result) -> None:
     }
     said_of |= {file: "what it weaves of each" for file in result.files if file.startswith("tile-")}
     out.print(grid(*[(f"  {file}", said_of[file]) for file in result.files]))
-    if result.finished:
+    if result.finished and recipe.spec.space.on_graph:
+        out.say(f"\nSee it from all sides:  {quoted(result.folder / 'turntable.webp')}")
+    elif result.finished:
         out.say(f"\n{NEXT.get(recipe.task, 'Watch it grow:  petri play')} {quoted(result.folder)}")
     else:
         out.say(f"\nGo on:  {_resume(recipe, result.folder)}")
@@ -372,25 +383,47 @@ def _say_classified(recipe: Recipe, result: Result) -> str:
             "recognised after as many again"
         )
     out.print(said, style="dim", soft_wrap=True)
-    return "it does not recognise half of the test pictures:"
+    return "" if classified.stands else "it does not recognise half of the test pictures:"
+
+
+def _say_coated(recipe: Recipe, result: Result) -> str:
+    """Print what a coloured mesh has come to; what is wrong if it is not."""
+    from petri.console import grid, out
+    from petri.tasks.surface import LATE, Coated
+
+    coated = result.outcome
+    assert isinstance(coated, Coated), "what this command trains for is a mesh"
+    steps = coated.steps
+    out.print(
+        grid(
+            (f"after {steps} steps", f"{coated.grown:.4f} mean squared error of the colours"),
+            (f"after {LATE * steps:,} steps", f"{coated.late:.4f}"),
+            ("a quarter of it emptied", f"{coated.hurt:.4f}"),
+            (f"and {steps} steps later", f"{coated.healed:.4f}, {percent(coated.regained)} regained"),
+            ("one colour everywhere", f"{coated.plain:.4f}"),
+        )
+    )
+    return "" if coated.stands else "it has not come to its colours, or has not kept them:"
 
 
 # What a run says of itself, by its task.
 DOING = {
     "grow": "growing", "many": "growing", "paint": "growing", "texture": "weaving", "textures": "weaving",
-    "classify": "classifying",
+    "classify": "classifying", "surface": "colouring",
 }  # fmt: skip
-VERBS = {"growing": "grow", "weaving": "texture", "classifying": "classify"}
+VERBS = {"growing": "grow", "weaving": "texture", "classifying": "classify", "colouring": "mesh grow"}
 DONE = {
     "growing": ("has not grown", "grown"),
     "weaving": ("has not become a texture", "woven"),
     "classifying": ("has not become a classifier", "learned"),
+    "colouring": ("has not come to its colours", "coloured"),
 }
 NEXT = {"classify": "Test it on all test pictures:  petri evaluate"}
 SAY: dict[str, Callable[[Recipe, Result], str]] = {
     "grow": _say_grown,
     "many": _say_changed,
     "paint": _say_grown,
+    "surface": _say_coated,
     "texture": _say_woven,
     "textures": _say_woven,
     "classify": _say_classified,

@@ -19,6 +19,7 @@ from nca_cli import (
     evaluate,
     grow,
     help,
+    mesh,
     models,
     play,
     published,
@@ -50,6 +51,7 @@ app = typer.Typer(
 app.command("grow", epilog=examples("grow"))(grow.grow)
 app.command("texture", epilog=examples("texture"))(texture.texture)
 app.command("classify", epilog=examples("classify"))(classify.classify)
+app.add_typer(mesh.app, name="mesh")
 app.command("search", epilog=examples("search"))(search.search)
 app.command("ablate", epilog=examples("ablate"))(ablate.ablate)
 app.command("play", epilog=examples("play"))(play.play)

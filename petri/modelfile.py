@@ -17,8 +17,9 @@ from torch import Tensor
 from petri import checks, hooks, samples, tensorfile
 from petri.errors import BadRequest, NotAModel
 from petri.files import write_whole
-from petri.nca import Automaton, Spec, opening_state
+from petri.nca import Automaton, Spec, kinds, opening_state
 from petri.nca.automaton import departure
+from petri.nca.space import SPACES
 from petri.version import __version__
 
 ENDING = ".safetensors"
@@ -60,9 +61,16 @@ class Model:
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Rows and columns that it was trained on; 72 of each, the field's usual size, if it does not say."""
+        """Rows and columns that it was trained on; 72 of each, the field's usual size, if it does not say.
+
+        Of a ring or a mesh they are 1 and its nodes.
+        """
         res = self._last_phase.get("res")
         rows, columns = res if isinstance(res, list) and len(res) == 2 else (res, res)
+        if self.spec.space.on_graph:
+            if rows != 1 or not isinstance(columns, int) or not 3 <= columns <= 2**21:
+                return 1, 72
+            return 1, columns
         if not isinstance(rows, int) or not isinstance(columns, int):
             return 72, 72
         return (rows, columns) if min(rows, columns) >= 8 and max(rows, columns) <= 4096 else (72, 72)
@@ -96,6 +104,21 @@ class Model:
     def spec(self) -> Spec:
         """What its automaton does."""
         return self.automaton.spec
+
+    def check_grid(self, what: str) -> None:
+        """Refuse a model of a ring or a mesh.
+
+        Args:
+            what: takes grids alone, such as `petri play`.
+
+        Raises:
+            BadRequest: it is one.
+        """
+        if self.spec.space.on_graph:
+            kind = kinds.name_of(self.spec.space, SPACES)
+            raise BadRequest(
+                f"{what} takes grids, and {self.target} is of a {kind}: its pictures lie in its run's folder"
+            )
 
     @property
     def task(self) -> str:
@@ -150,6 +173,8 @@ class Model:
         """
         if height is None:
             height, width = self.grid
+            if self.spec.space.on_graph:
+                height, width = width, None
         if "fixed" not in how:
             how["condition"] = self.condition(condition)
         return self.automaton.seed_state(height, width, **how)

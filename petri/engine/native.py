@@ -17,9 +17,10 @@ from petri.engine import build
 from petri.engine.build import Unavailable
 from petri.errors import RunFailed
 from petri.nca import kinds
+from petri.nca.graph import Graph
 from petri.nca.rule import RULES, Mlp
-from petri.nca.senses import SENSES, Conv, Sense, Stencil
-from petri.nca.space import SPACES, Grid
+from petri.nca.senses import SENSES, Conv, Harmonics, Sense, Stencil
+from petri.nca.space import SPACES, Grid, Mesh, Ring
 from petri.nca.spec import Spec
 
 if TYPE_CHECKING:
@@ -28,13 +29,22 @@ if TYPE_CHECKING:
 PRODUCTS = ("float32", "bfloat16 (AVX-512)", "bfloat16 (AMX tiles)")  # by their number in interface.h
 SINGLE = 0
 LARGEST = 7  # cells along a side of what a sense reads
-KINDS = (Stencil, Conv)  # by their number in interface.h
+KINDS = (Stencil, Conv, Harmonics)  # by their number in interface.h
 
 
 class Described(ctypes.Structure):
     """A sense; the fields are those of `Sense` in interface.h."""
 
     _fields_ = tuple((name, ctypes.c_int32) for name in ("kind", "size", "dilation", "width", "trained"))
+
+
+class Neighbours(ctypes.Structure):
+    """The nodes of a ring or a mesh; the fields are those of `Graph` in interface.h."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_void_p)
+        for name in ("offsets", "neighbours", "weights", "totals", "into_offsets", "into_rows", "into_edges")
+    )
 
 
 class Plan(ctypes.Structure):
@@ -52,6 +62,7 @@ class Plan(ctypes.Structure):
         ("steps", ctypes.c_int64),
         ("threads", ctypes.c_int32),
         ("products", ctypes.c_int32),
+        ("graph", ctypes.POINTER(Neighbours)),
     )
 
 
@@ -100,11 +111,16 @@ def run(
     """Take `steps` steps, at least 1, with a certain library and a certain kind of products."""
     spec = automaton.spec
     senses = [automaton.perception[number] for number, _ in _in_order(spec)]
-    weights = [sense.bank if isinstance(sense.kind, Stencil) else sense.weight for sense in senses]
+    weights = [
+        sense.bank if isinstance(sense.kind, Stencil) else sense.weight
+        for sense in senses
+        if not isinstance(sense.kind, Harmonics)
+    ]
+    graph = automaton.graph_of(state.shape[-1])
     biases = [sense.bias for sense in senses if isinstance(sense.kind, Conv)]
     tensors = [state, *automaton.rule.weights, *automaton.rule.biases, *weights, *biases]
     keeps = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    return _Rollout.apply((library, spec, steps, start, products), keeps, seeds, *tensors)
+    return _Rollout.apply((library, spec, graph, steps, start, products), keeps, seeds, *tensors)
 
 
 @cache
@@ -150,8 +166,12 @@ def fastest_products() -> int:
 def obstacle(spec: Spec) -> str:
     """Why a rollout of this Spec cannot be taken natively; empty if it can."""
     for name, kind, known in (("rule", spec.rule, RULES), ("space", spec.space, SPACES)):
-        if type(kind) not in (Mlp, Grid):
+        if type(kind) not in (Mlp, Grid, Ring, Mesh):
             return f"it has no {name} of the kind {kinds.name_of(kind, known)}"
+    if spec.space.on_graph and spec.living:
+        return "it has no living mask on a ring or a mesh"
+    if spec.space.on_graph and len(spec.senses) > 1:
+        return f"on a ring or a mesh it has one sense, got {len(spec.senses)}"
     for sense in spec.senses:
         if type(sense) not in KINDS:
             return f"it has no sense of the kind {kinds.name_of(sense, SENSES)}"
@@ -162,7 +182,7 @@ def obstacle(spec: Spec) -> str:
 
 def state_bytes(spec: Spec, batch: int, height: int, width: int) -> int:
     """Bytes of one state as it is kept: planes in sixteens, with a border as wide as the senses reach."""
-    border = max(1, *(sense.reach for sense in spec.senses))
+    border = 0 if spec.space.on_graph else max(1, *(sense.reach for sense in spec.senses))
     planes = (spec.planes + 15) // 16 * 16
     return batch * (height + 2 * border) * (width + 2 * border) * planes * 4
 
@@ -192,11 +212,38 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     return library
 
 
-def make_plan(spec: Spec, shape: torch.Size, *, steps: int, start: int, products: int) -> Plan:
+def neighbours(graph: Graph, sense: Harmonics) -> tuple[Neighbours, tuple[Tensor, ...]]:
+    """A graph as the step reads it, with the edges by whom they read, too; and the tensors, to be kept."""
+
+    def make() -> tuple[Tensor, ...]:
+        weights, rows, read = sense.weights(graph), graph.rows, graph.neighbours
+        totals = torch.zeros(graph.nodes, len(weights), dtype=torch.float64).index_add(0, rows, weights.T)
+        order = torch.sort(read, stable=True).indices
+        into = torch.zeros(graph.nodes + 1, dtype=torch.int64)
+        into[1:] = torch.bincount(read, minlength=graph.nodes).cumsum(0)
+        made = (
+            graph.offsets,
+            read.int(),
+            weights.T.float(),
+            totals.float(),
+            into,
+            rows[order].int(),
+            order.int(),
+        )
+        return tuple(tensor.contiguous() for tensor in made)
+
+    kept = graph.kept(("native", sense), make)
+    return Neighbours(*(tensor.data_ptr() for tensor in kept)), kept
+
+
+def make_plan(
+    spec: Spec, shape: torch.Size, *, graph: Graph | None = None, steps: int, start: int, products: int
+) -> Plan:
     """Say in numbers what a rollout does.
 
     Args:
         shape: of the state, `[batch, channel, height, width]`.
+        graph: who is whose neighbour, if the space is no grid.
     """
     batch, _, height, width = shape
     rule, senses = spec.rule, [_described(sense) for _, sense in _in_order(spec)]
@@ -225,11 +272,20 @@ def make_plan(spec: Spec, shape: torch.Size, *, steps: int, start: int, products
         steps=steps,
         threads=torch.get_num_threads(),
         products=products,
+        graph=None if graph is None else ctypes.pointer(neighbours(graph, _harmonics(spec))[0]),
     )
 
 
+def _harmonics(spec: Spec) -> Harmonics:
+    (sense,) = spec.senses
+    assert isinstance(sense, Harmonics), "another kind is an obstacle, named before"
+    return sense
+
+
 def _described(sense: Sense) -> Described:
-    assert isinstance(sense, (Stencil, Conv)), "another kind is an obstacle, named before"
+    assert isinstance(sense, (Stencil, Conv, Harmonics)), "another kind is an obstacle, named before"
+    if isinstance(sense, Harmonics):
+        return Described(kind=KINDS.index(Harmonics), size=3, dilation=1, width=1 + sense.harmonics)
     return Described(
         kind=KINDS.index(type(sense)),
         size=sense.size,
@@ -253,6 +309,8 @@ def parameters(tensors: Sequence[Tensor | None], spec: Spec) -> Parameters:
     addresses = iter([None if tensor is None else tensor.data_ptr() for tensor in tensors])
     layers, senses = spec.rule.layers, len(spec.senses)
     weights, biases = (list(islice(addresses, layers)) for _ in range(2))
+    if spec.space.on_graph:
+        senses = 0  # they have none
     sense_weights, rest = list(islice(addresses, senses)), list(addresses)
     sense_biases = [None] * (senses - len(rest)) + rest  # stencils, which stand first, have none
     return Parameters(
@@ -277,14 +335,14 @@ class _Rollout(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        request: tuple[ctypes.CDLL, Spec, int, int, int],
+        request: tuple[ctypes.CDLL, Spec, Graph | None, int, int, int],
         keeps: bool,
         seeds: Tensor,
         state: Tensor,
         *tensors: Tensor,
     ) -> Tensor:
-        library, spec, steps, start, products = request
-        plan = make_plan(spec, state.shape, steps=steps, start=start, products=products)
+        library, spec, graph, steps, start, products = request
+        plan = make_plan(spec, state.shape, graph=graph, steps=steps, start=start, products=products)
         seeds = seeds.contiguous()
         tensors = tuple(tensor.contiguous() for tensor in tensors)
         size = library.petri_state_floats(plan)
@@ -311,9 +369,9 @@ class _Rollout(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, flow: Tensor) -> tuple[Tensor | None, ...]:
-        library, spec, steps, start, products = ctx.request
+        library, spec, graph, steps, start, products = ctx.request
         seeds, states, marks, *tensors = ctx.saved_tensors
-        plan = make_plan(spec, ctx.shape, steps=steps, start=start, products=products)
+        plan = make_plan(spec, ctx.shape, graph=graph, steps=steps, start=start, products=products)
         gradients: list[Tensor | None] = [torch.empty_like(tensor) for tensor in tensors]
         first = 2 * spec.rule.layers  # of the senses' weights
         for number, (_, sense) in enumerate(_in_order(spec), first):

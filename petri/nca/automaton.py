@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from functools import cache
 from itertools import chain
@@ -13,12 +14,14 @@ from petri import hooks
 from petri.errors import BadRequest
 from petri.nca.decoder import Decoder, Raster, interpolate
 from petri.nca.fire import fire_words, fires, sample_seeds
+from petri.nca.graph import Graph, ring
 from petri.nca.held import hold
-from petri.nca.life import ALPHA, THRESHOLD, alive, exists
+from petri.nca.life import ALPHA, THRESHOLD, alive, alive_on, exists
 from petri.nca.perception import Perception
 from petri.nca.rule import Rule
 from petri.nca.seed import seed_state
 from petri.nca.shown import show
+from petri.nca.space import Ring
 from petri.nca.spec import Spec
 
 # What a module of a sense or a rule keeps of the kind that made it.
@@ -33,13 +36,16 @@ class Automaton(nn.Module):
     Args:
         spec: what a step does.
         generator: source of the initial weights; torch's global one if left out.
+        graph: what an automaton of a mesh runs on; it may be given later, by `on`.
 
     Source: the report, "Architecture"; Mordvintsev et al. 2020.
     """
 
-    def __init__(self, spec: Spec, *, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self, spec: Spec, *, generator: torch.Generator | None = None, graph: Graph | None = None
+    ) -> None:
         super().__init__()
-        self.spec = spec
+        self.spec, self.graph = spec, graph
         self.perception = Perception(spec, generator=generator)
         self.rule = Rule(spec.rule, spec.features, spec.outputs, generator=generator)
         self.decoder: Decoder | None = None
@@ -47,6 +53,34 @@ class Automaton(nn.Module):
             self.decoder = Decoder(
                 spec.decoder, spec.channels, padding=spec.space.padding, generator=generator
             )
+
+    def on(self, graph: Graph) -> Automaton:
+        """The same automaton, with the same weights and not copies of them, on a mesh or another graph.
+
+        Raises:
+            BadRequest: its space is no mesh, or it senses directions that the graph has not.
+        """
+        if not self.spec.space.on_graph or isinstance(self.spec.space, Ring):
+            raise BadRequest(f"a graph is for an automaton of a mesh, got {self.spec.space!r}")
+        worn = copy.copy(self)
+        worn.graph = graph
+        return worn
+
+    def graph_of(self, nodes: int) -> Graph | None:
+        """Who is whose neighbour among so many nodes; None of a grid.
+
+        Raises:
+            BadRequest: an automaton of a mesh was given none, or one of other nodes.
+        """
+        if not self.spec.space.on_graph:
+            return None
+        if isinstance(self.spec.space, Ring):
+            return ring(nodes).to(self.device)
+        if self.graph is None:
+            raise BadRequest("an automaton of a mesh runs on one that it is given: automaton.on(graph)")
+        if self.graph.nodes != nodes:
+            raise BadRequest(f"the mesh has {self.graph.nodes} nodes, the state {nodes}")
+        return self.graph.to(self.device)
 
     def seed_state(
         self,
@@ -60,14 +94,19 @@ class Automaton(nn.Module):
     ) -> Tensor:
         """The state that a rollout starts from, `[batch, planes, height, width]`, on the weights' device.
 
+        Of a ring or a mesh a number of nodes is given alone, and the state is `[batch, planes, node]`.
+
         Args:
             seed: of a start that is drawn by chance.
             fixed: the fixed planes, `[fixed, height, width]` or of every sample, if the Spec has any.
             condition: or which one of them is 1 everywhere, from 0; the others are 0.
         """
-        return seed_state(
+        alone = self.spec.space.on_graph and width is None
+        if alone and fixed is not None:
+            fixed = fixed.unsqueeze(-2)
+        state = seed_state(
             self.spec,
-            height,
+            1 if alone else height,
             width or height,
             batch=batch,
             device=self.device,
@@ -75,6 +114,7 @@ class Automaton(nn.Module):
             fixed=fixed,
             condition=condition,
         )
+        return state[:, :, 0] if alone else state
 
     @property
     def device(self) -> torch.device:
@@ -87,7 +127,8 @@ class Automaton(nn.Module):
         """Let every cell perceive, propose a change and, if it fires, take it.
 
         Args:
-            state: `[batch, planes, height, width]`: the channels that evolve, then the fixed planes.
+            state: `[batch, planes, height, width]`: the channels that evolve, then the fixed planes;
+                of a ring or a mesh `[batch, planes, node]`.
             step: the step's number since the rollout began, from 0; decides with `seeds` who fires.
             seeds: int64 `[batch]`, from `petri.nca.fire.sample_seeds`.
 
@@ -97,7 +138,11 @@ class Automaton(nn.Module):
             plane has no cell, if it is masked; what is held is as it was.
         """
         spec = self.spec
-        proposed = self.rule(self.perception(state)).to(state.dtype)
+        if spec.space.on_graph and state.ndim == 3:
+            return self.step(state.unsqueeze(-2), step=step, seeds=seeds).squeeze(-2)
+        graph = self.graph_of(state.shape[-1])
+        sensed = self.perception(state) if graph is None else self.perception(state, graph)
+        proposed = self.rule(sensed).to(state.dtype)
         change = proposed[:, : spec.channels]
         evolving, fixed = state[:, : spec.channels], state[:, spec.channels :]
         words = fire_words(seeds, step, *state.shape[-2:])
@@ -112,7 +157,10 @@ class Automaton(nn.Module):
             after = after.clamp(-spec.clamp, spec.clamp)
         if spec.living:
             padding = spec.space.padding
-            lives = alive(state, padding=padding) & alive(after, padding=padding)
+            if graph is None:
+                lives = alive(state, padding=padding) & alive(after, padding=padding)
+            else:
+                lives = alive_on(state, graph) & alive_on(after, graph)
             after = after * lives.to(state.dtype)
         if spec.masked:
             after = after * exists(fixed).to(state.dtype)
@@ -135,7 +183,7 @@ class Automaton(nn.Module):
         The steps are taken by `petri.engine`, which is imported at the first call: `petri.hooks` says how.
 
         Args:
-            state: `[batch, channel, height, width]`, float32.
+            state: `[batch, channel, height, width]`, float32; of a ring or a mesh `[batch, channel, node]`.
             steps: how many, at least 0.
             seed: decides which cells fire, 0..2³²−1; each sample of the batch draws from it apart.
             start: number of the first step, so that a rollout can be taken in parts:
@@ -157,6 +205,18 @@ class Automaton(nn.Module):
                 this rollout; the message says why.
         """
         spec = self.spec
+        if spec.space.on_graph and state.ndim == 3:
+            rows = self.rollout(
+                state.unsqueeze(-2),
+                steps,
+                seed=seed,
+                start=start,
+                first_sample=first_sample,
+                engine=engine,
+                precision=precision,
+                checkpoint=checkpoint,
+            )
+            return rows.squeeze(-2)
         if state.ndim != 4 or state.shape[1] != spec.planes:
             planes = f"{spec.planes} ({spec.channels} channels and {spec.fixed} fixed planes)"
             raise BadRequest(
@@ -164,6 +224,7 @@ class Automaton(nn.Module):
                 f"got {list(state.shape)}"
             )
         spec.check_grid(*state.shape[-2:])
+        self.graph_of(state.shape[-1])
         if steps < 0 or start < 0:
             raise BadRequest(f"steps and start must be at least 0, got {steps} and {start}")
         if not 0 <= seed < 2**32:

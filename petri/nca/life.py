@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from petri.nca.graph import Graph
 from petri.nca.padding import pad
 
 ALPHA = 3  # the channel
@@ -24,6 +25,19 @@ def alive(state: Tensor, *, padding: str) -> Tensor:
     Source: Mordvintsev et al. 2020, "Living cells".
     """
     return F.max_pool2d(pad(state[:, ALPHA : ALPHA + 1], 1, padding), 3, stride=1) > THRESHOLD
+
+
+def alive_on(state: Tensor, graph: Graph) -> Tensor:
+    """Find the living nodes of a ring or a mesh; as `alive`, of a node and its neighbours.
+
+    Args:
+        state: `[batch, channel, 1, node]`.
+        graph: who is whose neighbour.
+    """
+    alpha = state[:, ALPHA : ALPHA + 1]
+    index = graph.rows.expand(*alpha.shape[:-1], -1)
+    most = alpha.scatter_reduce(-1, index, alpha.index_select(-1, graph.neighbours), "amax")
+    return most > THRESHOLD
 
 
 def has_life(state: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from petri.nca.graph import Graph
 from petri.nca.senses.stencil import Bank
 from petri.nca.spec import Spec
 
@@ -21,11 +22,12 @@ class Perception(nn.ModuleList):
     def __init__(self, spec: Spec, *, generator: torch.Generator | None = None) -> None:
         super().__init__(sense.build(spec.planes, spec.space.padding, generator) for sense in spec.senses)
 
-    def forward(self, state: Tensor) -> Tensor:
+    def forward(self, state: Tensor, graph: Graph | None = None) -> Tensor:
         """Sense.
 
         Args:
             state: `[batch, channel, height, width]`, fixed planes last.
+            graph: who is whose neighbour, if not a grid's rows and columns; they are one row then.
 
         Returns:
             `[batch, features, height, width]`.
@@ -33,7 +35,9 @@ class Perception(nn.ModuleList):
         banks: list[Tensor] = []
         others: list[Tensor] = []
         for sense in self:
-            (banks if isinstance(sense, Bank) else others).append(sense(state))
+            (banks if isinstance(sense, Bank) else others).append(
+                sense(state) if graph is None else sense(state, graph)
+            )
         if len(banks) > 1:
             channels = state.shape[1]
             parts = [bank.unflatten(1, (channels, -1)) for bank in banks]

@@ -14,12 +14,14 @@ def show(state: Tensor, spec: Spec) -> Tensor:
     """The colours of a state, and of a figure its alpha behind them; of a classifier those of its votes.
 
     Args:
-        state: `[..., channel, height, width]`.
+        state: `[..., channel, height, width]`; of a ring or a mesh also `[..., channel, node]`.
 
     Returns:
         `[..., 3 or 4, height, width]`, not bounded: the offset and the scale of the Spec are applied to RGB,
         and a figure's colours are premultiplied by alpha. Without offset and scale a view of the state.
     """
+    if spec.space.on_graph and state.shape[-2] != 1:
+        return show(state.unsqueeze(-2), spec).squeeze(-2)
     if spec.classes:
         return votes_shown(state, spec)
     seen = state[..., : ALPHA + spec.living, :, :]

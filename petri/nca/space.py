@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from petri import checks
 from petri.nca.padding import PADDINGS
@@ -16,10 +17,37 @@ class Grid:
         BadRequest: an unknown padding.
     """
 
+    on_graph: ClassVar[bool] = False
+
     padding: str = "zero"  # beyond the edge lie empty cells (zero) or the opposite side (wrap)
 
     def __post_init__(self) -> None:
         checks.choice("padding", self.padding, PADDINGS)
 
 
-SPACES: dict[str, type] = {"grid": Grid}
+@dataclass(frozen=True, kw_only=True)
+class Ring:
+    """Nodes in a circle, each between two others; how many there are is a state's to say.
+
+    Source: gary-mesh (docs/report.md).
+    """
+
+    on_graph: ClassVar[bool] = True
+    padding: ClassVar[str] = "none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mesh:
+    """The nodes of a mesh or of any graph, which is given when the automaton runs: `Automaton.on`.
+
+    A model that was trained on one mesh so runs on any other.
+
+    Source: Pajouheshgar et al. 2024, "Mesh Neural Cellular Automata".
+    """
+
+    on_graph: ClassVar[bool] = True
+    padding: ClassVar[str] = "none"
+
+
+Space = Grid | Ring | Mesh
+SPACES: dict[str, type] = {"grid": Grid, "ring": Ring, "mesh": Mesh}

@@ -13,9 +13,11 @@ from petri.errors import BadRequest, nearest
 from petri.nca import kinds
 from petri.nca.colours import COLOURS
 from petri.nca.decoder import DECODERS, Lppn
+from petri.nca.graph import ring
 from petri.nca.rule import RULES, Mlp
 from petri.nca.senses import SENSES, Sense, words
-from petri.nca.space import SPACES, Grid
+from petri.nca.senses.sense import on_graph
+from petri.nca.space import SPACES, Grid, Ring, Space
 from petri.nca.start import STARTS, Cell, Noise, Start, Uniform
 
 MOST_FIXED = 64
@@ -42,7 +44,7 @@ class Spec:
     fixed: int = 0  # planes behind them that are perceived and never change: a condition, an image, a mask
     senses: tuple[Sense, ...] = words.parse("dilated", width=0)  # side by side; a name is read, too
     rule: Mlp = dataclasses.field(default_factory=Mlp)
-    space: Grid = dataclasses.field(default_factory=Grid)
+    space: Space = dataclasses.field(default_factory=Grid)
     start: Start = dataclasses.field(default_factory=Cell)
     decoder: Lppn | None = None  # what paints a picture of the state; None: the first channels are shown
     fire_rate: float | None = None  # probability to fire where there is no gate; None means 0.5
@@ -80,11 +82,15 @@ class Spec:
         for sense in senses:
             if type(sense) not in SENSES.values():
                 raise BadRequest(f"senses must be of the kinds {', '.join(SENSES)}, got {sense!r}")
+            if on_graph(type(sense)) != self.space.on_graph:
+                raise BadRequest(f"a {kinds.name_of(self.space, SPACES)} has other senses, got {sense!r}")
         object.__setattr__(self, "senses", tuple(senses))
         for name in ("living", "masked"):
             checks.truth(name, getattr(self, name))
         self._check_classes()
         if self.decoder is not None:
+            if self.space.on_graph:
+                raise BadRequest("a decoder paints between the cells of a grid: leave it out")
             if type(self.decoder) not in DECODERS.values():
                 raise BadRequest(
                     f"decoder must be none or of the kinds {', '.join(DECODERS)}, got {self.decoder!r}"
@@ -169,8 +175,12 @@ class Spec:
         """Refuse a grid that is smaller than what a cell senses at once.
 
         Raises:
-            BadRequest: a sense of more than 3×3 cells is larger.
+            BadRequest: a sense of more than 3×3 cells is larger; or a ring or a mesh has more than one row.
         """
+        if self.space.on_graph and height != 1:
+            raise BadRequest(f"the nodes of a ring or a mesh are one row, got {height} rows of {width}")
+        if isinstance(self.space, Ring):
+            ring(width)
         largest = max(sense.size for sense in self.senses)
         if largest > max(3, min(height, width)):
             raise BadRequest(
@@ -184,6 +194,7 @@ class Spec:
         said += [f"{self.held} held channel" + "s" * (self.held > 1)] * (self.held > 0)
         said += [f"{self.classes} classes"] * (self.classes > 0) + ["masked by its image"] * self.masked
         said += ["living mask"] * self.living + ["wrapped edges"] * (self.space.padding == "wrap")
+        said += [f"on a {kinds.name_of(self.space, SPACES)}"] * self.space.on_graph
         said += [self.decoder.describe()] if self.decoder else []
         said += [f"starts from {kinds.name_of(self.start, STARTS)}"] * (not isinstance(self.start, Cell))
         return " · ".join(said)

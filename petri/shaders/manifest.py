@@ -38,6 +38,7 @@ def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
         file: URL of the model file.
     """
     spec = model.automaton.spec
+    model.check_grid("a page")
     reason = obstacle(spec)
     model = replace(model, automaton=copy.deepcopy(model.automaton).cpu())
     return {

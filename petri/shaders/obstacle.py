@@ -25,15 +25,19 @@ COMPUTED = {
 
 def obstacle(spec: Spec) -> str:
     """What keeps a browser from computing an automaton, a sentence without its full stop, or nothing."""
-    parts: list[tuple[str, Any, Mapping[str, type]]] = [("sense", sense, SENSES) for sense in spec.senses]
-    parts += [("rule", spec.rule, RULES), ("space", spec.space, SPACES), ("start", spec.start, STARTS)]
+    if spec.held:
+        return "a browser computes no held channels"
+    parts: list[tuple[str, Any, Mapping[str, type]]] = [
+        ("rule", spec.rule, RULES),
+        ("space", spec.space, SPACES),
+    ]
+    parts += [("start", spec.start, STARTS)]
     parts += [("decoder", spec.decoder, DECODERS)] * (spec.decoder is not None)
+    parts += [("sense", sense, SENSES) for sense in spec.senses]
     for what, part, known in parts:
         kind = kinds.name_of(part, known)
         if kind not in COMPUTED[what]:
             return f"a browser computes {what}s of the kind {' or '.join(COMPUTED[what])}, not {kind}"
-    if spec.held:
-        return "a browser computes no held channels"
     if len(spec.senses) > MOST_SENSES:
         return f"a browser has room for {MOST_SENSES} senses, not {len(spec.senses)}"
     places = layout(spec)

@@ -12,6 +12,7 @@ from petri.tasks.grow import Growing
 from petri.tasks.learner import Learner
 from petri.tasks.many import GrowingMany
 from petri.tasks.paint import Painting
+from petri.tasks.surface import ColouringMesh
 from petri.tasks.task import Rows, Task
 from petri.tasks.texture import Weaving
 from petri.tasks.textures import WeavingMany
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TASKS",
     "Classifying",
+    "ColouringMesh",
     "Growing",
     "GrowingMany",
     "Learner",
@@ -37,6 +39,7 @@ TASKS: dict[str, type[Task]] = {
     "grow": Growing,
     "many": GrowingMany,
     "paint": Painting,
+    "surface": ColouringMesh,
     "texture": Weaving,
     "textures": WeavingMany,
     "classify": Classifying,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
+from petri.damage import random_damage
 from petri.errors import BadRequest
 from petri.ground import WHITE
 from petri.images import drawn
@@ -118,6 +119,20 @@ class Task:
             BadRequest: there is nothing else to ask for.
         """
         raise BadRequest(f"{type(self).__name__} asks for one thing: leave pool.mutation at 0")
+
+    def wound(
+        self, state: Tensor, chance: torch.Generator, *, radii: tuple[float, float], half_planes: bool
+    ) -> Tensor:
+        """States of the pool, damaged: circles and half-planes of a grid.
+
+        Args:
+            state: `[batch, channel, height, width]`; of the evolving channels.
+            chance, radii, half_planes: as of `petri.damage.random_damage`.
+
+        Returns:
+            New states.
+        """
+        return random_damage(state, chance, radii=radii, half_planes=half_planes)
 
     def marks(self, steps: int) -> tuple[int, ...]:
         """The steps after which the states are looked at, in order; the last ones go back into the pool.

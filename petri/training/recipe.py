@@ -18,6 +18,7 @@ from petri.toml import parse
 POOL_BYTES = 400_000_000  # a checkpoint holds the pool, so it is kept from growing with the grid
 SCHEDULES = ("one-cycle", "drop")
 GENTLE = 0.25  # share of the learning rate with which a finished run goes on
+MOST_NODES = 2**21  # of a ring or a mesh, which are one row
 OWN = "own"  # a task that a program gives to the trainer; no file can name it
 
 
@@ -28,7 +29,7 @@ class Phase:
     Source: the report, "Resolution curriculum".
     """
 
-    res: int | tuple[int, int]  # cells along a side, or rows and columns
+    res: int | tuple[int, int]  # cells along a side, or rows and columns; 1 and the nodes of a ring or a mesh
     epochs: int  # optimiser steps
     batch: int  # states trained together
     steps: tuple[int, int]  # least and most steps to grow, drawn anew each epoch
@@ -367,7 +368,8 @@ def _grid(value: Any) -> int | tuple[int, int]:
         return checks.whole("res", value, SMALLEST, LARGEST)
     if len(value) != 2:
         raise BadRequest(f"res must be a number of cells, or rows and columns, got {value!r}")
-    rows, columns = (checks.whole("each of res", side, 1, LARGEST) for side in value)
+    most = MOST_NODES if value[0] == 1 else LARGEST
+    rows, columns = (checks.whole("each of res", side, 1, most) for side in value)
     return rows if rows == columns >= SMALLEST else (rows, columns)
 
 

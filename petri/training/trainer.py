@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from petri.damage import random_damage
 from petri.errors import BadRequest
 from petri.nca import Automaton
 from petri.nca.life import has_life
@@ -239,7 +238,7 @@ class Trainer:
         """Wound states, in their place; fixed planes are no part of them."""
         use, evolving = self.recipe.pool, states[:, : self.recipe.spec.channels]
         radii = use.radii_after((self.epoch - self.begun) / self.phase.epochs)
-        evolving.copy_(random_damage(evolving, self.chance, radii=radii, half_planes=use.half_planes))
+        evolving.copy_(self.task.wound(evolving, self.chance, radii=radii, half_planes=use.half_planes))
 
     def _draw_mutations(self, count: int) -> int:
         """How many of so many states of the pool are to become something else."""

@@ -63,6 +63,7 @@ def gather(places: list[str]) -> tuple[list[Specimen], list[str], list[str]]:
                     model, run, stem = source.model(), source, readable(source.folder.resolve().name)
                 else:
                     model, run, stem = modelfile.read(source), None, _stem(source)
+                model.check_grid("a page")
             except BadRequest as error:
                 note(place, error)
                 continue

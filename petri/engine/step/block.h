@@ -94,7 +94,9 @@ struct Block {
     // What the cells perceive and how they want to change. Not inlined: forward and backward must run the
     // very same instructions, as the backward pass has to find the same cells firing and clamped.
     __attribute__((noinline)) void propose(const float *state, bool to_the_end) {
-        if (!net.report)
+        if (net.graph)
+            sense_neighbours(state);
+        else if (!net.report)
             for (const Stencil &stencil : net.stencils) sense(stencil, state);
         else if (net.trained)
             net.far ? sense<true, true>(state) : sense<true, false>(state);
@@ -145,7 +147,9 @@ struct Block {
             for (size_t number = 0; number < net.convolutions.size(); number++)
                 through_relu(net.convolutions[number], from, to, around_back[number], sums.conv_biases[number]);
             to = std::min(to, count);
-            if (!net.report) {
+            if (net.graph) {
+                hand_out(from, to, gradient);
+            } else if (!net.report) {
                 keep(from, to, gradient);
                 for (size_t number = 0; number < net.stencils.size(); number++) {
                     unsense(net.stencils[number], from, to, gradient);
@@ -178,6 +182,45 @@ private:
             int end = std::min(i + CHUNK, rows());
             P::product(from + int64_t(i) * depth, weights, wide, end - i, columns, depth, used);
             use(i, end);
+        }
+    }
+
+    // What a node of a graph senses.
+    void sense_neighbours(const float *state) {
+        switch (net.filters - 1) {
+        case 1: return sense_neighbours<1>(state);
+        case 2: return sense_neighbours<2>(state);
+        case 4: return sense_neighbours<4>(state);
+        default: return sense_neighbours<9>(state);
+        }
+    }
+
+    template <int harmonics>
+    void sense_neighbours(const float *state) {
+        const Graph &graph = *net.graph;
+        for (int i = 0; i < count; i++) {
+            int64_t node = cells[i] % pitch;
+            const float *own = state + cells[i] * net.padded, *sample = own - node * net.padded;
+            Element *to = sensed + int64_t(i) * net.features;
+            for (int k = 0; k < net.padded; k += WIDE) {
+                Vector sum[harmonics] = {}, value = load(own + k);
+                for (int64_t e = graph.offsets[node]; e < graph.offsets[node + 1]; e++) {
+                    Vector apart = load(sample + int64_t(graph.neighbours[e]) * net.padded + k) - value;
+                    UNROLLED for (int h = 0; h < harmonics; h++) sum[h] += apart * graph.weights[e * harmonics + h];
+                }
+                P::put(to + k, value);
+                for (int h = 0; h < harmonics; h++) P::put(to + (1 + h) * net.padded + k, sum[h]);
+            }
+        }
+    }
+
+    // The way back begins: what a node gets itself, and then what each harmonic of its differences gets.
+    void hand_out(int first, int end, float *parts) {
+        for (int i = first; i < end; i++) {
+            const float *from = wide + (i - first) * net.features;
+            float *to = parts + looks[i] * net.filters * net.padded;
+            std::copy(from, from + net.filters * net.padded, to);
+            for (int k = 0; k < net.padded; k += WIDE) add(to + k, load(kept + i * net.padded + k));
         }
     }
 

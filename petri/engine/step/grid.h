@@ -34,7 +34,7 @@ struct Grid {
     int64_t gradient_cells = 0;
 
     Grid(const Plan &plan)
-        : batch(plan.batch), height(plan.height), width(plan.width), border(reach(plan)),
+        : batch(plan.batch), height(plan.height), width(plan.width), border(plan.graph ? 0 : reach(plan)),
           pitch(width + 2 * border), channels(int(round_up(plan.channels + plan.fixed, 16))), wrap(plan.wrap != 0),
           sample_cells(int64_t(height + 2 * border) * pitch), cells(sample_cells * batch) {
         int parts = std::max(1, std::min((LANES + batch - 1) / batch, height / BAND_ROWS));

@@ -6,12 +6,23 @@
 
 extern "C" {
 
-// What a cell senses with: depthwise taps, or a full convolution with a ReLU.
+// What a cell senses with: depthwise taps, a full convolution with a ReLU, or the harmonics of a graph.
 struct Sense {
-    int32_t kind;            // STENCIL or CONVOLUTION
+    int32_t kind;            // STENCIL, CONVOLUTION or HARMONICS, which stands alone
     int32_t size, dilation;  // cells along a side, and from tap to tap
-    int32_t width;           // filters of a stencil, features of a convolution
+    int32_t width;           // filters of a stencil, features of a convolution, 1 + harmonics
     int32_t trained;         // yes or no
+};
+
+// The nodes of a ring or a mesh: of each the neighbours that it reads, and what each harmonic gives to each edge's
+// difference; and the other way about, of each node the edges that it is read by.
+struct Graph {
+    const int64_t *offsets;     // [nodes + 1]
+    const int32_t *neighbours;  // [edges]
+    const float *weights;       // [edges, harmonics]
+    const float *totals;        // [nodes, harmonics]: of a node's edges
+    const int64_t *into_offsets;
+    const int32_t *into_rows, *into_edges;  // [edges]: who reads it, and by which edge
 };
 
 // A bound that there is none of is infinite.
@@ -27,7 +38,8 @@ struct Plan {
     int32_t batch, height, width;
     int64_t start, steps;
     int32_t threads;
-    int32_t products;  // SINGLE, BFLOAT16 or TILES
+    int32_t products;    // SINGLE, BFLOAT16 or TILES
+    const Graph *graph;  // null of a grid; else the nodes are one row
 };
 
 // The parameters, as PyTorch holds them, or room for their gradients. The last layer is number layers - 1.
@@ -47,6 +59,6 @@ struct View {
 namespace {
 
 enum Products { SINGLE = 0, BFLOAT16 = 1, TILES = 2 };
-enum Kind { STENCIL = 0, CONVOLUTION = 1 };
+enum Kind { STENCIL = 0, CONVOLUTION = 1, HARMONICS = 2 };
 
 }  // namespace

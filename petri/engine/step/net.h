@@ -79,6 +79,7 @@ struct Net {
     int real_filters, real_hidden, real_outputs, real_features;
     int used_outputs, used_features;  // those laid out that hold more than zeros, in multiples of 16
     int first_far;                    // filter
+    const Graph *graph;               // null of a grid
     std::vector<Stencil> stencils;
     std::vector<Convolution<P>> convolutions;
     std::vector<int> columns;  // PyTorch's number of each feature; -1 if there is none
@@ -89,7 +90,7 @@ struct Net {
         : channels(plan.channels), planes(plan.channels + plan.fixed), evolving(int(round_up(channels, 16))),
           padded(grid.channels), deep(plan.layers == 3), residual(plan.residual != 0), gated(plan.gated != 0),
           clamp(plan.clamp), sensed_bound(plan.sensed_bound), hidden_bound(plan.hidden_bound),
-          change_bound(plan.change_bound), real_hidden(plan.hidden), real_outputs(channels + gated) {
+          change_bound(plan.change_bound), real_hidden(plan.hidden), real_outputs(channels + gated), graph(plan.graph) {
         clamped = std::isfinite(clamp);
         sensed_bounded = std::isfinite(sensed_bound);
         hidden_bounded = std::isfinite(hidden_bound);
@@ -100,6 +101,7 @@ struct Net {
             stencils.emplace_back(plan.sense[count], real_filters, from.sense_weights[count], planes, grid);
             real_filters += stencils.back().filters;
         }
+        if (graph) real_filters = plan.sense[0].width;
         report = is_reports(plan, from, count);
         trained = report && stencils[0].trained;
         far = report && count == 2;
@@ -107,7 +109,7 @@ struct Net {
         first_far = trained ? 3 : 2;
         used_features = filters * padded;
         real_features = real_filters * planes;
-        for (; count < plan.senses; count++)
+        for (; count < plan.senses && plan.sense[count].kind == CONVOLUTION; count++)
             add_convolution(plan.sense[count], from.sense_weights[count], from.sense_biases[count], grid, backward);
         features = int(round_up(used_features, P::MULTIPLE));
         hidden = int(round_up(real_hidden, P::MULTIPLE));

@@ -195,7 +195,7 @@ public:
         total(sums, gradients);
     }
 
-private:
+protected:
     const Plan &plan;
     Grid grid;
     Net<P> net;

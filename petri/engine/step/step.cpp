@@ -16,7 +16,7 @@
 // Nothing here knows PyTorch: plain C functions, called with raw pointers (native.py).
 
 // interface.h: what Python hands over. vectors.h, products.h: arithmetic. grid.h, fire.h: cells and chance. net.h: the
-// weights. slopes.h, block.h: cells computed together. team.h: threads. rollout.h: all steps.
+// weights. slopes.h, block.h: cells computed together. team.h: threads. rollout.h: all steps. graph.h: the same on rings and meshes.
 
 #include <cstdint>
 #include <new>
@@ -29,6 +29,7 @@
 
 #include "interface.h"
 #include "products.h"
+#include "graph.h"
 #include "rollout.h"
 
 namespace {
@@ -93,7 +94,10 @@ int petri_forward(const Plan *plan, const int64_t *seeds, const Parameters *para
                   float *states, uint8_t *marks) {
     prefer_large_pages(states, sizeof(float) * size_t(petri_state_floats(plan)) * size_t(marks ? plan->steps + 1 : 2));
     return with_products(*plan, [&](auto products) {
-        Rollout<decltype(products)>(*plan, seeds, *parameters, false).forward(*start, *end, states, marks);
+        if (plan->graph)
+            GraphRollout<decltype(products)>(*plan, seeds, *parameters, false).forward(*start, *end, states, marks);
+        else
+            Rollout<decltype(products)>(*plan, seeds, *parameters, false).forward(*start, *end, states, marks);
     });
 }
 
@@ -101,7 +105,10 @@ int petri_forward(const Plan *plan, const int64_t *seeds, const Parameters *para
 int petri_backward(const Plan *plan, const int64_t *seeds, const Parameters *parameters, const View *end, const View *start,
                    const float *states, const uint8_t *marks, const Parameters *gradients) {
     return with_products(*plan, [&](auto products) {
-        Rollout<decltype(products)>(*plan, seeds, *parameters, true).backward(*end, *start, states, marks, *gradients);
+        if (plan->graph)
+            GraphRollout<decltype(products)>(*plan, seeds, *parameters, true).backward(*end, *start, states, marks, *gradients);
+        else
+            Rollout<decltype(products)>(*plan, seeds, *parameters, true).backward(*end, *start, states, marks, *gradients);
     });
 }
 }

@@ -45,6 +45,11 @@ class Sense(Protocol):
         """The module that computes it; its initial weights are drawn from `generator`."""
 
 
+def on_graph(kind: type) -> bool:
+    """Whether a kind of sense is for a ring or a mesh, and not for a grid."""
+    return bool(getattr(kind, "on_graph", False))
+
+
 def check_size(what: str, size: int) -> None:
     """Refuse a size that has no centre, or is too large.
 

@@ -20,7 +20,7 @@ from typing import Any
 from petri.errors import BadRequest, nearest
 from petri.nca import kinds
 from petri.nca.senses import SENSES
-from petri.nca.senses.sense import Sense
+from petri.nca.senses.sense import Sense, on_graph
 from petri.nca.senses.stencil import SLOPES, Stencil
 
 FIXED = {"identity": ("identity",), "sobel": SLOPES, "laplacian": ("identity", "laplacian")}
@@ -91,6 +91,7 @@ def _add_fixed(senses: list[Sense], filters: tuple[str, ...]) -> None:
 def _parse(word: str, width: int, text: str) -> Sense:
     found = PATTERN.fullmatch(word)
     known = {name: [field.name for field in dataclasses.fields(kind)] for name, kind in SENSES.items()}
+    known = {name: fields for name, fields in known.items() if not on_graph(SENSES[name])}
     del known["stencil"]  # its names are those of its filters
     if not found or found[1] not in ("learned", *known):
         there = [*FIXED, "learned", "dilated", *(f"{name}3" for name in known), "conv5d2"]

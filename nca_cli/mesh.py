@@ -1,0 +1,214 @@
+"""petri mesh: automata off the grid, on rings and meshes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nca_cli import alone
+from nca_cli.examples import examples
+from nca_cli.grow import allow_only
+from nca_cli.running import resume_run, start_run
+from petri.errors import BadRequest
+
+if TYPE_CHECKING:
+    from petri.training.rings import Figures, Spread
+
+app = typer.Typer(
+    help="Train automata off the grid: on rings and meshes.",
+    epilog=examples("mesh"),
+    invoke_without_command=True,
+)
+
+
+@app.callback()
+def mesh(context: typer.Context) -> None:
+    """Train automata off the grid: on rings and meshes."""
+    alone.show_help(context)
+
+
+@app.command(epilog=examples("mesh ring"))
+def ring(
+    nodes: Annotated[int, typer.Option(help="Nodes of the ring.", min=16, max=1024)] = 64,
+    epochs: Annotated[int, typer.Option(help="Optimiser steps of each rule.", min=1, max=1_000_000)] = 2000,
+    seeds: Annotated[
+        int, typer.Option(help="Rules of each variant, each with its own random seed.", min=1, max=100)
+    ] = 5,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the results; runs/ring-NODES if left out.", show_default=False),
+    ] = None,
+) -> None:
+    """Train a small rule that colours a ring.
+
+    It has 2,364 parameters, begins with one node, and each node sees its two neighbours. Beside it two
+    controls are trained: without the odd part of what a node sees, and with too few steps to come around; and
+    a rule that learns the statistics of a sequence, which goes on along a ring of any length.
+    """
+    import dataclasses
+    import json
+
+    from petri import images, modelfile
+    from petri.console import out as console
+    from petri.files import write_whole
+    from petri.training.rings import FIRE, STEPS, experiment, history, learn_sequence, spread
+
+    folder = out or Path("runs") / f"ring-{nodes}"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def tell(found: Figures) -> None:
+        console.print(
+            f"{found.variant}, seed {found.seed}: correlation {found.grown:.3f}, {found.seconds:.0f} s",
+            soft_wrap=True,
+        )
+
+    with console.status("training"):
+        model, figures = experiment(nodes=nodes, epochs=epochs, seeds=seeds, tell=tell)
+        sequence = learn_sequence(0, nodes=nodes, epochs=epochs)
+        spreads = spread(sequence.automaton, model.automaton, nodes=nodes)
+    for name, one in (("model", model), ("sequence", sequence)):
+        modelfile.write(folder / f"{name}.safetensors", one)
+        seen = history(one.automaton, 4 * nodes if name == "sequence" else nodes, 4 * STEPS[1])
+        images.save_picture(folder / f"{name}.png", images.enlarge(images.drawn(seen, "#ffffff"), 3))
+    record = {
+        "parameters": model.spec.parameters,
+        "fire_seed": FIRE,
+        "figures": [dataclasses.asdict(found) for found in figures],
+        "windows": [dataclasses.asdict(found) for found in spreads],
+    }
+    write_whole(folder / "ring.json", json.dumps(record, indent=1).encode())
+    console.say("\n", (f"{model.spec.parameters:,} parameters", "bold"), f", {seeds} of each variant")
+    _show_figures(figures)
+    _show_spreads(spreads)
+    console.say("\n", (f"{folder}/", "bold"))
+    console.say(
+        "  model.safetensors, model.png        the first rule, and its ring from step to step, downwards"
+    )
+    console.say(
+        "  sequence.safetensors, sequence.png  the rule of the sequence, on a ring four times as long"
+    )
+    console.say("  ring.json                           all figures")
+
+
+@app.command(epilog=examples("mesh grow"))
+def grow(
+    context: typer.Context,
+    surface: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MESH",
+            help="A mesh file (.obj or .ply; with the extra `mesh` also .stl, .glb, .off), or sphere:4, an "
+            "icosphere of that level.",
+            show_default=False,
+        ),
+    ] = None,
+    pattern: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="PATTERN",
+            help="Colours to grow: bands, harlequin, spots or wheel; the mesh's own if left out.",
+            show_default=False,
+        ),
+    ] = None,
+    perception: Annotated[
+        str,
+        typer.Option(
+            help="What a vertex senses: laplacian (no directions), slope, harmonics2, or invariants (of the "
+            "slope, which do not turn with the mesh)."
+        ),
+    ] = "slope",
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Optimiser steps in all; with --resume, additional ones.", show_default=False),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.", show_default=False)] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Value that replaces one of the recipe's, such as pool.damage=0; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
+    engine: Annotated[str, typer.Option(help="Engine: auto, native or torch.")] = "auto",
+    out: Annotated[Path, typer.Option(help="Parent folder of the run's folder.")] = Path("runs"),
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the run's folder; MESH-PATTERN and the vertices if left out.", show_default=False
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a run to continue from its last checkpoint.", show_default=False),
+    ] = None,
+) -> None:
+    """Train an automaton that colours MESH.
+
+    It begins with the topmost vertex, holds the colours and heals. The run's folder gets the model, the
+    coloured mesh as PLY and GLB, a turntable and a film of the growth, the recipe, the metrics and a
+    checkpoint.
+    """
+    if resume is not None:
+        allow_only(
+            context, ("resume", "epochs", "device", "engine"), "--resume goes on with the run's own recipe"
+        )
+        resume_run(resume, device, engine, more=epochs)
+        return
+    if surface is None:
+        raise BadRequest("say what is to be coloured: petri mesh grow MESH PATTERN")
+    from petri.graph import named
+    from petri.tasks.surface import coloured
+    from petri.training.meshes import checked, make_mesh_recipe
+
+    found = named.load(surface)
+    chosen = checked(surface, pattern, found.surface)
+    coloured(surface, chosen)  # refused before anything is begun
+    recipe = make_mesh_recipe(
+        surface,
+        chosen,
+        found.surface,
+        perception=perception,
+        settings=settings or (),
+        epochs=epochs,
+        seed=seed,
+    )
+    start_run(recipe, found.notes, device, engine, out, name)
+
+
+def _show_figures(figures: list[Figures]) -> None:
+    from petri.console import out, table
+    from petri.training.rings import LATE
+
+    columns = {
+        "grown": "grown", "worst": "worst", "late": f"{LATE} × steps", "hurt": "hurt", "healed": "healed",
+        "moved": "seed moved", "followed": "target too", "twice": "ring × 2",
+    }  # fmt: skip
+    shown = table("", *columns.values())
+    for variant in dict.fromkeys(found.variant for found in figures):
+        mine = [found for found in figures if found.variant == variant]
+        means = {name: [getattr(found, name) for found in mine] for name in columns}
+        cells = [f"{sum(values) / len(values):.3f}" for values in means.values()]
+        shown.add_row(variant, *cells)
+        least = [f"{min(values):.3f}" for values in means.values()]
+        if len(mine) > 1:
+            shown.add_row("  least of the seeds", *least)
+    out.print(shown)
+    out.print("correlation with the target, means of 16 fresh rollouts", style="dim")
+
+
+def _show_spreads(spreads: list[Spread]) -> None:
+    from petri.console import out, table
+
+    shown = table("nodes", "sequence", "more of it", "its nodes mixed", "whole ring", "its nodes mixed")
+    for found in spreads:
+        values = (found.sequence, found.floor, found.ceiling, found.whole, found.whole_ceiling)
+        shown.add_row(f"{found.nodes:,}", *(f"{value:.4f}" for value in values))
+    out.print()
+    out.print(shown)
+    out.print("how unlike in its windows of 9 nodes: what the sequence's rule weaves, and the whole ring's",
+              style="dim")  # fmt: skip

@@ -1,0 +1,182 @@
+"""A surface of triangles, what is odd about it, and the graph of its vertices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from petri.errors import BadRequest
+from petri.nca.graph import Graph, of_edges
+
+MOST_VERTICES, MOST_FACES = 2**21, 2**22
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """Vertices and triangles.
+
+    Args:
+        vertices: places, float64 `[vertices, 3]`.
+        faces: int64 `[faces, 3]`, corners counterclockwise as seen from outside.
+        colours: RGB of the vertices in 0..1, float32 `[vertices, 3]`; None if they have none.
+
+    Raises:
+        BadRequest: no vertex or no face, too many, a place that is not finite, or a corner that is no vertex.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    colours: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        vertices, faces = np.asarray(self.vertices, np.float64), np.asarray(self.faces, np.int64)
+        if vertices.ndim != 2 or vertices.shape[1] != 3 or not len(vertices):
+            raise BadRequest(f"a mesh needs vertices [count, 3], got {list(vertices.shape)}")
+        if faces.ndim != 2 or faces.shape[1] != 3 or not len(faces):
+            raise BadRequest("a mesh needs faces, this one has none")
+        if len(vertices) > MOST_VERTICES or len(faces) > MOST_FACES:
+            raise BadRequest(
+                f"a mesh may have {MOST_VERTICES:,} vertices and {MOST_FACES:,} faces, "
+                f"got {len(vertices):,} and {len(faces):,}: thin it out first"
+            )
+        if not np.isfinite(vertices).all():
+            bad = int((~np.isfinite(vertices).all(axis=1)).sum())
+            raise BadRequest(f"a mesh's vertices must have finite places, {bad:,} have not")
+        if faces.min() < 0 or faces.max() >= len(vertices):
+            wrong = faces.min() if faces.min() < 0 else faces.max()
+            raise BadRequest(f"a face's corners must be vertices in 0..{len(vertices) - 1}, got {wrong}")
+        if self.colours is not None:
+            colours = np.asarray(self.colours, np.float32)
+            if colours.shape != vertices.shape or not np.isfinite(colours).all():
+                raise BadRequest(
+                    f"colours must be finite RGB {list(vertices.shape)}, got {list(colours.shape)}"
+                )
+            object.__setattr__(self, "colours", colours.clip(0, 1))
+        object.__setattr__(self, "vertices", vertices)
+        object.__setattr__(self, "faces", faces)
+
+    @property
+    def edges(self) -> np.ndarray:
+        """Its edges, each once: int64 `[edges, 2]`, the smaller vertex first."""
+        return self._edges()[0]
+
+    def _edges(self) -> tuple[np.ndarray, np.ndarray]:
+        """The edges, and of how many faces each is one."""
+        pairs = np.sort(self.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+        keys, counts = np.unique(pairs[:, 0] * len(self.vertices) + pairs[:, 1], return_counts=True)
+        return np.stack(np.divmod(keys, len(self.vertices)), axis=1), counts
+
+    @property
+    def border(self) -> int:
+        """Edges that belong to one face alone: the surface is open there."""
+        return int((self._edges()[1] == 1).sum())
+
+    @property
+    def parts(self) -> int:
+        """How many pieces hang together each for itself."""
+        root = np.arange(len(self.vertices))
+        first, second = self.edges.T
+        while True:  # the least number goes from neighbour to neighbour, and by leaps of what it has reached
+            before = root.copy()
+            np.minimum.at(root, first, root[second])
+            np.minimum.at(root, second, root[first])
+            root = root[root]
+            if np.array_equal(before, root):
+                return len(np.unique(root))
+
+    def graph(self) -> Graph:
+        """Its vertices, each of which reads those that it shares an edge with."""
+        places, pairs = torch.from_numpy(self.vertices.copy()), torch.from_numpy(self.edges.copy())
+        return of_edges(len(self.vertices), pairs, places)
+
+    def fitted(self) -> Surface:
+        """The same, its box's middle in the origin and its farthest vertex at distance 1."""
+        middle = (self.vertices.max(axis=0) + self.vertices.min(axis=0)) / 2
+        moved = self.vertices - middle
+        far = np.linalg.norm(moved, axis=1).max()
+        return replace(self, vertices=moved / far if far > 0 else moved)
+
+    def coloured(self, colours: np.ndarray) -> Surface:
+        """The same, its vertices of other colours: RGB `[vertices, 3]`, beyond 0..1 cut off."""
+        return replace(self, colours=colours)
+
+    def normals(self) -> np.ndarray:
+        """Directions that the vertices face, unit vectors `[vertices, 3]`; 0 where there is none."""
+        a, b, c = (self.vertices[self.faces[:, corner]] for corner in range(3))
+        across = np.cross(b - a, c - a)  # as long as twice the area
+        found = np.zeros_like(self.vertices)
+        for corner in range(3):
+            np.add.at(found, self.faces[:, corner], across)
+        return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-300)
+
+
+@dataclass(frozen=True)
+class Mended:
+    """A surface without what a file may have too much of, and what that was."""
+
+    surface: Surface
+    welded: int  # vertices in the place of an earlier one
+    flat: int  # faces with two corners in one place: what is left of edges without length
+    doubled: int  # faces of three corners that another one had
+    alone: int  # vertices of no face
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done and what is odd, a line each; of an ordinary closed mesh none."""
+        said = []
+        for count, one, many in (
+            (
+                self.welded,
+                "vertex lay where another one does: welded",
+                "vertices lay where others do: welded",
+            ),
+            (
+                self.flat,
+                "face had an edge without length: left out",
+                "faces had an edge without length: left out",
+            ),
+            (self.doubled, "face stood twice: left out once", "faces stood twice: left out once"),
+            (self.alone, "vertex belonged to no face: left out", "vertices belonged to no face: left out"),
+        ):
+            if count:
+                said.append(f"{count:,} {one if count == 1 else many}")
+        if (parts := self.surface.parts) > 1:
+            said.append(f"{parts:,} parts, between which nothing passes")
+        if border := self.surface.border:
+            said.append(f"{border:,} edges are the rim of one face alone: the surface is open there")
+        return tuple(said)
+
+
+def mend(surface: Surface) -> Mended:
+    """Weld vertices of one place, and leave out faces without area or twins, and vertices of no face.
+
+    Vertices are one if all three coordinates are equal as float32, the precision that files have.
+
+    Raises:
+        BadRequest: no face is left.
+    """
+    places = np.ascontiguousarray(surface.vertices.astype(np.float32) + np.float32(0))  # −0 is 0
+    keys = places.view(np.dtype((np.void, places.itemsize * 3)))[:, 0]
+    _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+    target = first[which.reshape(-1)]  # the first vertex in the same place
+    faces = target[surface.faces]
+    a, b, c = faces.T
+    full = (a != b) & (b != c) & (c != a)
+    whole = faces[full]
+    _, index = np.unique(np.sort(whole, axis=1), axis=0, return_index=True)
+    kept = whole[np.sort(index)]
+    if not len(kept):
+        raise BadRequest("a mesh needs faces with an area, this one has none")
+    used = np.unique(kept)
+    number = np.full(len(surface.vertices), -1)
+    number[used] = np.arange(len(used))
+    mended = Surface(
+        surface.vertices[used],
+        number[kept],
+        None if surface.colours is None else surface.colours[used],
+    )
+    welded = int((target != np.arange(len(target))).sum())
+    alone = len(np.unique(target)) - len(used)
+    return Mended(mended, welded, int((~full).sum()), len(whole) - len(kept), alone)

@@ -1,0 +1,28 @@
+"""Meshes by what a user calls them."""
+
+from __future__ import annotations
+
+from petri.errors import BadRequest
+from petri.graph.mesh import Mended, mend
+from petri.graph.read import read
+from petri.graph.sphere import icosphere
+
+SPHERE = "sphere:"
+
+
+def load(asked: str) -> Mended:
+    """A mesh, mended, its middle in the origin and its farthest vertex at 1.
+
+    Args:
+        asked: the path of a file, or `sphere:4`, an icosphere of that level.
+
+    Raises:
+        BadRequest: it cannot be had.
+    """
+    if asked.startswith(SPHERE):
+        level = asked.removeprefix(SPHERE)
+        if not level.isascii() or not level.isdigit() or len(level) > 3:
+            raise BadRequest(f"a sphere is asked for by its level, such as sphere:4, got {asked!r}")
+        return Mended(icosphere(int(level)), 0, 0, 0, 0)
+    found = mend(read(asked))
+    return Mended(found.surface.fitted(), found.welded, found.flat, found.doubled, found.alone)

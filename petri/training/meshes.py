@@ -1,0 +1,89 @@
+"""Where recipes for meshes come from."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+from petri import checks
+from petri.errors import BadRequest
+from petri.graph.mesh import Surface
+from petri.nca import Cell, Harmonics, Invariants, Mesh, Spec
+from petri.nca.graph import hops
+from petri.training.presets import merge, over
+from petri.training.recipe import Recipe, plain
+
+# What a vertex senses, by the names that `petri mesh grow` has for it.
+PERCEPTIONS: dict[str, Harmonics | Invariants] = {
+    "laplacian": Harmonics(order=0),
+    "slope": Harmonics(order=1),
+    "harmonics2": Harmonics(order=2),
+    "invariants": Invariants(),
+}
+EPOCHS = 2000
+PACE = 2.0  # steps that growth is given for each edge of the way to the farthest vertex
+LEAST = 32  # steps
+
+
+def top(surface: Surface) -> int:
+    """The vertex that lies highest, where growth begins."""
+    return int(surface.vertices[:, 1].argmax())
+
+
+def make_mesh_recipe(
+    mesh: str,
+    pattern: str,
+    surface: Surface,
+    *,
+    perception: str = "slope",
+    file: dict[str, Any] | None = None,
+    settings: list[str] | tuple[str, ...] = (),
+    epochs: int | None = None,
+    seed: int | None = None,
+) -> Recipe:
+    """The recipe for a mesh that is to be coloured.
+
+    Args:
+        mesh: as the user named it.
+        pattern: that it is to have; the mesh itself for its own colours.
+        surface: the mesh.
+        perception: one of `PERCEPTIONS`.
+        file, settings, epochs, seed: as of `petri.training.presets.make_recipe`.
+
+    Raises:
+        BadRequest: a field unknown, a value out of range or two that contradict each other.
+    """
+    checks.choice("perception", perception, tuple(PERCEPTIONS))
+    nodes, start = len(surface.vertices), top(surface)
+    least = max(LEAST, round(PACE * int(hops(surface.graph(), start).max())))
+    spec = Spec(
+        space=Mesh(),
+        senses=(PERCEPTIONS[perception],),
+        start=Cell(x=(start + 0.5) / nodes),
+    )
+    fields: dict[str, Any] = {
+        "spec": plain(spec.to_fields()),
+        "phases": [{"res": [1, nodes], "epochs": EPOCHS, "batch": 2, "steps": [least, least * 3 // 2]}],
+        "pool": {"size": 32, "damage": 1},
+        "optimiser": {"learning_rate": 4e-3, "average": 0.99},
+        "hold": 0,
+    }
+    merge(fields, {"spec": {"rule": {"hidden": 96, "layers": 2}}})
+    merge(fields, copy.deepcopy(file or {}))
+    stem = mesh.replace(":", "-") if mesh.startswith("sphere:") else Path(mesh).stem
+    name = stem if pattern == mesh else f"{stem}-{pattern}"
+    merge(fields, {"target": pattern, "targets": [], "task": "surface", "name": name})
+    merge(fields, {"loss": {"mesh": mesh, "faces": len(surface.faces)}})
+    return over(fields, settings=settings, architecture={}, epochs=epochs, seed=seed)
+
+
+def checked(mesh: str, pattern: str | None, surface: Surface) -> str:
+    """The pattern that is meant: the mesh's own colours if none is named.
+
+    Raises:
+        BadRequest: it has none.
+    """
+    if pattern is None and surface.colours is None:
+        raise BadRequest(f"{mesh} has no colours of its own: name a pattern, such as spots")
+    return pattern or mesh
