@@ -149,7 +149,7 @@ async function restart() {
     await stage.restart(grid(), seed());
     if (conditions.labels.length && brush.tool !== "paint") stage.ask(conditions.chosen);
     const { samples } = stage.model;
-    if (samples.length && !stage.dish.picture) stage.look(samples[Math.min(FIRST_SEEN, samples.length - 1)]);
+    if (samples.length && !stage.dish.lookedAt) stage.look(samples[Math.min(FIRST_SEEN, samples.length - 1)]);
   } catch (error) {
     complain(error.message); // what was there stays
     part("size").value = stage.dish.width === stage.model.res ? "" : stage.dish.width;

@@ -24,7 +24,7 @@ from petri.nca.padding import PADDINGS
 from petri.nca.rule import RULES
 from petri.nca.senses import SENSES
 from petri.nca.senses.words import PERCEPTIONS
-from petri.nca.space import SPACES
+from petri.nca.space import SPACES, Mesh
 from petri.nca.start import STARTS
 from petri.shaders import glsl
 from petri.shaders.golden import golden
@@ -184,6 +184,8 @@ TAKEN = {
     "attention": None,
     "deformable": None,
     "residual": None,
+    "harmonics": None,
+    "invariants": None,
 }
 CHECKED = """(all) => all.map((fields) => {
     try {
@@ -201,15 +203,19 @@ def test_which_kinds_a_browser_takes(lab):
     assert set(TAKEN) == set(SENSES)
     specs, wanted = [], []
     for name, kind in SENSES.items():
-        specs.append(Spec(senses=(Stencil(), kind(**TAKEN[name] or {}))))
-        refused = f"a browser computes senses of the kind stencil or conv, not {name}"
+        if name in ("harmonics", "invariants"):  # of graphs
+            specs.append(Spec(space=Mesh(), senses=(kind(),)))
+            refused = "a browser computes spaces of the kind grid, not mesh"
+        else:
+            specs.append(Spec(senses=(Stencil(), kind(**TAKEN[name] or {}))))
+            refused = f"a browser computes senses of the kind stencil or conv, not {name}"
         wanted.append("" if TAKEN[name] else refused)
     specs += [dataclasses.replace(Spec(), start=start()) for start in STARTS.values()]
     specs += [Spec(senses=(Stencil(),) * 33), Spec(fixed=64, senses=(Conv(size=31, width=512),))]
     wanted += [""] * len(STARTS) + ["a browser has room for 32 senses, not 33"]
     wanted += ["a browser has room for weights of 2048 × 2048 texels, not of 4963 × 2048 texels"]
     assert [obstacle(spec) for spec in specs] == wanted
-    assert (set(RULES), set(SPACES)) == ({"mlp"}, {"grid"})
+    assert (set(RULES), set(SPACES)) == ({"mlp"}, {"grid", "ring", "mesh"})
     found = lab.evaluate(CHECKED, [json.loads(spec.to_json()) for spec in specs])
     assert found == [[sentence, True] if sentence else "" for sentence in wanted]
 

@@ -136,8 +136,11 @@ def test_what_cannot_be_measured_is_refused(painter, options, said):
 
 def test_hold_is_read_from_the_recipe(painter):
     assert painter().hold == 32
+    automaton = painter().automaton
     for hold, read in ((5, 5), (0, 0), (-1, 32), ("9", 32), (10**9, 32)):
-        assert modelfile.Model(automaton=None, target="", training={"recipe": {"hold": hold}}).hold == read
+        assert (
+            modelfile.Model(automaton=automaton, target="", training={"recipe": {"hold": hold}}).hold == read
+        )
 
 
 @pytest.mark.parametrize(

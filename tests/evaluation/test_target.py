@@ -3,10 +3,11 @@ import pytest
 from petri.errors import BadRequest
 from petri.evaluation.target import target_of
 from petri.modelfile import Model
+from petri.nca import Automaton, Spec
 
 
 def model(target):
-    return Model(automaton=None, target=target)
+    return Model(automaton=Automaton(Spec()), target=target)
 
 
 @pytest.mark.parametrize("name", ["spiral", "emoji:🦎", "text:Hi"])

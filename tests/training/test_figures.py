@@ -297,7 +297,7 @@ def test_circles_widen_over_a_share_of_the_phase(monkeypatch):
         cut.append(radii)
         return state
 
-    monkeypatch.setattr("petri.training.trainer.random_damage", recording)
+    monkeypatch.setattr("petri.tasks.task.random_damage", recording)
     phase = Phase(res=16, epochs=4, batch=2, steps=(1, 1))
     recipe = Recipe(target="circle", name="circle", spec=Spec(), phases=(phase,), pool=use)
     learner = Trainer(recipe, tasks.Growing.of(recipe), CPU)

@@ -110,7 +110,7 @@ def test_the_share_that_mutates_is_not_hurt_and_gets_all_steps(monkeypatch):
         return random_damage(states, *args, **how)
 
     monkeypatch.setattr(trainer.task, "mutate", mutate)
-    monkeypatch.setattr("petri.training.trainer.random_damage", damage)
+    monkeypatch.setattr("petri.tasks.task.random_damage", damage)
     steps = []
     draw = trainer._draw_steps
     monkeypatch.setattr(

@@ -81,14 +81,13 @@ def test_a_recipe_file_paints_again_and_at_another_size_if_asked_to(recipe, logo
     assert other.spec.decoder == made.spec.decoder and other.name == "emoji:🦎"
 
 
-def test_the_page_is_given_a_painted_film_and_thumbnail(recipe):
+def test_the_page_is_given_painted_values_and_a_painted_thumbnail(recipe):
     made = recipe(pixels=512)
     automaton = Automaton(made.spec, generator=torch.Generator().manual_seed(1))
     model = modelfile.Model(automaton=automaton, target="logo", training={"recipe": made.to_fields()})
     entry = manifest.entry(model, name="logo", file="logo.safetensors")
-    assert entry["obstacle"] and entry["golden"] is None
-    film = Image.open(io.BytesIO(manifest.content(entry["film"])))
-    assert film.size == (256, 256)
+    assert (entry["obstacle"], entry["film"]) == (None, None)
+    assert entry["golden"]["painted"]["pixels"]
     assert Image.open(io.BytesIO(manifest.content(entry["thumbnail"]))).size == (96, 96)
 
 

@@ -395,7 +395,7 @@ export class Dish {
   }
 
   /** The picture that a classifier looks at, `[plane, height, width]`; null if there is none. */
-  get picture() {
+  get lookedAt() {
     return this.#fixed?.slice() ?? null;
   }
 
