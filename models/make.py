@@ -82,7 +82,12 @@ def train(name: str) -> Path:
     folder, order = RUNS / name, ORDERS[name]
     if folder.exists():
         recipe, asked = Run.open(folder, lock=False).recipe, order.recipe
-        if (recipe.spec, recipe.res, recipe.pool) != (asked.spec, asked.res, asked.pool):
+        if (recipe.spec, recipe.res, recipe.pool, recipe.loss) != (
+            asked.spec,
+            asked.res,
+            asked.pool,
+            asked.loss,
+        ):
             raise SystemExit(f"{folder} is of another recipe: move it away")
         if _finished(folder, recipe):
             return folder
@@ -100,7 +105,7 @@ def train(name: str) -> Path:
             stdout=log,
             stderr=log,
             # One that does not stand has results, which `ship` looks at.
-            check=name not in FIGURES | CLASSIFIERS,
+            check=name in PATTERNS,
         )
     return folder
 

@@ -342,7 +342,7 @@ def _trouble(stands: bool, each: list[list[Standing]]) -> str:
         seeds = sum(looks[0].seeds for looks in each)
         return f"{fallen} of {seeds} rollouts did not grow or did not last:"
     least = min((look for looks in each for look in looks), key=lambda look: look.median)
-    return "" if least.is_fair else f"it lasts, but is {least.likeness}:"
+    return "" if least.is_fair else f"what has grown is {least.likeness}:"
 
 
 def _say_woven(recipe: Recipe, result: Result) -> str:

@@ -84,11 +84,11 @@ class Picture:
 # Brick, gravel and grass are CC0, from scikit-image's data; the others are petri's own.
 PICTURES: dict[str, Picture] = {
     "logo": Picture("logo.png", "petri's own, a figure"),
-    "brick": Picture("brick.webp", "a wall of grey bricks, for `petri texture`"),
-    "clouds": Picture("clouds.webp", "coloured noise without an edge, likewise"),
-    "grass": Picture("grass.webp", "a lawn in grey, likewise"),
-    "gravel": Picture("gravel.webp", "small grey stones, likewise"),
-    "scales": Picture("scales.webp", "rows of scales in green and blue, likewise"),
+    "brick": Picture("brick.webp", "a wall of grey bricks, to weave: petri texture brick"),
+    "clouds": Picture("clouds.webp", "coloured noise without an edge, to weave"),
+    "grass": Picture("grass.webp", "a lawn in grey, to weave"),
+    "gravel": Picture("gravel.webp", "small grey stones, to weave"),
+    "scales": Picture("scales.webp", "rows of scales in green and blue, to weave"),
 }
 
 
@@ -182,7 +182,10 @@ def found(name: str) -> tuple[Path, float]:
     # An empty name would be the current directory.
     if not name or not ("/" in name or "\\" in name or path.suffix or os.path.exists(name)):
         known = [*PATTERNS, *PICTURES, "emoji:🦎", "text:Hi"]
-        hint = nearest(name, known) or f"; patterns: {', '.join(PATTERNS)}; or an image, emoji:🦎, text:Hi"
+        hint = nearest(name, known) or (
+            f"; patterns: {', '.join(PATTERNS)}; pictures: {', '.join(PICTURES)}; "
+            "or an image, emoji:🦎, text:Hi"
+        )
         raise BadRequest(f'unknown target "{name}"{hint}')
     try:
         return path.expanduser(), time

@@ -82,6 +82,7 @@ def read_cells2pixels(path: str | Path, *, coordinates: str = "centre") -> Model
         "imported": True,
         "source": f"the file {readable(path.name)} of Cells2Pixels",
         "authors": "Ehsan Pajouheshgar and others",
+        "licence": "CC BY-SA 4.0, as their page says",
         "recipe": {
             "task": "paint" if figure else "texture",
             "phases": [{"res": cells, "steps": list(SETTLED[figure])}],
@@ -166,6 +167,8 @@ def _parts(tensors: dict[str, Tensor], coordinates: str) -> tuple[Layers, Lppn, 
                 f"layer {number} of the decoder must be [{units}, {_filled(inputs)}], is {list(matrix.shape)}"
             )
         matrices[number], biases[number] = matrix[:, :inputs], bias[:units]
+    if len(first_bias) < hidden:
+        raise BadRequest(f"nca.w1.bias must have {hidden} numbers, has {len(first_bias)}")
     return Layers(first, first_bias[:hidden], last.T), lppn, [*matrices, *biases]
 
 

@@ -57,7 +57,7 @@ def test_a_run_leaves_its_files_and_names_them(grown):
     assert {path.name for path in folder.iterdir()} - {".lock"} == FILES
     assert all(name in said for name in FILES - {"checkpoint.safetensors"})
     assert "16×16 cells · learned+dilated · 16 hidden · 2 layers" in said
-    assert "it lasts, but is no likeness yet: train it further by  petri grow --resume" in said
+    assert "what has grown is no likeness yet: train it further by  petri grow --resume" in said
 
 
 def test_the_files_hold_what_they_say(grown):

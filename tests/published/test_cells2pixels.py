@@ -161,6 +161,7 @@ def changed(**fields):
     ("tensors", "words"),
     [
         (changed(nca__w1__bias=None), "has no nca.w1.bias"),
+        (changed(nca__w1__bias=np.zeros(10, np.float32)), "nca.w1.bias must have 32 numbers, has 10"),
         (changed(nca__w1__weight=np.zeros((HIDDEN, 80), np.float32)), "volumes, and automata that see where"),
         (changed(nca__w1__weight=np.zeros(64, np.float32)), "must have 2 sides, has"),
         (changed(lppn__net__1__linear__weight=None), "must have a decoder's layers"),
