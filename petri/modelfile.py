@@ -9,7 +9,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -17,10 +17,12 @@ from torch import Tensor
 from petri import checks, hooks, samples, tensorfile
 from petri.errors import BadRequest, NotAModel
 from petri.files import write_whole
-from petri.nca import Automaton, Spec, kinds, opening_state
+from petri.nca import Automaton, Spec, opening_state
 from petri.nca.automaton import departure
-from petri.nca.space import SPACES
 from petri.version import __version__
+
+if TYPE_CHECKING:
+    from petri.graph.mesh import Surface
 
 ENDING = ".safetensors"
 FORMAT = "petri"
@@ -38,6 +40,7 @@ class Model:
     training: dict[str, Any] = field(default_factory=dict)  # how it was trained; JSON values
     conditions: tuple[str, ...] = ()  # of a rule of several targets: what each of its fixed planes asks for
     classes: tuple[str, ...] = ()  # of a classifier: what each of its votes is for
+    surface: Surface | None = None  # of a mesh: the one that its automaton has; no file of a model holds it
 
     def __post_init__(self) -> None:
         for label in self.classes:
@@ -104,21 +107,6 @@ class Model:
     def spec(self) -> Spec:
         """What its automaton does."""
         return self.automaton.spec
-
-    def check_grid(self, what: str) -> None:
-        """Refuse a model of a ring or a mesh.
-
-        Args:
-            what: takes grids alone, such as `petri play`.
-
-        Raises:
-            BadRequest: it is one.
-        """
-        if self.spec.space.on_graph:
-            kind = kinds.name_of(self.spec.space, SPACES)
-            raise BadRequest(
-                f"{what} takes grids, and {self.target} is of a {kind}: its pictures lie in its run's folder"
-            )
 
     @property
     def task(self) -> str:
@@ -206,7 +194,8 @@ class Model:
         Args:
             condition: as for `condition`.
         """
-        automaton, (height, width) = self.automaton, (min(side, LARGEST) for side in self.grid)
+        most = 2**21 if self.spec.space.on_graph else LARGEST
+        automaton, (height, width) = self.automaton, (min(side, most) for side in self.grid)
         state = opening_state(
             automaton.spec,
             height,

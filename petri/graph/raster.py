@@ -18,7 +18,13 @@ GROUND = (255, 255, 255)
 
 
 def draw(
-    surface: Surface, *, turn: float = 0.0, tilt: float = 15.0, pixels: int = 320, lit: bool = True
+    surface: Surface,
+    *,
+    turn: float = 0.0,
+    tilt: float = 15.0,
+    pixels: int = 320,
+    lit: bool = True,
+    through: bool = False,
 ) -> np.ndarray:
     """What a surface looks like from one side; y is up.
 
@@ -28,9 +34,10 @@ def draw(
         tilt: degrees that the eye stands above it.
         pixels: along a side.
         lit: shaded by a lamp; else the plain colours.
+        through: transparent around it; else white.
 
     Returns:
-        uint8 `[pixels, pixels, 3]`.
+        uint8 `[pixels, pixels, 3]`; with alpha 4 of them.
     """
     places = surface.vertices @ _turned(turn, tilt).T
     near = DISTANCE - places[:, 2]
@@ -50,7 +57,9 @@ def draw(
         colours = surface.colours[surface.faces].mean(axis=1)
     if lit:
         colours = colours * (LEAST_LIGHT + (1 - LEAST_LIGHT) * (across @ LIGHT).clip(0, 1))[:, None]
-    picture = Image.new("RGB", (side, side), GROUND)
+    picture = (
+        Image.new("RGBA", (side, side), (*GROUND, 0)) if through else Image.new("RGB", (side, side), GROUND)
+    )
     brush = ImageDraw.Draw(picture)
     depth = -corners[..., 2].mean(axis=1)
     shown = np.flatnonzero(~behind)

@@ -4,8 +4,26 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from petri.graph.mesh import Surface
+
+THICK, ROUND = 0.14, 12  # radius of the tube that a ring is shown as, and the vertices of each node around it
+
+
+def tube(nodes: int) -> Surface:
+    """What a ring is shown as: a tube that is bent round, `ROUND` vertices a node; as viewer/lib/body.js."""
+    along = 2 * math.pi * (np.arange(nodes)[:, None] + 0.5) / nodes
+    around = 2 * math.pi * np.arange(ROUND)[None] / ROUND
+    far, up = 1 - THICK + THICK * np.cos(around), THICK * np.sin(around)
+    places = np.stack(np.broadcast_arrays(far * np.sin(along), up, far * np.cos(along)), axis=-1)
+    first = ROUND * np.arange(nodes)[:, None]
+    a, b = first + np.arange(ROUND), first + (np.arange(ROUND) + 1) % ROUND
+    c, d = ((one + ROUND) % (ROUND * nodes) for one in (a, b))
+    faces = np.stack([np.stack([a, c, b], axis=-1), np.stack([b, c, d], axis=-1)], axis=-2)
+    return Surface(places.reshape(-1, 3), faces.reshape(-1, 3))
 
 
 def wheel(nodes: int) -> Tensor:

@@ -18,6 +18,7 @@ from petri.nca.padding import pad
 HEIGHT, WIDTH = 17, 23  # neither square nor even: what is transposed or shifted shows
 STEPS = (1, 8, 32)  # after which values are kept; the last is enough for every edge to be felt
 ROWS, COLUMNS = (0, 6, 8, 16), (0, 9, 11, 22)
+NODES = 24  # of a ring or a mesh
 MARGIN = 2e-6  # to a threshold: nearer than this, a rounding decides whether a cell fires or lives
 SEEDS = 20  # that are tried
 SCALE = 5  # pixels to a cell of what a decoder paints: not even, so that none lies between two cells
@@ -26,14 +27,17 @@ CLEAR = 1e-3  # least distance of the alpha there from that of a living cell
 
 
 @torch.no_grad()
-def golden(automaton: Automaton, *, condition: int | None = None) -> dict[str, Any]:
+def golden(
+    automaton: Automaton, *, grid: tuple[int, int] | None = None, condition: int | None = None
+) -> dict[str, Any]:
     """What the page's `verify` compares with: growth on a small grid, computed by PyTorch in float32.
 
     The rollout's seed is the first that brings no cell within `MARGIN` of a threshold on its way, so that the
     values do not hang on a rounding; the last one tried, if there is none.
 
     Args:
-        automaton: what grows.
+        automaton: what grows; of a mesh it has its graph.
+        grid: of a ring or a mesh, 1 and its nodes.
         condition: the fixed plane that is 1, of an automaton of several targets; all are empty if None.
 
     Returns:
@@ -44,29 +48,39 @@ def golden(automaton: Automaton, *, condition: int | None = None) -> dict[str, A
     """
     spec = automaton.spec
     largest = max(sense.size for sense in spec.senses)
-    height, width = max(HEIGHT, largest), max(WIDTH, largest)
+    height, width = grid or (max(HEIGHT, largest), max(WIDTH, largest))
     fixed = picture(spec, height, width) if spec.classes else None
     for seed in range(SEEDS):
         state = opening_state(automaton.spec, height, width, seed=seed, condition=condition, fixed=fixed)
-        kept, states, clear = [], [], True
+        states, clear = [], True
         for step in range(STEPS[-1]):
             clear = clear and margin(automaton, state, seed=seed, step=step) > MARGIN
             state = automaton.rollout(state, 1, seed=seed, start=step, engine="torch")
             if step + 1 in STEPS:
                 states.append(state)
-                kept.append(state[0, : spec.channels][:, ROWS][:, :, COLUMNS].flatten(1).T)
         if clear:
             break
+    cells = [(row, column) for row in ROWS for column in COLUMNS] if grid is None else _reached(states[-1])
+    rows, columns = torch.tensor(cells).T
+    kept = [state[0, : spec.channels, rows, columns].T for state in states]
     return {
         "width": width,
         "height": height,
         "seed": seed,
         "steps": STEPS,
-        "cells": [(row, column) for row in ROWS for column in COLUMNS],
+        "cells": cells,
         "values": _text(torch.stack(kept)),
         **({"painted": _painted(automaton, states)} if automaton.decoder else {}),
         **({} if fixed is None else {"fixed": _text(fixed)}),
     }
+
+
+def _reached(state: Tensor) -> list[tuple[int, int]]:
+    """Some of the nodes that growth has come to, and the first and the last of all."""
+    nodes = state.shape[-1]
+    found = state[0, :, 0].abs().amax(dim=0).nonzero()[:, 0].tolist() or [0]
+    chosen = {found[round(at * (len(found) - 1) / (NODES - 1))] for at in range(NODES)}
+    return [(0, node) for node in sorted(chosen | {0, nodes - 1})]
 
 
 def picture(spec: Spec, height: int, width: int) -> Tensor:
@@ -112,14 +126,19 @@ def margin(automaton: Automaton, state: Tensor, *, seed: int, step: int) -> floa
     """
     spec, distances = automaton.spec, [1.0]
     if spec.rule.gated:
-        chance = automaton.rule(automaton.perception(state))[:, -1:].sigmoid().double()
+        graph = automaton.graph_of(state.shape[-1])
+        sensed = automaton.perception(state) if graph is None else automaton.perception(state, graph)
+        chance = automaton.rule(sensed)[:, -1:].sigmoid().double()
         words = fire_words(sample_seeds(seed, 1, device=state.device), step, *state.shape[-2:])
         distances.append(float((words / 2.0**32 - chance).abs().min()))
     if spec.living:
-        bare = Automaton(dataclasses.replace(spec, living=False))
+        bare = Automaton(dataclasses.replace(spec, living=False), graph=automaton.graph)
         bare.load_state_dict(automaton.state_dict())
         for each in (state, bare.rollout(state, 1, seed=seed, start=step, engine="torch")):
-            around = pad(each[:, ALPHA : ALPHA + 1], 1, spec.space.padding)
-            most = torch.nn.functional.max_pool2d(around, 3, stride=1)
+            alpha = each[:, ALPHA : ALPHA + 1]
+            if spec.space.on_graph:
+                most = alpha  # a node lives by one of these
+            else:
+                most = torch.nn.functional.max_pool2d(pad(alpha, 1, spec.space.padding), 3, stride=1)
             distances.append(float((most - THRESHOLD).abs().min()))
     return min(distances)

@@ -24,7 +24,9 @@ const unpack = async (address) =>
 try {
   const list = document.getElementById("petri-models");
   const manifest = JSON.parse(list.textContent);
-  for (const entry of manifest.models) entry.file = URL.createObjectURL(await unpack(entry.file));
+  for (const entry of manifest.models) {
+    for (const part of ["file", "mesh"]) if (entry[part]) entry[part] = URL.createObjectURL(await unpack(entry[part]));
+  }
   list.textContent = JSON.stringify(manifest);
   const packed = document.getElementById("petri-app");
   const textContent = await (await unpack(packed.textContent)).text();
@@ -47,7 +49,9 @@ def page(models: dict[str, Model], entries: list[dict[str, Any]]) -> str:
         ValueError: the viewer is not written as its README asks.
     """
     inlined = [
-        entry | {"file": _packed(modelfile.to_bytes(model))}
+        entry
+        | {"file": _packed(modelfile.to_bytes(model))}
+        | ({"mesh": _packed(manifest.content(entry["mesh"]))} if "mesh" in entry else {})
         for model, entry in zip(models.values(), entries, strict=True)
     ]
     # A "<" could end the script; in JSON it can be written otherwise.
@@ -76,18 +80,25 @@ def _packed(content: bytes) -> str:
     return manifest.data_uri(gzip.compress(content, mtime=0), GZIP)
 
 
-def snippet(files: dict[str, str], films: dict[str, str], *, script: str) -> str:
+def snippet(
+    files: dict[str, str], films: dict[str, str], meshes: dict[str, str] | None = None, *, script: str
+) -> str:
     """HTML to put into a page of one's own: the web component, a dish a model.
 
     Args:
         files: URL of a model file, by what it grows.
         films: URL of a film, of those that a browser cannot compute.
+        meshes: URL of the mesh, of those that colour one.
         script: URL of the component.
     """
     lines = [f'<script src="{html.escape(script)}" defer></script>']
     for title, file in files.items():
-        film = f' film="{html.escape(films[title])}"' if title in films else ""
+        more = "".join(
+            f' {name}="{html.escape(files_of[title])}"'
+            for name, files_of in (("film", films), ("mesh", meshes or {}))
+            if title in files_of
+        )
         lines.append(
-            f'<petri-dish src="{html.escape(file)}"{film} label="{html.escape(title)}"></petri-dish>'
+            f'<petri-dish src="{html.escape(file)}"{more} label="{html.escape(title)}"></petri-dish>'
         )
     return "\n".join(lines) + "\n"

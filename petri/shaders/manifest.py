@@ -13,15 +13,21 @@ from typing import Any
 from PIL import Image
 
 from petri import ground, modelfile
+from petri.errors import BadRequest
 from petri.film import film as growth
+from petri.graph.growth import growth as on_graph
+from petri.graph.growth import shown
+from petri.graph.raster import draw
+from petri.graph.write import ply
 from petri.images import picture
 from petri.modelfile import Model
+from petri.nca.space import Mesh
 from petri.shaders.golden import golden
 from petri.shaders.obstacle import obstacle
 from petri.version import __version__
 
 FORMAT, SCHEMA = "petri-manifest", "1"
-WEBP = "image/webp"
+WEBP, PLY = "image/webp", "model/ply"
 THUMBNAIL = 96  # pixels along a side
 FILMED = 128  # cells along a side that a film shows at most
 PAINTED = 256  # and pixels of what a decoder paints
@@ -36,10 +42,12 @@ def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
             golden values or, if a browser cannot compute it, for a film.
         name: unique in the manifest.
         file: URL of the model file.
+
+    Raises:
+        BadRequest: it is of a mesh and has none.
     """
     spec = model.automaton.spec
-    model.check_grid("a page")
-    reason = obstacle(spec)
+    reason = obstacle(spec, nodes=model.grid[1])
     model = replace(model, automaton=copy.deepcopy(model.automaton).cpu())
     return {
         "name": name,
@@ -59,10 +67,22 @@ def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
         "thumbnail": thumbnail(model),
         "obstacle": reason or None,
         "film": data_uri(film(model), WEBP) if reason else None,
-        "golden": None if reason else golden(model.automaton, condition=model.condition()),
+        "golden": None
+        if reason
+        else golden(model.automaton, grid=_graph(model), condition=model.condition()),
+        **({"mesh": data_uri(ply(model.surface), PLY)} if model.surface and not reason else {}),
         **({"conditions": list(model.conditions)} if model.conditions else {}),
         **({"classes": list(model.classes)} if model.classes else {}),
     }
+
+
+def _graph(model: Model) -> tuple[int, int] | None:
+    """The row of nodes that a model of a ring or a mesh has."""
+    if not model.spec.space.on_graph:
+        return None
+    if isinstance(model.spec.space, Mesh) and model.surface is None:
+        raise BadRequest(f"{model.target} is of a mesh, and the mesh is not given with it")
+    return model.grid
 
 
 def to_json(entries: list[dict[str, Any]]) -> str:
@@ -108,7 +128,12 @@ def _of_circle(evaluation: Any) -> float | None:
 
 def thumbnail(model: Model, on: str = ground.TRANSPARENT) -> str:
     """The grown pattern as a small WebP, in a data URI; a figure on a ground or transparent."""
-    image = Image.fromarray(picture(model.automaton, model.grown(), on, pixels=2 * THUMBNAIL))
+    if model.spec.space.on_graph:
+        image = Image.fromarray(
+            draw(shown(model.grown(), model.spec, model.surface), pixels=2 * THUMBNAIL, through=True)
+        )
+    else:
+        image = Image.fromarray(picture(model.automaton, model.grown(), on, pixels=2 * THUMBNAIL))
     shrinks = image.width > THUMBNAIL
     image = image.resize(
         (THUMBNAIL, THUMBNAIL), Image.Resampling.BOX if shrinks else Image.Resampling.NEAREST
@@ -123,19 +148,23 @@ def film(model: Model) -> bytes:
     automaton, side = model.automaton, min(model.res, FILMED)
     pixels = min(model.pixels_of(side), PAINTED)
     on = ground.of(model)
-    frames = [
-        Image.fromarray(frame)
-        for _, frame in growth(
-            automaton,
-            (side, side),
-            FILM_STEPS,
-            ground=on,
-            every=FILM_EVERY,
-            condition=model.condition(),
-            fixed=model.sample((side, side)),
-            pixels=pixels,
-        )
-    ]
+    if model.spec.space.on_graph:
+        surfaces = on_graph(automaton, model.grid[1], model.surface, FILM_STEPS, every=FILM_EVERY)
+        frames = [Image.fromarray(draw(surface, pixels=PAINTED)) for _, surface in surfaces]
+    else:
+        frames = [
+            Image.fromarray(frame)
+            for _, frame in growth(
+                automaton,
+                (side, side),
+                FILM_STEPS,
+                ground=on,
+                every=FILM_EVERY,
+                condition=model.condition(),
+                fixed=model.sample((side, side)),
+                pixels=pixels,
+            )
+        ]
     content = io.BytesIO()
     frames[0].save(
         content,

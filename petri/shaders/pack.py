@@ -10,7 +10,7 @@ from torch import Tensor
 from petri.errors import BadRequest
 from petri.nca import Automaton, Spec
 from petri.nca.automaton import departure
-from petri.nca.senses import Conv, Stencil
+from petri.nca.senses import Conv, Harmonics, Sense, Stencil
 from petri.shaders.decoder import pack_decoder, texels
 from petri.shaders.lanes import LANES, in_fours
 
@@ -52,14 +52,17 @@ class Layout:
 
 
 def layout(spec: Spec) -> Layout:
-    """Where the weights of a Spec lie, whose senses are stencils and convolutions."""
+    """Where the weights of a Spec lie, whose senses are those that a browser computes."""
     groups = -(-spec.channels // LANES)
     layers = groups - (-spec.fixed // LANES)
-    filters = sum(len(sense.filters) for sense in spec.senses if isinstance(sense, Stencil))
+    filters = sum(_filters(sense) for sense in spec.senses)
     places, features, extra, before = [], filters * layers, 0, 0
     for sense in spec.senses:
         taps = sense.size**2
-        if isinstance(sense, Conv):
+        if isinstance(sense, Harmonics):
+            places.append(Place(first=before, at=extra))
+            before += _filters(sense)
+        elif isinstance(sense, Conv):
             places.append(Place(first=features, at=extra))
             quads = -(-sense.width // LANES)
             features += quads
@@ -86,6 +89,13 @@ def layout(spec: Spec) -> Layout:
         width=width,
         height=below - (-extra // width),
     )
+
+
+def _filters(sense: Sense) -> int:
+    """Numbers of each plane: filters of a stencil; the value itself, and its harmonics."""
+    if isinstance(sense, Harmonics):
+        return 1 + sense.harmonics
+    return len(sense.filters) if isinstance(sense, Stencil) else 0
 
 
 def by_lane(values: Tensor, spec: Spec) -> np.ndarray:

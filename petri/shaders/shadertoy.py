@@ -98,6 +98,8 @@ def _obstacle(spec: Spec) -> str:
     """Why Shadertoy cannot run an automaton; empty if it can."""
     if reason := obstacle(spec):
         return reason
+    if spec.space.on_graph:
+        return "its cells lie on no grid"
     if spec.decoder:
         return "its picture is a pixel a cell there, and a decoder paints more"
     if spec.fixed or isinstance(spec.start, Given):

@@ -18,7 +18,7 @@ from petri.shaders.pack import pack
 from petri.shaders.shadertoy import shadertoy as for_shadertoy
 
 ENDING = ".safetensors"
-FILM = ".film.webp"
+FILM, MESH = ".film.webp", ".ply"
 COMPONENT = "petri-dish.js"
 
 
@@ -32,7 +32,7 @@ def write(
 ) -> tuple[list[Path], list[str]]:
     """Write each model's file, its weights packed for the GPU and, once, its architecture's shaders.
 
-    Of a model that a browser cannot compute there is a film instead.
+    Of a model that a browser cannot compute there is a film instead; of one of a mesh, the mesh and no shaders.
 
     Args:
         folder: is made if need be; files of the same names are replaced, others stay. The manifest is last.
@@ -51,7 +51,12 @@ def write(
     complete, problems = [], []
     for (name, model), entry in zip(models.items(), entries, strict=True):
         contents[f"{name}{ENDING}"] = modelfile.to_bytes(model)
-        if entry["obstacle"]:
+        if "mesh" in entry:
+            contents[f"{name}{MESH}"] = manifest.content(entry["mesh"])
+            entry = entry | {"mesh": quote(f"{name}{MESH}")}  # noqa: PLW2901
+        if model.spec.space.on_graph and not entry["obstacle"]:
+            complete.append(entry)  # WebAssembly computes it: there are no shaders
+        elif entry["obstacle"]:
             contents[f"{name}{FILM}"] = manifest.content(entry["film"])
             complete.append(entry | {"film": quote(f"{name}{FILM}")})
         else:
@@ -68,7 +73,8 @@ def write(
         contents[COMPONENT] = f'"use strict";\n{{\n{bundle(COMPONENT)}}}\n'
         files = {entry["name"]: quote(entry["name"] + ENDING) for entry in entries}
         films = {entry["name"]: quote(entry["name"] + FILM) for entry in entries if entry["obstacle"]}
-        contents["embed.html"] = snippet(files, films, script=COMPONENT)
+        meshes = {entry["name"]: quote(entry["name"] + MESH) for entry in entries if "mesh" in entry}
+        contents["embed.html"] = snippet(files, films, meshes, script=COMPONENT)
     contents["manifest.json"] = manifest.to_json(complete)
     try:
         folder.mkdir(parents=True, exist_ok=True)

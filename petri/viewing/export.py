@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from petri.errors import BadRequest
 from petri.files import write_whole
-from petri.viewing.site import MANIFEST, THUMBNAIL, Site
+from petri.viewing.site import MANIFEST, MESH, THUMBNAIL, Site
 from petri.viewing.specimens import ENDING
 
 
@@ -45,10 +45,11 @@ def _earlier(folder: Path) -> list[str]:
         if manifest["format"] == "petri-manifest" and (folder / "index.html").is_file():
             # Names alone: a manifest that somebody else wrote may not point out of the folder.
             named = [
-                [entry["file"], entry.get("thumbnail"), entry.get("film")] for entry in manifest["models"]
+                [entry["file"], entry.get("thumbnail"), entry.get("film"), entry.get("mesh")]
+                for entry in manifest["models"]
             ]
             names = [Path(unquote(address)).name for addresses in named for address in addresses if address]
-            return [name for name in names if name.endswith((ENDING, THUMBNAIL))]
+            return [name for name in names if name.endswith((ENDING, THUMBNAIL, MESH))]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     raise BadRequest(f"{folder} is not empty and no earlier export: choose another folder")

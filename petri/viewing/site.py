@@ -15,7 +15,8 @@ from petri.viewing.specimens import ENDING, Specimen
 
 PAGE = (".html", ".css", ".js", ".svg")  # what of the viewer's files a browser needs
 MANIFEST = "manifest.json"
-THUMBNAIL, FILM = ".webp", ".film.webp"  # the endings of a model's picture, and of its film
+# The endings of a model's picture, of its film, and of the mesh that it colours.
+THUMBNAIL, FILM, MESH = ".webp", ".film.webp", ".ply"
 # Not all systems agree on these.
 TYPES = {
     ".js": "text/javascript",
@@ -62,6 +63,9 @@ def build(specimens: list[Specimen]) -> Site:
         picture = manifest.content(entry["thumbnail"])
         site[specimen.name + THUMBNAIL] = _fixed(picture)
         entry |= {"thumbnail": quote(specimen.name + THUMBNAIL)}
+        if "mesh" in entry:
+            site[specimen.name + MESH] = _fixed(manifest.content(entry["mesh"]))
+            entry |= {"mesh": quote(specimen.name + MESH)}
         if entry["film"]:
             site[specimen.name + FILM] = _film(specimen.run, manifest.content(entry["film"]))
             entry |= {"film": quote(specimen.name + FILM)}

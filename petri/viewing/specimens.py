@@ -12,6 +12,7 @@ from petri.modelfile import ENDING, Model
 from petri.training import recipe
 from petri.viewing.following import RECIPE, Follower
 from petri.wording import readable
+from petri.worn import on_its_mesh
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +64,8 @@ def gather(places: list[str]) -> tuple[list[Specimen], list[str], list[str]]:
                     model, run, stem = source.model(), source, readable(source.folder.resolve().name)
                 else:
                     model, run, stem = modelfile.read(source), None, _stem(source)
-                model.check_grid("a page")
+                folder = source.folder if isinstance(source, Follower) else source.parent
+                model = on_its_mesh(model, folder)
             except BadRequest as error:
                 note(place, error)
                 continue

@@ -34,10 +34,13 @@ import * as dish from "./lib/dish.js";
 import * as verify from "./lib/verify.js";
 import * as votes from "./lib/votes.js";
 import * as colours from "./lib/colours.js";
+import * as graph from "./lib/graph.js";
+import * as mesh from "./lib/mesh.js";
+import * as body from "./lib/body.js";
 
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
 window.lab = {
-    ...spec, ...modelfile, ...shader, ...pack, ...fire, ...dish, ...verify, ...votes, ...colours, bytes,
+    ...spec, ...modelfile, ...shader, ...pack, ...fire, ...dish, ...verify, ...votes, ...colours, ...graph, ...mesh, ...body, bytes,
     model: (text) => modelfile.parseModel(bytes(text)),
     floats: (text) => new Float32Array(bytes(text)),
     text(array) {

@@ -11,20 +11,23 @@ class Cells {
   }
 
   /** Make room for a model on a grid, as `plan` describes them; a state of the same size stays, else all is empty. */
-  set({ width, height, groups, layers, living, tone, classes, masked, palette, weights, settings }) {
+  set({ width, height, groups, layers, living, tone, classes, masked, palette, weights, settings, graph }) {
     const state = 16 * layers * width * height;
     const begins = [];
     let end = this.code.__heap_base.value;
-    for (const size of [weights.byteLength, state, state, width * height]) {
+    const rows = graph ? [graph.offsets, graph.neighbours, graph.pulls] : [];
+    for (const size of [weights.byteLength, state, state, width * height, ...rows.map((row) => row.byteLength)]) {
       end = 16 * Math.ceil(end / 16);
       begins.push(end);
       end += size;
     }
     const stays = this.groups === groups && this.layers === layers && this.width === width && this.height === height;
     const kept = stays ? this.state().slice() : null;
-    this.#reach(end, `a grid of ${width} × ${height} cells`);
+    this.#reach(end, graph ? `a mesh of ${width} nodes` : `a grid of ${width} × ${height} cells`);
     this.#end = end;
     [this.weights, this.now, this.next, this.lives] = begins;
+    rows.forEach((row, i) => new row.constructor(this.memory.buffer, begins[4 + i], row.length).set(row));
+    settings.set(rows.length ? begins.slice(4) : [0, 0, 0]); // where they lie comes first
     Object.assign(this, { width, height, groups, layers, living, tone, classes, masked, palette });
     new Float32Array(this.memory.buffer, this.weights, weights.length).set(weights);
     new Uint32Array(this.memory.buffer, this.code.settings(), settings.length).set(settings);
@@ -85,6 +88,16 @@ class Cells {
           if (value) state.set(value, 4 * ((group * height + row) * width + column));
         });
       }
+    }
+  }
+
+  /** Give some nodes these values, as `disc` does. */
+  put(nodes, values) {
+    const state = this.state();
+    for (const node of nodes) {
+      values.forEach((value, group) => {
+        if (value) state.set(value, 4 * (group * this.width * this.height + node));
+      });
     }
   }
 

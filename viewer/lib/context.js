@@ -47,7 +47,8 @@ function stateFormat(gl) {
 
 export class Context {
   #users = 0;
-  #programs = new Map(); // by their fragment shaders: models of one architecture share them
+  #programs = new Map(); // by their shaders: models of one architecture share them
+  losses = 0; // how often everything on the GPU was lost
 
   /**
    * The page's context, made at first use; who enters leaves again.
@@ -77,6 +78,7 @@ export class Context {
     this.image.addEventListener("webglcontextlost", (event) => event.preventDefault());
     this.image.addEventListener("webglcontextrestored", () => {
       this.#programs.clear(); // before any dish hears of it: this was here first
+      this.losses += 1;
       this.format = stateFormat(this.gl);
     });
   }
@@ -88,11 +90,12 @@ export class Context {
   }
 
   /** A program that runs a fragment shader for every cell: its `handle`, and `at(name)`, the places of its uniforms. */
-  program(fragment) {
+  program(fragment, vertex = COVER) {
     const { gl } = this;
-    if (this.#programs.has(fragment)) return this.#programs.get(fragment);
+    const key = vertex + fragment;
+    if (this.#programs.has(key)) return this.#programs.get(key);
     const handle = gl.createProgram();
-    for (const [kind, source] of [[gl.VERTEX_SHADER, COVER], [gl.FRAGMENT_SHADER, fragment]]) {
+    for (const [kind, source] of [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]]) {
       const shader = gl.createShader(kind);
       gl.shaderSource(shader, source);
       gl.compileShader(shader);
@@ -111,7 +114,7 @@ export class Context {
       if (!places.has(name)) places.set(name, gl.getUniformLocation(handle, name));
       return places.get(name);
     };
-    this.#programs.set(fragment, { handle, at });
+    this.#programs.set(key, { handle, at });
     return { handle, at };
   }
 

@@ -1,10 +1,13 @@
 // One automaton that lives on a canvas.
 
+import { Body, SIDE as POINTS } from "./body.js";
 import { probeGpu } from "./context.js";
 import { Gpu } from "./gpu.js";
+import { onGraph } from "./graph.js";
 import { toLayers } from "./pack.js";
 import { WHOLE, linesAmong, partsOf } from "./raster.js";
 import { fillsAnyShape, seedState } from "./spec.js";
+import { FRONT } from "./surface.js";
 import { Wasm } from "./wasm.js";
 
 const SOFT = 3; // cells across the border of what is painted
@@ -12,6 +15,7 @@ const SIDE = 2048; // pixels along a side of what is painted at once: what every
 const SOON = 2 ** 16; // pixels that are painted before a page may answer again
 const BAND = 2 ** 18; // pixels of a picture that are held at once
 const INK = 1.5; // and of what is drawn for a classifier
+const WHITE = [1, 1, 1];
 const KEEP_EVERY = 256; // steps after which the state is copied, in case the GPU is lost
 let probed = null;
 
@@ -29,16 +33,41 @@ let probed = null;
  * @param {number} options.height the same as the width if left out
  * @param {number} options.seed decides which cells fire, 0..2³²−1
  * @param {string} options.engine `webgl`, `wasm`, or `auto`: WebGL2 on a real GPU, else WebAssembly
+ * @param {?object} options.mesh of a model of a mesh what it is to colour, as `readMesh` gives it; else its own
  * @returns {Promise<Dish>}
  * @throws {Error} one line: what cannot be had here, or is out of range
  */
-export async function openDish(canvas, model, { width = model.res, height = width, seed = 0, engine = "auto" } = {}) {
+export async function openDish(
+  canvas, model, { width = model.res, height = width, seed = 0, engine = "auto", mesh = model.mesh } = {},
+) {
   if (!["auto", "webgl", "wasm"].includes(engine)) {
     throw new Error(`engine must be one of auto, webgl, wasm, got ${JSON.stringify(engine)}`);
   }
-  checkSize(width, height);
   checkSeed(seed);
+  if (onGraph(model.spec)) return openOnGraph(canvas, model, bodyOf(model.spec, mesh, width), seed, engine);
+  checkSize(width, height);
   return new Dish(canvas, model, seed, await chooseEngine(engine, model, width, height));
+}
+
+/** What a model of a ring or a mesh lives on. */
+function bodyOf({ space }, mesh, nodes) {
+  if (space.kind === "ring") {
+    if (!Number.isInteger(nodes) || nodes < 3 || nodes > 4096) throw new Error(`a ring has 3..4096 nodes, got ${nodes}`);
+    return Body.ofRing(nodes);
+  }
+  if (!mesh) throw new Error("it is of a mesh: bring that with it, such as the coloured.ply of its run");
+  return Body.ofMesh(mesh);
+}
+
+async function openOnGraph(canvas, model, body, seed, engine) {
+  try {
+    if (engine === "webgl") throw new Error(`a ${model.spec.space.kind} is computed by WebAssembly: choose wasm or auto`);
+    const cells = await Wasm.open(model, body.nodes, 1, body.rows(model.spec.senses[0]));
+    return new Dish(canvas, model, seed, cells, body);
+  } catch (error) {
+    body.close();
+    throw error;
+  }
 }
 
 async function chooseEngine(engine, model, width, height) {
@@ -69,8 +98,13 @@ export class Dish {
   onrestored = null;
   /** Under the colours of models with a living mask: RGB in 0..1, or null for a canvas that is see-through there. */
   ground = [1, 1, 1];
-  /** What of the grid is seen: where it begins and how far it goes, in shares of the grid's sides. */
+  /**
+   * What of the grid is seen: where it begins and how far it goes, in shares of the grid's sides. Of a ring or a mesh,
+   * from where: `turn` and `tilt` in degrees, and `zoom`.
+   */
   view = WHOLE;
+  /** Whether a lamp shades a ring or a mesh; else its plain colours are shown. */
+  lit = true;
 
   #engine;
   #context;
@@ -81,13 +115,16 @@ export class Dish {
   #fixed = null; // the fixed planes, likewise
   #condition = null; // which of them is 1 everywhere; null where they were given, or painted
   #painted = false; // whether the engine has other fixed planes than these
+  #body; // what the nodes of a ring or a mesh lie on; null of a grid
 
   /** Use `openDish`. */
-  constructor(canvas, model, seed, engine) {
+  constructor(canvas, model, seed, engine, body = null) {
     this.canvas = canvas;
     this.#context = canvas.getContext("2d");
     if (!this.#context) throw new Error("the canvas has a context of another kind: give a new one");
     this.#engine = engine;
+    this.#body = body;
+    if (body) this.view = FRONT;
     this.model = model;
     this.seed = seed;
     this.stepNumber = 0;
@@ -117,6 +154,26 @@ export class Dish {
 
   get height() {
     return this.#engine.height;
+  }
+
+  /** What strokes are told in: the grid's cells across and down, or points of the picture of a ring or a mesh. */
+  get sides() {
+    return this.#body ? [POINTS, POINTS] : [this.width, this.height];
+  }
+
+  /** Whether it is to be drawn with the device's own pixels; else a pixel a cell is enough. */
+  get fine() {
+    return Boolean(this.spec.decoder || this.#body) || this.view.span < 1;
+  }
+
+  /** The surface that is coloured, `{ places, faces }`; null of a grid. */
+  get mesh() {
+    return this.#body?.mesh ?? null;
+  }
+
+  /** The node of a ring or a mesh under a point of its picture; null beside it. */
+  under(x, y) {
+    return this.#body?.at(x, y, this.view)?.node ?? null;
   }
 
   /** The WebGL2 context, or null where the processor computes. */
@@ -177,6 +234,7 @@ export class Dish {
   async draw({ channel = null, share = 1, going = null } = {}) {
     if (this.#gone()) return; // the canvas shows what it showed
     if (this.spec.decoder && channel === null) return this.#drawPainted(share, going);
+    if (this.#body) return this.#drawBody(channel);
     if (this.spec.classes) this.#layPaint(); // what is drawn shows at once
     const looking = this.#engine.look({ channel, ground: this.ground });
     // A GPU's picture is taken at once: other dishes draw in its place.
@@ -186,6 +244,12 @@ export class Dish {
     const { left, top, span } = this.view;
     const from = [left * width, image.height - height + top * height, span * width, span * height];
     this.#lay(image, from, [0, 0, this.canvas.width, this.canvas.height], false);
+  }
+
+  async #drawBody(channel) {
+    const body = this.#body;
+    const tints = await this.#engine.tints({ channel, ground: this.ground ?? WHITE });
+    if (tints && body === this.#body && !this.#lost) body.draw(this.#context, tints, this.view, this.lit);
   }
 
   async #drawPainted(share, going) {
@@ -270,7 +334,8 @@ export class Dish {
     checkSeed(seed);
     this.seed = seed;
     const [given, fixed] = [this.#given, this.#fixed];
-    this.#begin(seedState(this.spec, this.height, this.width, { seed, given, fixed }), 0);
+    const node = this.#body?.top ?? null;
+    this.#begin(seedState(this.spec, this.height, this.width, { seed, given, fixed, node }), 0);
   }
 
   /**
@@ -411,9 +476,33 @@ export class Dish {
 
   /** Begin again from the seed on a grid of another size; if there is no room for it, all stays as it was. */
   async resize(width, height = width) {
+    if (this.#body) {
+      if (this.spec.space.kind === "ring" && width !== this.width) await this.#stand(bodyOf(this.spec, null, width));
+      return;
+    }
     checkSize(width, height);
     if (!this.#gone()) await this.#engine.resize(width, height);
     else Object.assign(this.#engine, { width, height });
+    this.#given = null;
+    this.#ask(this.#condition ?? 0);
+    this.reset();
+  }
+
+  /** Begin again on another mesh; if there is no room for it, all stays as it was. */
+  async wear(mesh) {
+    if (this.spec.space.kind !== "mesh") throw new Error(`the model is of a ${this.spec.space.kind} and wears no mesh`);
+    await this.#stand(bodyOf(this.spec, mesh));
+  }
+
+  async #stand(body) {
+    try {
+      await this.#engine.resize(body.nodes, 1, body.rows(this.spec.senses[0]));
+    } catch (error) {
+      body.close();
+      throw error;
+    }
+    this.#body.close();
+    this.#body = body;
     this.#given = null;
     this.#ask(this.#condition ?? 0);
     this.reset();
@@ -446,8 +535,9 @@ export class Dish {
   async load(model) {
     const before = this.model;
     const asks = (one) => [one.spec.channels, one.spec.fixed, one.conditions.length].join();
+    if (onGraph(model.spec) !== Boolean(this.#body)) throw new Error("a dish of a grid takes models of grids, and no others");
     const agree = asks(model) === asks(before);
-    const loaded = this.#gone() ? null : this.#engine.load(model);
+    const loaded = this.#gone() ? null : this.#engine.load(model, this.#body?.rows(model.spec.senses[0]));
     this.model = model;
     if (!agree) {
       this.#given = null;
@@ -462,7 +552,7 @@ export class Dish {
     }
   }
 
-  /** Empty the cells around a point, all in cells from the top left corner. */
+  /** Empty the cells around a point, all in cells from the top left corner; here and below, in `sides`. */
   erase(x, y, radius) {
     this.#disc(x, y, radius, Array(this.spec.groups).fill([0, 0, 0, 0]));
   }
@@ -471,7 +561,8 @@ export class Dish {
   plant(x, y) {
     const lanes = (group) => [0, 1, 2, 3].map((lane) => (4 * group + lane < this.spec.channels ? 1 : 0));
     const values = Array.from({ length: this.spec.groups }, (_, group) => (group ? lanes(group) : [0, 0, 0, 1]));
-    this.#disc(Math.floor(x) + 0.5, Math.floor(y) + 0.5, 0.25, values);
+    if (this.#body) this.#disc(x, y, 0, values);
+    else this.#disc(Math.floor(x) + 0.5, Math.floor(y) + 0.5, 0.25, values);
   }
 
   /** Colour the cells around a point, opaque; what is hidden in them stays. */
@@ -482,7 +573,9 @@ export class Dish {
   }
 
   #disc(x, y, radius, values) {
-    if (!this.#gone()) this.#engine.disc(x, y, radius, values);
+    if (this.#gone()) return;
+    if (!this.#body) this.#engine.disc(x, y, radius, values);
+    else this.#engine.put(this.#body.around(x, y, radius, this.view), values);
   }
 
   /** The state, float32 `[plane, height, width]`: the channels, then the fixed planes. */
@@ -534,6 +627,7 @@ export class Dish {
     this.#engine.image.removeEventListener("webglcontextlost", this.#onLost);
     this.#engine.image.removeEventListener("webglcontextrestored", this.#onRestored);
     this.#engine.close();
+    this.#body?.close();
   }
 }
 

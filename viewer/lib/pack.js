@@ -1,7 +1,7 @@
 // Weights as the GPU and the processor's step read them: one RGBA32F texture. As petri/shaders/pack.py.
 
 import { decoderPlaces, packDecoder } from "./decoder.js";
-import { Obstacle } from "./spec.js";
+import { Obstacle, filtersOf } from "./spec.js";
 
 export const LARGEST = 2048; // texels along a side of a texture that every WebGL2 takes
 export const MOST_SENSES = 32; // that step.c has room for
@@ -20,12 +20,8 @@ export function layout(spec) {
   const places = [];
   let filters = 0;
   for (const sense of senses) {
-    if (sense.kind === "stencil") {
-      places.push({ first: filters });
-      filters += sense.filters.length;
-    } else {
-      places.push({ first: null });
-    }
+    places.push({ first: sense.kind === "conv" ? null : filters });
+    filters += filtersOf(sense);
   }
   let features = filters * layers;
   let extra = 0;

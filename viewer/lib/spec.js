@@ -3,6 +3,7 @@
 
 import { COLOURS } from "./colours.js";
 import { fireWord } from "./fire.js";
+import { harmonicsOf, onGraph } from "./graph.js";
 
 const FILTERS = ["identity", "sobel_x", "sobel_y", "laplacian"];
 const SLOPES = ["identity", "sobel_x", "sobel_y"];
@@ -26,6 +27,12 @@ const SENSES = {
     dilation: [1, (value) => whole("the dilation of a convolution", value, 1, 16)],
     width: [64, (value) => whole("the width of a convolution", value, 1, 512)],
   },
+  harmonics: {
+    order: [1, (value) => whole("the order of harmonics", value, 0, 2)],
+    dimensions: [3, checkDimensions],
+    gather: ["mean", (value) => choice("the gather of harmonics", value, ["mean", "sum"])],
+    valence: [6, (value) => number("the valence of harmonics", value, 0, 1e3, { open: true })],
+  },
 };
 const bound = (name) => [null, (value) => (value === null ? null : number(name, value, 0, 1e6, { open: true }))];
 const RULES = {
@@ -39,7 +46,7 @@ const RULES = {
     change_bound: bound("change_bound"),
   },
 };
-const SPACES = { grid: { padding: ["zero", (value) => choice("padding", value, PADDINGS)] } };
+const SPACES = { grid: { padding: ["zero", (value) => choice("padding", value, PADDINGS)] }, ring: {}, mesh: {} };
 const COORDINATES = ["centre", "corner"];
 const ORDERS = ["yx", "xy"];
 const DECODERS = {
@@ -105,6 +112,7 @@ export function checkSpec(fields) {
     throw new Error(`senses must be a list of at least one table, got ${JSON.stringify(senses)}`);
   }
   spec.senses = Object.freeze(senses.map((sense, i) => kind(`sense ${i + 1}`, sense, SENSES, "", "sense")));
+  checkSpace(spec);
   if (spec.rule.residual && spec.rule.layers !== 3) {
     throw new Error(`residual needs layers = 3, got layers = ${spec.rule.layers}`);
   }
@@ -129,10 +137,26 @@ export function checkSpec(fields) {
   spec.groups = Math.ceil(channels / 4);
   spec.layers = spec.groups + Math.ceil(fixed / 4);
   spec.features = spec.senses.reduce(
-    (sum, { filters, width }) => sum + (filters ? filters.length * spec.planes : width), 0,
+    (sum, sense) => sum + (sense.kind === "conv" ? sense.width : filtersOf(sense) * spec.planes), 0,
   );
   spec.outputs = channels + (spec.rule.gated ? 1 : 0);
   return Object.freeze(spec);
+}
+
+/** Senses of a grid for a grid, and others for a ring or a mesh. */
+function checkSpace({ space, senses, decoder }) {
+  for (const { kind: name, order, dimensions } of senses) {
+    if ((name === "harmonics") !== onGraph({ space })) throw new Error(`a ${space.kind} has other senses, got ${name}`);
+    if (dimensions === 1 && order > 1) throw new Error(`harmonics of one dimension have order 0 or 1, got ${order}`);
+  }
+  if (!onGraph({ space })) return;
+  if (decoder) throw new Error("a decoder paints between the cells of a grid: leave it out");
+  if (senses.length > 1) throw new Obstacle(`a browser computes one sense of a ${space.kind}, not ${senses.length}`);
+}
+
+/** How many numbers of each plane a sense gives: filters of a stencil; the value itself, and its harmonics. */
+export function filtersOf(sense) {
+  return sense.kind === "stencil" ? sense.filters.length : sense.kind === "harmonics" ? 1 + harmonicsOf(sense) : 0;
 }
 
 /** Fields in which the words of version 0.1's flat Spec are where they belong now; as `full` in petri/nca/spec.py. */
@@ -194,6 +218,7 @@ export function describeSpec(spec) {
   if (spec.masked) words.push("masked by its image");
   if (spec.living) words.push("living mask");
   if (spec.space.padding === "wrap") words.push("wrapped edges");
+  if (onGraph(spec)) words.push(`on a ${spec.space.kind}`);
   if (spec.decoder) words.push(`decoder of ${spec.decoder.layers} × ${spec.decoder.width}`);
   if (spec.start.kind !== "cell") words.push(`starts from ${spec.start.kind}`);
   return words.join(" · ");
@@ -201,7 +226,8 @@ export function describeSpec(spec) {
 
 /** The senses by name, such as `learned+dilated`, and never a name of others; as petri/nca/senses/words.py. */
 function nameSenses(senses, hidden) {
-  const words = senses.map((sense) => (sense.kind === "conv" ? nameConv(sense, hidden) : nameStencil(sense)));
+  const names = { conv: nameConv, stencil: nameStencil, harmonics: nameHarmonics };
+  const words = senses.map((sense) => names[sense.kind](sense, hidden));
   const text = words.join("+");
   for (const short of [text.replaceAll("sobel+dilated", "dilated"), text]) {
     const named = sensesOf(short, hidden);
@@ -247,6 +273,10 @@ function nameConv({ size, dilation, width }, hidden) {
   return `conv${size}${dilation > 1 ? `d${dilation}` : ""}${width === hidden ? "" : `w${width}`}`;
 }
 
+function nameHarmonics({ order, gather }) {
+  return ["Laplacian", "slope", "harmonics to order 2"][order] + (gather === "sum" ? " (sum)" : "");
+}
+
 function nameStencil({ filters, size, dilation, trained }) {
   const list = filters.join();
   const slopes = list === SLOPES.join();
@@ -280,13 +310,14 @@ export function seedCell({ start }, height, width) {
  * @param {number} options.seed of a start that is drawn by chance
  * @param {?Float32Array} options.given the channels of a start that is given, `[channel, height, width]`; else zero
  * @param {?Float32Array} options.fixed the fixed planes, `[plane, height, width]`; else zero
+ * @param {?number} options.node of a mesh that the model was not trained on, where growth begins
  */
-export function seedState(spec, height, width, { seed = 0, given = null, fixed = null } = {}) {
+export function seedState(spec, height, width, { seed = 0, given = null, fixed = null, node = null } = {}) {
   const { channels, start } = spec;
   const area = height * width;
   const state = new Float32Array(spec.planes * area);
   if (start.kind === "cell") {
-    const [row, column] = seedCell(spec, height, width);
+    const [row, column] = node === null ? seedCell(spec, height, width) : [0, node];
     for (let channel = ALPHA; channel < channels; channel++) state[channel * area + row * width + column] = 1;
   } else if (start.kind === "uniform") {
     state.fill(start.value, 0, channels * area);
@@ -355,6 +386,11 @@ function checkFilters(value) {
 function checkHidden(value) {
   whole("hidden", value, 16, 512);
   if (value % 16) throw new Error(`hidden must be a multiple of 16, got ${value}`);
+  return value;
+}
+
+function checkDimensions(value) {
+  if (value !== 1 && value !== 3) throw new Error(`the dimensions of harmonics must be 1 or 3, got ${JSON.stringify(value)}`);
   return value;
 }
 

@@ -8,7 +8,7 @@
 
 enum { BLOCK = 16, VECTORS = BLOCK / 4, MOST_CHANNELS = 64, MOST_HIDDEN = 512 };
 // As spec.js and pack.js have them.
-enum { MOST_PLANES = 128, MOST_FEATURES = 4 * 2048, MOST_SENSES = 32, LARGEST = 31 };
+enum { MOST_HARMONICS = 9, MOST_PLANES = 128, MOST_FEATURES = 4 * 2048, MOST_SENSES = 32, LARGEST = 31 };
 enum { MOST_WIDTH = 512, MOST_GIVEN = MOST_CHANNELS + 4 * 16 };  // of a decoder; a vec4 a frequency
 enum { IDENTITY, SOBEL_X, SOBEL_Y, LAPLACIAN, FILTERS };
 
@@ -23,6 +23,11 @@ struct sense {
 
 // What a step needs to know of the Spec; wasm.js fills it in, in this order.
 static struct {
+    // Of a ring or a mesh: each node's neighbours in compressed rows, and what the harmonics give to each of them. Of a
+    // grid they are null. The nodes are one row.
+    const int32_t *offsets, *neighbours;
+    const float *pulls;
+    int32_t harmonics;
     int32_t width, height, groups, depth;  // depth: layers of the state, the groups and those of fixed planes
     int32_t filters, hidden, layers, residual, gated, living, masked, wrap;
     int32_t features, second, output, columns;  // places in the weights, in texels; columns: texels a row
@@ -215,6 +220,27 @@ static void convolve(const struct sense *sense, const float *state, const float 
     }
 }
 
+// A node itself, and the differences to its neighbours, weighed by each harmonic of where they lie.
+static void gather(const float *state, int at, int column) {
+    const int area = spec.width, kinds = spec.harmonics;
+    for (int group = 0; group < spec.depth; group++) {
+        const float *layer = state + 4 * area * group;
+        const v128_t own = four(layer, at);
+        v128_t sums[MOST_HARMONICS];
+        for (int k = 0; k < kinds; k++) sums[k] = wasm_f32x4_const_splat(0);
+        for (int edge = spec.offsets[at]; edge < spec.offsets[at + 1]; edge++) {
+            const v128_t apart = wasm_f32x4_sub(four(layer, spec.neighbours[edge]), own);
+            const float *pulls = spec.pulls + kinds * edge;
+            for (int k = 0; k < kinds; k++) {
+                sums[k] = wasm_f32x4_add(sums[k], wasm_f32x4_mul(wasm_f32x4_splat(pulls[k]), apart));
+            }
+        }
+        float(*rows)[BLOCK] = sensed + 4 * spec.filters * group;
+        put(rows, column, own);
+        for (int k = 0; k < kinds; k++) put(rows + 4 * (1 + k), column, sums[k]);
+    }
+}
+
 static v128_t within(v128_t values, float bound) {
     v128_t most = wasm_f32x4_splat(bound);
     return wasm_f32x4_max(wasm_f32x4_min(values, most), wasm_f32x4_neg(most));
@@ -234,6 +260,10 @@ static void bind(float (*rows)[BLOCK], int count, float bound) {
 static void perceive(const float *state, const float *weights, const int *cells, int count) {
     for (int i = 0; i < spec.count; i++) {
         const struct sense *sense = spec.senses + i;
+        if (spec.offsets) {
+            for (int column = 0; column < count; column++) gather(state, cells[column], column);
+            continue;
+        }
         if (!sense->count) {
             convolve(sense, state, weights, cells, count);
             continue;
@@ -327,8 +357,15 @@ static void advance(const float *from, float *to, const float *weights, const in
     }
 }
 
-// Alpha above 0.1 in the 3x3 neighbourhood; layer 0 holds RGB and alpha.
+// Alpha above 0.1 in the 3x3 neighbourhood, or in a node and its neighbours; layer 0 holds RGB and alpha.
 static int alive(const float *state, int at) {
+    if (spec.offsets) {
+        int lives = state[4 * at + 3] > 0.1f;
+        for (int edge = spec.offsets[at]; !lives && edge < spec.offsets[at + 1]; edge++) {
+            lives = state[4 * spec.neighbours[edge] + 3] > 0.1f;
+        }
+        return lives;
+    }
     int near[9];
     neighbours(at, 3, 1, near);
     for (int tap = 0; tap < 9; tap++) {

@@ -23,8 +23,8 @@ function compile() {
 
 const FILTERS = ["identity", "sobel_x", "sobel_y", "laplacian"]; // by their numbers in step.c
 
-/** What the cells need to know of a model on a grid. */
-function plan(model, width, height) {
+/** What the cells need to know of a model on a grid, or on a graph, whose nodes are one row. */
+function plan(model, width, height, graph) {
   const { spec } = model;
   const { rule, groups, layers, living } = spec;
   const places = layout(spec);
@@ -38,22 +38,23 @@ function plan(model, width, height) {
   const bounds = [spec.clamp, rule.sensed_bound, rule.hidden_bound, rule.change_bound].map((most) => most ?? Infinity);
   const senses = spec.senses.flatMap((sense, i) => {
     const { first, at } = places.senses[i];
-    const { size, dilation, trained = false, filters = [], width: units = 0 } = sense;
+    const { size = 0, dilation = 0, trained = false, filters = [], width: units = 0 } = sense;
     const numbers = [0, 1, 2, 3].map((f) => (f < filters.length ? FILTERS.indexOf(filters[f]) : 0));
     return [
       size, dilation, trained, filters.length, ...numbers, first, Math.ceil(units / 4),
       places.below * places.width + at,
     ];
   });
-  // The order of the struct in step.c.
+  // The order of the struct in step.c; the cells say where the graph lies.
   const settings = Uint32Array.from([
-    ...whole.map(Number), ...new Uint32Array(Float32Array.from(bounds).buffer), spec.senses.length,
+    0, 0, 0, graph?.harmonics ?? 0, ...whole.map(Number), ...new Uint32Array(Float32Array.from(bounds).buffer), spec.senses.length,
     ...senses.map(Number),
   ]);
   const tone = [spec.colour_offset, spec.colour_scale];
   const { classes, masked } = spec;
   const colours = { classes, masked, palette: [...COLOURS, UNDECIDED].map(parts) };
-  return { width, height, groups, layers, living, tone, ...colours, weights: packWeights(model).data, settings };
+  const weights = packWeights(model).data;
+  return { width, height, groups, layers, living, tone, ...colours, weights, settings, graph };
 }
 
 /** Its layers of sines, vec4s of each, and frequencies. */
@@ -69,15 +70,16 @@ export class Wasm {
    * @param {object} model from `parseModel`
    * @param {number} width of the grid, in cells
    * @param {number} height of the grid, in cells
+   * @param {?object} graph of the nodes of a ring or a mesh, from graph.js; they are a grid of one row
    * @returns {Promise<Wasm>}
    * @throws {Error} one line: no WebAssembly SIMD, or no memory for such a grid
    */
-  static async open(model, width, height) {
+  static async open(model, width, height, graph = null) {
     if (typeof WebAssembly !== "object") throw new Error("this browser has no WebAssembly SIMD");
     compiled ??= compile();
     const module = await compiled;
     const wasm = new Wasm(await Away.open(module).catch(() => Here.open(module)));
-    await wasm.#set(model, width, height);
+    await wasm.#set(model, width, height, graph);
     return wasm;
   }
 
@@ -94,19 +96,19 @@ export class Wasm {
   }
 
   /** Take another model; the state stays if it has as many channels and fixed planes. */
-  load(model) {
-    return this.#set(model, this.width, this.height);
+  load(model, graph = null) {
+    return this.#set(model, this.width, this.height, graph);
   }
 
-  resize(width, height) {
-    return this.#set(this.model, width, height);
+  resize(width, height, graph = null) {
+    return this.#set(this.model, width, height, graph);
   }
 
-  async #set(model, width, height) {
+  async #set(model, width, height, graph) {
     const before = { model: this.model, width: this.width, height: this.height };
     const planned = this.#plan;
     Object.assign(this, { model, width, height }); // at once: what is asked for next is of this grid
-    this.#plan = plan(model, width, height);
+    this.#plan = plan(model, width, height, graph);
     try {
       await this.#cells.ask("set", this.#plan);
       if (model.spec.decoder) await painters.open(await compiled);
@@ -125,6 +127,16 @@ export class Wasm {
   /** Give all cells whose centre lies in a circle these values: four a layer, `null` for a layer that stays. */
   disc(x, y, radius, values) {
     this.#cells.ask("disc", x, y, radius, values);
+  }
+
+  /** Give some nodes of a graph these values, likewise. */
+  put(nodes, values) {
+    this.#cells.ask("put", nodes, values);
+  }
+
+  /** The colours of the nodes of a graph, or a channel in greys: RGBA, or null once it is closed. */
+  async tints({ channel, ground }) {
+    return (await this.#cells.ask("look", channel, ground))?.pixels ?? null;
   }
 
   /**

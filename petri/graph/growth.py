@@ -1,0 +1,80 @@
+"""What the nodes of a ring or a mesh look like, and how they come to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from petri.graph.mesh import Surface
+from petri.graph.rings import ROUND, tube
+from petri.nca import Automaton, Spec, opening_state, show
+from petri.nca.graph import nearest
+
+GONE = 0.25  # share of the nodes that damage takes
+
+
+def shown(state: Tensor, spec: Spec, surface: Surface | None = None) -> Surface:
+    """A surface in the colours of a state.
+
+    Args:
+        state: `[plane, 1, node]` or `[plane, node]`.
+        spec: of the automaton; where it has a living mask, what does not live is white.
+        surface: whose vertices the nodes are; None of a ring, which becomes a tube.
+    """
+    seen = show(state if state.ndim == 3 else state.unsqueeze(-2), spec)[:, 0].T.detach().cpu().numpy()
+    colours = seen[:, :3]
+    if spec.living:
+        colours = colours + (1 - seen[:, 3:].clip(0, 1))
+    if surface is None:
+        return tube(len(colours)).coloured(np.repeat(colours, ROUND, axis=0))
+    return surface.coloured(colours)
+
+
+@torch.no_grad()
+def growth(
+    automaton: Automaton,
+    nodes: int,
+    surface: Surface | None,
+    steps: int,
+    *,
+    seed: int = 0,
+    damage_at: int | None = None,
+    every: int = 2,
+) -> Iterator[tuple[int, Surface]]:
+    """Grow from the seed.
+
+    Args:
+        automaton: what grows; of a mesh it has its graph.
+        nodes: how many.
+        surface: as for `shown`.
+        steps: taken in all.
+        seed: decides which nodes fire.
+        damage_at: the step after which the quarter of the nodes that lies nearest one is emptied.
+        every: steps between two looks.
+
+    Yields:
+        The number of steps taken, and what is seen then: before the first step, after so many each, after
+        the last, and at the damage before it and after it.
+    """
+    state = opening_state(automaton.spec, 1, nodes, device=automaton.device, seed=seed)
+    yield 0, shown(state[0], automaton.spec, surface)
+    step = 0
+    while step < steps:
+        if damage_at is not None and step >= damage_at:
+            graph = automaton.graph_of(nodes)
+            assert graph is not None, "a ring or a mesh has one"
+            source = int(torch.randint(nodes, (), generator=torch.Generator().manual_seed(seed)))
+            gone = nearest(graph, source, round(GONE * nodes)).to(state.device)
+            state = state.clone()
+            state[:, : automaton.spec.channels].masked_fill_(gone, 0.0)
+            damage_at = None
+            yield step, shown(state[0], automaton.spec, surface)
+        count = min(every, steps - step)
+        if damage_at is not None and damage_at > step:
+            count = min(count, damage_at - step)
+        state = automaton.rollout(state, count, seed=seed, start=step)
+        step += count
+        yield step, shown(state[0], automaton.spec, surface)

@@ -1,0 +1,151 @@
+"""Rings and meshes in a real browser: their steps against PyTorch's, meshes that are brought, and the 3-D dish."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import pytest
+import torch
+
+from petri import modelfile, worn
+from petri.graph import Surface, icosphere
+from petri.graph.mesh import mend
+from petri.graph.rings import tube
+from petri.graph.write import ply
+from petri.modelfile import Model
+from petri.nca import Automaton, Cell, Harmonics, Mesh, Noise, Ring, Spec
+from petri.nca.rule import Mlp
+from petri.nca.seed import seed_state
+from petri.shaders import manifest
+from petri.shaders.golden import golden
+
+SMALL = Mlp(hidden=16, layers=2)
+FREE = 100  # steps of a free run
+SINGLES = (0, 9, 60)  # steps that are taken alone, from the state that PyTorch had reached
+
+
+def lopsided():
+    """An icosphere that is no sphere any more: no direction can be taken for another, nor for its mirror image."""
+    ball = icosphere(2)
+    x, y, z = ball.vertices.T
+    return Surface(
+        np.stack([x * 0.7, y + 0.3 * x, z * (1 + 0.4 * (x > 0))], axis=1), ball.faces[:-9]
+    ).fitted()
+
+
+SPECS = {
+    "slope": Spec(space=Mesh(), senses=(Harmonics(),), rule=SMALL, channels=6, start=Cell(x=0.3)),
+    "laplacian, gated": Spec(space=Mesh(), senses=(Harmonics(order=0),), rule=Mlp(hidden=16, layers=3, gated=True),
+                             channels=5, start=Noise()),
+    "harmonics2, summed": Spec(space=Mesh(), senses=(Harmonics(order=2, gather="sum"),), rule=SMALL, fire_rate=1.0),
+    "living, fixed": Spec(space=Mesh(), senses=(Harmonics(order=2),), rule=SMALL, living=True, fixed=2),
+    "ring": Spec(space=Ring(), senses=(Harmonics(dimensions=1, valence=2),), rule=SMALL, channels=12),
+}  # fmt: skip
+
+
+def text(array):
+    return base64.b64encode(np.ascontiguousarray(array)).decode()
+
+
+def file_of(model):
+    return text(np.frombuffer(modelfile.to_bytes(model), np.uint8))
+
+
+def made(spec, seed=0):
+    """A model of random weights, on the lopsided mesh if it is of one."""
+    chance = torch.Generator().manual_seed(seed)
+    automaton = Automaton(spec, generator=chance)
+    with torch.no_grad():
+        much = 0.02 if spec.features > 100 else 0.1  # not so much that roundings come to be seen
+        automaton.rule.weights[-1].uniform_(-much, much, generator=chance)
+    model = Model(automaton=automaton, target="m")
+    return worn.on(model, lopsided()) if isinstance(spec.space, Mesh) else model
+
+
+RUN = """async ([model, mesh, width, seed, free, singles, fixed]) => {
+    const read = lab.model(model);
+    if (mesh) read.mesh = { ...lab.readMesh(lab.bytes(mesh)), own: true };
+    const dish = await lab.open(read, { width, seed });
+    if (fixed) dish.setFixed(lab.floats(fixed));
+    const states = [lab.text(await dish.read())];
+    for (const { state, step } of singles) {
+        dish.write(lab.floats(state), { stepNumber: step });
+        await dish.step();
+        states.push(lab.text(await dish.read()));
+    }
+    dish.reset();
+    await dish.step(free);
+    states.push(lab.text(await dish.read()));
+    const found = { states, said: dish.describe(), nodes: dish.width };
+    dish.close();
+    return found;
+}"""
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_steps_give_the_numbers_of_pytorch(lab, name):
+    spec = SPECS[name]
+    model = made(spec)
+    nodes = len(model.surface.vertices) if model.surface else 23
+    fixed = (
+        torch.rand(spec.fixed, 1, nodes, generator=torch.Generator().manual_seed(1)) if spec.fixed else None
+    )
+    states = [seed_state(spec, 1, nodes, seed=5, fixed=fixed)]
+    for step in range(FREE):
+        states.append(model.automaton.rollout(states[-1], 1, seed=5, start=step, engine="torch").detach())
+    expected = [states[0], *(states[step + 1] for step in SINGLES), states[-1]]
+    singles = [{"state": text(states[step].numpy()), "step": step} for step in SINGLES]
+    mesh = text(np.frombuffer(ply(model.surface), np.uint8)) if model.surface else None
+    found = lab.evaluate(
+        RUN,
+        [file_of(model), mesh, nodes, 5, FREE, singles, None if fixed is None else text(fixed.numpy())],
+    )
+    assert found["nodes"] == nodes and "WebAssembly" in found["said"]
+    got = [np.frombuffer(base64.b64decode(state), np.float32) for state in found["states"]]
+    apart = [
+        (np.abs(one - other.numpy().ravel()) / (1 + np.abs(one))).max()
+        for one, other in zip(got, expected, strict=True)
+    ]
+    assert (np.abs(got[-1]) > 0.01).mean() > 0.15  # something has come about
+    assert apart[0] == 0 and max(apart[1:-1]) < 1e-5 and apart[-1] < 1e-4
+
+
+def test_golden_values_are_the_same_here_and_tell_another_mesh(lab):
+    for name in ("slope", "ring"):
+        model = made(SPECS[name])
+        nodes = len(model.surface.vertices) if model.surface else 23
+        values = golden(model.automaton, grid=(1, nodes))
+        assert len(values["cells"]) > 8 and values["width"] == nodes
+        meshes = [None]
+        if model.surface:
+            stretched = Surface(model.surface.vertices * [1, 1.5, 1], model.surface.faces)
+            meshes = [text(np.frombuffer(ply(one), np.uint8)) for one in (model.surface, stretched)]
+        found = lab.evaluate(
+            """([model, meshes, golden]) => Promise.all(meshes.map(async (mesh) => {
+                const read = lab.model(model);
+                if (mesh) read.mesh = { ...lab.readMesh(lab.bytes(mesh)), own: true };
+                return lab.verify(read, golden);
+            }))""",
+            [file_of(model), meshes, values],
+        )
+        assert [one["same"] for one in found] == [True, False][: len(meshes)]
+        assert found[0]["largest"] < 1e-5
+
+
+def test_the_graph_is_that_of_pytorch(lab):
+    surface = worn.on(made(SPECS["slope"]), lopsided()).surface
+    graph = surface.graph()
+    found = lab.evaluate(
+        """([mesh, senses]) => {
+            const { places, faces } = lab.readMesh(lab.bytes(mesh));
+            const graph = lab.graphOf(places, faces);
+            return [[...graph.offsets], [...graph.neighbours], senses.map((one) => lab.text(lab.pullsOf(graph, one)))];
+        }""",
+        [text(np.frombuffer(ply(surface), np.uint8)),
+         [{"order": order, "dimensions": 3, "gather": "mean", "valence": 6} for order in (0, 1, 2)]],
+    )  # fmt: skip
+    assert found[0] == graph.offsets.tolist() and found[1] == graph.neighbours.tolist()
+    for order, pulls in enumerate(found[2]):
+        expected = Harmonics(order=order).weights(graph).T.float().numpy().ravel()
+        assert np.abs(np.frombuffer(base64.b64decode(pulls), np.float32) - expected).max() < 1e-6

@@ -1,0 +1,111 @@
+// Who is whose neighbour on a ring or a mesh, in compressed rows, and what the harmonics give to each of them. As
+// petri/nca/graph.py and petri/nca/senses/harmonics.py.
+
+/** Whether the cells of a Spec are the nodes of a ring or a mesh. */
+export function onGraph({ space }) {
+  return space.kind !== "grid";
+}
+
+/** How many harmonics a sense has. */
+export function harmonicsOf({ order, dimensions }) {
+  return dimensions === 1 ? 1 + order : (order + 1) ** 2;
+}
+
+/**
+ * A ring: each node reads the one before it, in direction −1, and the one after it, in direction 1.
+ * @returns {{nodes: number, offsets: Int32Array, neighbours: Int32Array, directions: Float64Array}} node i reads
+ *   `neighbours[offsets[i]]` up to that of `offsets[i + 1]`; directions: unit vectors, an edge after the other
+ */
+export function ring(nodes) {
+  const offsets = Int32Array.from({ length: nodes + 1 }, (_, i) => 2 * i);
+  const neighbours = Int32Array.from({ length: 2 * nodes }, (_, e) => ((e >> 1) + (e & 1 ? 1 : nodes - 1)) % nodes);
+  return { nodes, offsets, neighbours, directions: Float64Array.from(neighbours, (_, e) => (e & 1 ? 1 : -1)) };
+}
+
+/**
+ * The vertices of a mesh, each of which reads those that it shares an edge with, the smaller numbers first.
+ * @param {Float32Array} places `[vertex, 3]`
+ * @param {Uint32Array} faces `[face, 3]`
+ * @returns {object} as of `ring`, of three dimensions
+ */
+export function graphOf(places, faces) {
+  const nodes = places.length / 3;
+  const rows = new Int32Array(nodes + 1);
+  for (const corner of faces) rows[corner + 1] += 2;
+  for (let i = 0; i < nodes; i++) rows[i + 1] += rows[i];
+  const found = new Int32Array(rows[nodes]);
+  const ends = rows.slice(0, nodes);
+  for (let at = 0; at < faces.length; at += 3) {
+    const [a, b, c] = [faces[at], faces[at + 1], faces[at + 2]];
+    found[ends[a]++] = b;
+    found[ends[a]++] = c;
+    found[ends[b]++] = c;
+    found[ends[b]++] = a;
+    found[ends[c]++] = a;
+    found[ends[c]++] = b;
+  }
+  const offsets = new Int32Array(nodes + 1);
+  let kept = 0;
+  for (let i = 0; i < nodes; i++) {
+    const row = found.subarray(rows[i], rows[i + 1]).sort();
+    for (let e = 0; e < row.length; e++) {
+      if (row[e] !== i && (e === 0 || row[e] !== row[e - 1])) found[kept++] = row[e]; // never beyond what is read
+    }
+    offsets[i + 1] = kept;
+  }
+  const neighbours = found.slice(0, kept);
+  return { nodes, offsets, neighbours, directions: directionsOf(places, offsets, neighbours) };
+}
+
+function directionsOf(places, offsets, neighbours) {
+  const directions = new Float64Array(3 * neighbours.length);
+  for (let i = 0; i + 1 < offsets.length; i++) {
+    for (let e = offsets[i]; e < offsets[i + 1]; e++) {
+      const [x, y, z] = [0, 1, 2].map((axis) => places[3 * neighbours[e] + axis] - places[3 * i + axis]);
+      const far = Math.max(Number.MIN_VALUE, Math.sqrt(x * x + y * y + z * z)); // of two in one place there is none
+      directions.set([x / far, y / far, z / far], 3 * e);
+    }
+  }
+  return directions;
+}
+
+/**
+ * What each harmonic gives to the difference to each neighbour.
+ * @param {object} graph as of `ring`
+ * @param {object} sense of the kind `harmonics`
+ * @returns {Float32Array} `[edge, harmonic]`
+ */
+export function pullsOf({ nodes, offsets, neighbours, directions }, sense) {
+  const count = harmonicsOf(sense);
+  const pulls = new Float32Array(count * neighbours.length);
+  for (let i = 0; i < nodes; i++) {
+    const share = sense.gather === "sum" ? 1 : sense.valence / (offsets[i + 1] - offsets[i]);
+    for (let e = offsets[i]; e < offsets[i + 1]; e++) {
+      pulls[count * e] = share;
+      if (count === 1) continue;
+      if (sense.dimensions === 1) {
+        pulls[count * e + 1] = directions[e] * share;
+        continue;
+      }
+      const [x, y, z] = [directions[3 * e], directions[3 * e + 1], directions[3 * e + 2]];
+      pulls.set([y * share, z * share, x * share], count * e + 1);
+      if (count < 9) continue;
+      const root = Math.sqrt(3);
+      const second = [root * x * y, root * y * z, (3 * z * z - 1) / 2, root * x * z, (root * (x * x - y * y)) / 2];
+      pulls.set(second.map((value) => value * share), count * e + 4);
+    }
+  }
+  return pulls;
+}
+
+/** The nodes that lie within a radius of one, and hang together with it there. */
+export function nodesAround({ offsets, neighbours }, places, node, radius) {
+  const far = (other) => Math.hypot(...[0, 1, 2].map((axis) => places[3 * other + axis] - places[3 * node + axis]));
+  const found = new Set([node]);
+  for (const one of found) {
+    for (let e = offsets[one]; e < offsets[one + 1]; e++) {
+      if (!found.has(neighbours[e]) && far(neighbours[e]) <= radius) found.add(neighbours[e]);
+    }
+  }
+  return Int32Array.from(found);
+}
