@@ -1,5 +1,7 @@
 // The page: one dish, a row of specimens, one row of controls. Its parts are the modules under page/.
 
+import { onGraph } from "./lib/graph.js";
+import { isMesh } from "./lib/mesh.js";
 import { fillsAnyShape } from "./lib/spec.js";
 import { verify } from "./lib/verify.js";
 import { Brush } from "./page/brush.js";
@@ -13,7 +15,7 @@ import { listen } from "./page/keyboard.js";
 import { label, listChannels, listSizes, noteSize, showFilm } from "./page/label.js";
 import { readLink, viewInLink, writeLink } from "./page/link.js";
 import { complain, say, silence, trying } from "./page/messages.js";
-import { entryOf, listModels, loadModel } from "./page/models.js";
+import { entryOf, listModels, loadModel, meshOf } from "./page/models.js";
 import { speedAt } from "./page/pace.js";
 import { Picker } from "./page/picker.js";
 import { FIRST_SEEN, portrait } from "./page/portrait.js";
@@ -51,7 +53,7 @@ const brush = new Brush(part("dish"), part("brush"), stage.view, (tool, x, y, ra
   showHint();
 });
 
-new Gestures(part("dish"), stage.view, brush, { wheel: true });
+const gestures = new Gestures(part("dish"), stage.view, brush, { wheel: true });
 const classes = new Classes(part("classes"), part("verdict"), (sample) => {
   stage.look(sample);
   goOnStill();
@@ -104,7 +106,9 @@ async function choose(chosen, leave = () => {}) {
     return;
   }
   setGround();
+  brush.view = gestures.view = stage.view;
   stage.view.whole();
+  offerTurning(onGraph(stage.model.spec));
   part("with-pixels").hidden = !stage.model.spec.decoder;
   listChannels(stage.model.spec.channels, stage.channel, stage.model.classes);
   listSizes(entry, linked.size);
@@ -114,8 +118,10 @@ async function choose(chosen, leave = () => {}) {
   const asked = linked.target === undefined ? 0 : conditions.find(linked.target);
   if (asked >= 0) conditions.mark(asked);
   delete linked.target;
-  part("with-seed").hidden = part("with-size").hidden = classes.labels.length > 0;
-  part("seed-tool").disabled = part("size").disabled = classes.labels.length > 0; // for keys, too
+  part("with-seed").hidden = classes.labels.length > 0;
+  part("with-size").hidden = classes.labels.length > 0 || stage.model.spec.space.kind === "mesh";
+  part("seed-tool").disabled = classes.labels.length > 0; // for keys, too
+  part("size").disabled = part("with-size").hidden;
   const paints = stage.model.conditions.length > 0 && !entry.spec.living;
   part("with-paint").hidden = part("paint").disabled = !paints;
   if (!paints && brush.tool === "paint") chooseTool("erase");
@@ -134,10 +140,20 @@ function offerClasses(model) {
   const now = model.classes.length > 0;
   classes.list(model);
   part("clear").hidden = !now;
-  part("hint").textContent = now ? "Draw on it" : "Drag to wound it";
   if (now === before) return;
   if (linked.tool === undefined) chooseTool(now ? "draw" : "erase");
   if (linked.brush === undefined) chooseSize(now ? "small" : "medium");
+}
+
+/** Offer what a ring or a mesh has more: it is turned, and a lamp shades it. */
+function offerTurning(turns) {
+  const before = !part("with-turn").hidden;
+  part("with-turn").hidden = part("turn").disabled = !turns;
+  part("with-light").hidden = !turns;
+  const help = turns ? "Arrow keys turn it, Enter uses the tool in the middle" : "Arrow keys move the brush, Enter uses it";
+  part("dish-help").textContent = `${help}, Space plays and pauses, I and U zoom.`;
+  if (!turns && brush.tool === "turn") chooseTool("erase");
+  else if (turns !== before && linked.tool === undefined) chooseTool(turns ? "turn" : "erase");
 }
 
 /** Begin again from the seed, at the size and with the fire seed that are chosen. */
@@ -157,20 +173,22 @@ async function restart() {
     return;
   }
   noteSize(entry, side);
-  brush.setCells(stage.dish.width, stage.dish.height);
+  brush.setCells(...stage.dish.sides);
   part("engine").textContent = stage.dish.describe();
   keepLink();
   if (calm.matches) trying(() => stage.growStill());
 }
 
-/** Cells along a side of the dish. */
+/** Cells along a side of the dish; nodes of a ring or a mesh. */
 function gridSide() {
+  if (stage.model.spec.space.kind === "mesh") return stage.dish.width;
   return Number(part("size").value) || Math.min(stage.model.res, LARGEST);
 }
 
 /** The grid: square, but of a texture on the full screen, which it fills. */
 function grid() {
   const side = gridSide();
+  if (onGraph(stage.model.spec)) return { width: side, height: 1 };
   if (!document.fullscreenElement || !fillsAnyShape(stage.model.spec)) return { width: side, height: side };
   const { width, height } = part("frame").getBoundingClientRect();
   return gridFor({ width, height }, cell);
@@ -195,8 +213,10 @@ async function fillWindow() {
 }
 
 /** Say how near one is. */
-function showZoom({ zoom }) {
-  part("zoom").classList.toggle("near", zoom > 1);
+function showZoom({ zoom, moved }) {
+  if (moved && stage.view === stage.orbit) touched = true;
+  showHint();
+  part("zoom").classList.toggle("near", moved);
   part("whole").textContent = `${zoom < 10 ? zoom.toFixed(1) : count(zoom)}×`;
   clearTimeout(settling);
   settling = setTimeout(keepLink, 300); // browsers let an address be changed only so often
@@ -233,10 +253,11 @@ function portray(portrayed) {
   }).catch(() => {}); // then it stays without one
 }
 
-const wounds = (spec) => spec.living || fillsAnyShape(spec) || spec.classes > 0;
+const wounds = (spec) => spec.living || fillsAnyShape(spec) || spec.classes > 0 || stage.view === stage.orbit;
 
 function showHint() {
-  const tool = entry?.spec.classes ? "draw" : "erase";
+  const tool = stage.view === stage.orbit ? "turn" : entry?.spec.classes ? "draw" : "erase";
+  part("hint").textContent = { turn: "Drag to turn it", draw: "Draw on it", erase: "Drag to wound it" }[tool];
   part("hint").hidden = touched || !entry || !wounds(entry.spec) || entry.obstacle || brush.tool !== tool;
 }
 
@@ -248,6 +269,11 @@ function setGround() {
   stage.pace.request();
 }
 
+function setLight() {
+  stage.lit = part("light").value !== "flat";
+  stage.pace.request();
+}
+
 function seed() {
   const value = Number(part("seed").value);
   return Number.isInteger(value) && value >= 0 && value < 2 ** 32 ? value : 0;
@@ -256,9 +282,12 @@ function seed() {
 async function addFiles(files) {
   const added = [];
   const problems = [];
-  for (const file of files) {
+  const meshes = files.filter(({ name }) => isMesh(name));
+  const models = files.filter(({ name }) => !isMesh(name));
+  if (!models.length) return wear(meshes.at(-1));
+  for (const file of models) {
     try {
-      const found = await entryOf(file, picker.entries.map(({ name }) => name));
+      const found = await entryOf(file, picker.entries.map(({ name }) => name), meshes.at(-1));
       picker.add(found);
       added.push(found);
     } catch (error) {
@@ -271,6 +300,18 @@ async function addFiles(files) {
   added.forEach(portray);
   if (first && entry) setPlaying(!calm.matches);
   if (problems.length) complain(problems.join("; "));
+}
+
+/** Let the model in the dish colour another mesh. */
+async function wear(file) {
+  if (!entry || entry.obstacle || stage.model.spec.space.kind !== "mesh") {
+    throw new Error(`${file.name} is a mesh, and what is in the dish colours none: bring a model of a mesh with it`);
+  }
+  await endRecording();
+  const mesh = await meshOf(file, stage.model.res);
+  await stage.wear(mesh);
+  await restart();
+  say(`${file.name}, ${count(stage.dish.width)} vertices: the rule colours it in its own way, from the top on.`);
 }
 
 // ---- controls
@@ -309,8 +350,9 @@ function setTool() {
   const chosen = (name) => document.querySelector(`input[name=${name}]:checked`).value;
   brush.tool = chosen("tool");
   brush.reach = chosen("brush");
+  part("dish").classList.toggle("turns", brush.tool === "turn");
   part("with-ink").hidden = brush.tool !== "draw" || classes.labels.length > 0;
-  part("sizes").disabled = brush.tool === "seed";
+  part("sizes").disabled = ["seed", "turn"].includes(brush.tool);
   showHint();
   keepLink();
 }
@@ -372,6 +414,7 @@ function keepLink() {
     brush: brush.reach,
     ink: part("ink").value,
     ground: part("ground").value === "auto" ? null : part("ground").value,
+    light: stage.lit ? null : "flat",
     view: viewInLink(stage.view),
     play: stage.pace.playing || entry.obstacle ? null : "no",
     engine: linked.engine,
@@ -415,6 +458,8 @@ async function takeLink() {
   }
   part("ink").value = settings.ink ?? part("ink").defaultValue;
   showGround(settings.ground ?? "auto");
+  part("light").value = settings.light ?? "";
+  setLight();
   setTool();
   part("speed").value = settings.speed ? Math.log10(settings.speed) : part("speed").defaultValue;
   setSpeed(settings.speed ?? speedAt(Number(part("speed").value)));
@@ -475,6 +520,10 @@ function wire() {
   on("ink", "change", keepLink);
   on("ground", "change", () => {
     setGround();
+    keepLink();
+  });
+  on("light", "change", () => {
+    setLight();
     keepLink();
   });
   on("nearer", "click", () => stage.view.near(1.25));

@@ -4,7 +4,9 @@
 // fire), speed (steps a second, 30), fps (pictures a second at most), target (of a model of several: what it is to be, such
 // as 🦋; it lives on when that changes), tool (erase, seed, draw or none: what a pointer does; a classifier is drawn on), ground (what lies under a figure:
 // a CSS colour, auto for one that it can be seen on; see-through if left out), paused, label, film (a picture in motion
-// of a model that browsers cannot compute, shown in its place).
+// of a model that browsers cannot compute, shown in its place), mesh (an OBJ or PLY file, for a model of meshes to
+// colour), light (flat: a mesh in its plain colours; else a lamp shades it). A mesh is turned by dragging, unless tool says
+// otherwise, and then by dragging beside it.
 // A texture fills its box, whatever its shape, with `size` cells along the shorter side; other models are square.
 // Two fingers zoom in it, and so does a wheel with Ctrl. What a decoder paints has the device's own pixels.
 // A classifier has a legend: its buttons drop sample pictures in, and one wipes the drawing away.
@@ -12,12 +14,15 @@
 
 import { openDish } from "./lib/dish.js";
 import { keptGround } from "./lib/ground.js";
+import { onGraph } from "./lib/graph.js";
+import { mended, readMesh } from "./lib/mesh.js";
 import { parseModel } from "./lib/modelfile.js";
 import { Obstacle, fillsAnyShape } from "./lib/spec.js";
 import { Brush } from "./page/brush.js";
 import { Classes } from "./page/classes.js";
 import { gridFor } from "./page/full.js";
 import { Gestures } from "./page/gestures.js";
+import { Orbit } from "./page/orbit.js";
 import { Pace } from "./page/pace.js";
 import { FIRST_SEEN, portrait } from "./page/portrait.js";
 import { Sharpness, fitCanvas } from "./page/sharpness.js";
@@ -32,6 +37,7 @@ STYLE.replaceSync(`
   canvas { display: block; width: min(100cqw, 100cqh); aspect-ratio: 1; image-rendering: pixelated; touch-action: none;
     cursor: crosshair; }
   canvas.fine { image-rendering: auto; }
+  canvas.turns { cursor: grab; }
   canvas.fills { width: 100cqw; height: 100cqh; aspect-ratio: auto; }
   :host([tool="none"]) canvas { touch-action: auto; cursor: default; }
   .brush { position: absolute; translate: -50% -50%; border: 1px solid #fff; border-radius: 50%;
@@ -64,7 +70,7 @@ let turns = 0;
 
 export class PetriDish extends HTMLElement {
   static observedAttributes = [
-    "src", "size", "seed", "speed", "fps", "target", "tool", "ground", "paused", "label", "film",
+    "src", "size", "seed", "speed", "fps", "target", "tool", "ground", "paused", "label", "film", "mesh", "light",
   ];
 
   #canvas = element("canvas", { tabIndex: 0, role: "application" });
@@ -75,6 +81,7 @@ export class PetriDish extends HTMLElement {
   #said = element("output", { hidden: true });
   #classes = new Classes(this.#legend, this.#said, (sample) => this.#look(sample));
   #brush;
+  #gestures;
   #dish = null;
   #turn = 0; // only the last source counts
   #seen = true; // in the window
@@ -82,7 +89,9 @@ export class PetriDish extends HTMLElement {
   #box; // watches its size
   #shaping = false; // whether a grid for another box is under way
   #sharpness = new Sharpness();
-  #view = new View(() => this.#pace.request());
+  #flat = new View(() => this.#pace.request());
+  #orbit = new Orbit(() => this.#pace.request(), (x, y) => this.#beside(x, y));
+  #view = this.#flat;
   #pace = new Pace({
     step: (...asked) => this.#dish?.step(...asked),
     draw: () => this.#draw(),
@@ -96,7 +105,7 @@ export class PetriDish extends HTMLElement {
     root.adoptedStyleSheets = [STYLE];
     root.append(this.#canvas, ring, this.#legend, this.#said, this.#button, this.#error, this.#film);
     this.#brush = new Brush(this.#canvas, ring, this.#view, (...use) => this.#use(...use));
-    new Gestures(this.#canvas, this.#view, this.#brush, { wheel: false });
+    this.#gestures = new Gestures(this.#canvas, this.#view, this.#brush, { wheel: false });
     this.#button.addEventListener("click", () => (this.hasAttribute("paused") ? this.play() : this.pause()));
     this.#watch = new IntersectionObserver(([entry]) => {
       this.#seen = entry.isIntersecting; // nobody sees it: let it rest
@@ -128,7 +137,7 @@ export class PetriDish extends HTMLElement {
   attributeChangedCallback(name, before, now) {
     if (!this.#turn || before === now) return; // it has not begun yet
     this.#configure();
-    if (name === "src" || name === "film") this.#load();
+    if (["src", "film", "mesh"].includes(name)) this.#load();
     else if (name === "size" || name === "seed") this.reset();
     else if (name === "ground") this.#layGround();
     else if (name === "target") {
@@ -168,8 +177,13 @@ export class PetriDish extends HTMLElement {
     try {
       const source = this.getAttribute("src");
       if (!source) throw new Error("petri-dish needs a model: src=\"model.safetensors\"");
-      const model = parseModel(await fetchModel(source));
+      const model = parseModel(await fetchFile(source, "model"));
+      if (model.spec.space.kind === "mesh") model.mesh = await this.#mesh(model.res);
       if (turn !== this.#turn) return;
+      if (this.#dish && !this.#dish.takes(model)) {
+        this.#dish.close();
+        this.#dish = null;
+      }
       if (this.#dish) {
         await this.#dish.load(model);
         if (turn !== this.#turn) return;
@@ -182,7 +196,8 @@ export class PetriDish extends HTMLElement {
           return;
         }
         this.#dish = dish;
-        dish.view = this.#view;
+        this.#view = onGraph(model.spec) ? this.#orbit : this.#flat;
+        dish.view = this.#brush.view = this.#gestures.view = this.#view;
         this.#lookFirst();
         dish.ground = null; // what lies under a figure is the canvas's own background
         dish.onrestored = () => {
@@ -208,6 +223,20 @@ export class PetriDish extends HTMLElement {
       this.#say(error.message);
       this.dispatchEvent(new CustomEvent("error", { detail: error.message }));
     }
+  }
+
+  /** The mesh that is to be coloured; it is left as it is if it is the one that the model was trained on. */
+  async #mesh(vertices) {
+    const source = this.getAttribute("mesh");
+    if (!source) throw new Error("the model colours a mesh, and petri-dish has none: mesh=\"coloured.ply\"");
+    const read = readMesh(await fetchFile(source, "mesh"));
+    const own = read.places.length / 3 === vertices;
+    return { ...(own ? read : mended(read)), own };
+  }
+
+  #beside(x, y) {
+    const [width, height] = this.#dish.sides;
+    return this.#dish.under(x * width, y * height) === null;
   }
 
   /** Show the film in place of the dish, and beneath it why there is none. */
@@ -254,7 +283,10 @@ export class PetriDish extends HTMLElement {
     this.#pace.speed = this.#number("speed", 1, 1000) ?? 30;
     this.#pace.frames = this.#number("fps", 1, 1000) ?? Infinity;
     const draws = this.#dish?.model.classes.length > 0;
-    this.#brush.tool = this.getAttribute("tool") ?? (draws ? "draw" : "erase");
+    const turns = this.#view === this.#orbit;
+    this.#brush.tool = this.getAttribute("tool") ?? (draws ? "draw" : turns ? "turn" : "erase");
+    this.#canvas.classList.toggle("turns", this.#brush.tool === "turn");
+    if (this.#dish) this.#dish.lit = this.getAttribute("light") !== "flat";
     this.#brush.reach = draws ? "small" : "medium";
     const name = this.#dish ? `Dish with ${this.#dish.model.name}` : "Dish";
     this.#canvas.setAttribute("aria-label", this.getAttribute("label") ?? name);
@@ -303,7 +335,7 @@ export class PetriDish extends HTMLElement {
   }
 
   #fit() {
-    const { width, height } = this.#dish;
+    const [width, height] = this.#dish.sides;
     this.#canvas.classList.toggle("fills", fillsAnyShape(this.#dish.spec));
     this.#brush.setCells(width, height);
     this.#view.cells = Math.max(width, height);
@@ -380,6 +412,7 @@ export class PetriDish extends HTMLElement {
   #grid(model) {
     const side = this.#side(model);
     const { clientWidth: width, clientHeight: height } = this;
+    if (onGraph(model.spec)) return { width: side, height: 1 };
     if (!fillsAnyShape(model.spec) || !width || !height) return { width: side, height: side };
     return gridFor({ width, height }, Math.min(width, height) / side);
   }
@@ -400,16 +433,16 @@ function element(kind, properties) {
   return Object.assign(document.createElement(kind), properties);
 }
 
-async function fetchModel(source) {
+async function fetchFile(source, what) {
   const answer = await fetch(source).catch(() => null);
   if (answer?.ok) return answer.arrayBuffer();
   if (element("a", { href: source }).protocol === "file:") {
     throw new Error(
-      "a browser reads no model from a disk: run `python3 -m http.server` in this folder " +
+      `a browser reads no ${what} from a disk: run \`python3 -m http.server\` in this folder ` +
         "and open this page from http://localhost:8000",
     );
   }
-  throw new Error(`the model cannot be loaded${answer ? `: ${answer.status}` : ""}`);
+  throw new Error(`the ${what} cannot be loaded${answer ? `: ${answer.status}` : ""}`);
 }
 
 if (!customElements.get("petri-dish")) customElements.define("petri-dish", PetriDish);

@@ -531,11 +531,16 @@ export class Dish {
     this.#begin(state, stepNumber);
   }
 
+  /** Whether `load` takes a model: it is for the same grid, ring or mesh. */
+  takes({ spec, mesh }) {
+    return spec.space.kind === this.spec.space.kind && mesh === this.model.mesh;
+  }
+
   /** Take another model: the state goes on living if channels, fixed planes and conditions agree, else growth begins again. */
   async load(model) {
     const before = this.model;
     const asks = (one) => [one.spec.channels, one.spec.fixed, one.conditions.length].join();
-    if (onGraph(model.spec) !== Boolean(this.#body)) throw new Error("a dish of a grid takes models of grids, and no others");
+    if (!this.takes(model)) throw new Error("the model is for another kind of grid or mesh: open a dish for it");
     const agree = asks(model) === asks(before);
     const loaded = this.#gone() ? null : this.#engine.load(model, this.#body?.rows(model.spec.senses[0]));
     this.model = model;

@@ -114,7 +114,9 @@ export class Brush {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     const place = this.place ?? this.centre();
-    if (moves[event.key]) {
+    if (moves[event.key] && this.view.step(...moves[event.key])) {
+      this.place = place;
+    } else if (moves[event.key]) {
       const stride = event.shiftKey ? 1 : Math.max(1, this.radius / 2);
       const [x, y] = moves[event.key].map((way) => way * stride);
       this.place = {
@@ -149,7 +151,7 @@ export class Brush {
     const scale = clientWidth / (this.cells.width * this.view.span);
     const { x, y } = this.view.onCanvas(place.x / this.cells.width, place.y / this.cells.height);
     const radius = this.tool === "seed" ? 0.5 : this.radius;
-    this.ring.hidden = hidden;
+    this.ring.hidden = hidden || this.tool === "turn";
     this.ring.style.width = this.ring.style.height = `${Math.max(6, 2 * radius * scale)}px`;
     this.ring.style.left = `${offsetLeft + x * clientWidth}px`;
     this.ring.style.top = `${offsetTop + y * clientHeight}px`;

@@ -15,7 +15,7 @@ export function acceptFiles(frame, button, input, bring) {
     over(false);
     const files = [...event.dataTransfer.files];
     if (files.length) bring(files);
-    else complain("What was dropped is no file: drop a model, a .safetensors file.");
+    else complain("What was dropped is no file: drop a model, a .safetensors file, or a mesh.");
   });
   button.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {

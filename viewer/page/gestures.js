@@ -1,4 +1,5 @@
-// Zooming and moving what is seen: by wheel, by two fingers, by dragging with Shift or the middle button.
+// Zooming and moving what is seen: by wheel, by two fingers, by dragging with Shift or the middle button; and turning a
+// mesh, by whatever drags it or begins beside it.
 
 const MIDDLE = 1; // `button`
 const LINE = 16; // pixels, where a wheel counts lines
@@ -34,7 +35,7 @@ export class Gestures {
 
   turn(event) {
     const pinched = event.ctrlKey || event.metaKey;
-    if (!pinched && (!this.wheel || (this.view.span === 1 && (event.deltaY > 0 || scrollY > 0)))) return; // it scrolls
+    if (!pinched && (!this.wheel || (!this.view.moved && (event.deltaY > 0 || scrollY > 0)))) return; // it scrolls
     event.preventDefault();
     const { x, y } = this.at(event);
     const turned = event.deltaY * (event.deltaMode ? LINE : 1);
@@ -43,7 +44,13 @@ export class Gestures {
 
   begin(event) {
     const place = this.at(event);
+    const turns = event.button === 0 && !this.lone && this.view.takes(this.brush.tool, place);
     if (event.pointerType === "touch") {
+      if (turns && !this.fingers.size) {
+        this.fingers.set(event.pointerId, place);
+        this.take(event);
+        return;
+      }
       if (!this.fingers.size && this.lone && this.brush.takeBack(this.lone.id)) {
         this.fingers.set(this.lone.id, this.lone.place);
         this.lone = null;
@@ -54,7 +61,7 @@ export class Gestures {
       }
       if (this.fingers.size < 2) this.fingers.set(event.pointerId, place);
       this.take(event);
-    } else if (event.button === MIDDLE || (event.shiftKey && event.button === 0)) {
+    } else if (turns || event.button === MIDDLE || (event.shiftKey && event.button === 0)) {
       this.drag = { id: event.pointerId, ...place };
       this.take(event);
     }

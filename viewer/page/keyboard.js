@@ -6,6 +6,7 @@ const KEYS = [
   [["r"], "reset to the seed", () => press("reset")],
   [["n"], "next specimen", () => another(1)],
   [["b"], "specimen before", () => another(-1)],
+  [["a"], "turn a mesh", () => pick("tool", "turn")],
   [["e"], "erase", () => pick("tool", "erase")],
   [["d"], "draw", () => pick("tool", "draw")],
   [["s"], "seed", () => pick("tool", "seed")],
@@ -30,8 +31,8 @@ const KEYS = [
   [["h", "?"], "this list", () => press("keys")],
 ];
 const IN_THE_DISH = [
-  ["Arrows", "move the brush"],
-  ["Enter", "use it"],
+  ["Arrows", "move the brush, or turn a mesh"],
+  ["Enter", "use the tool"],
 ];
 const REPEATED = [".", "+", "=", "-", "i", "u"];
 

@@ -1,6 +1,6 @@
 // What stands beside the dish: the model's name, how it was trained, and what can be chosen for it.
 
-import { count, facts, healing, onGrid } from "./training.js";
+import { count, extent, facts, healing, onGrid } from "./training.js";
 
 const SIDES = [64, 96, 128, 192, 256, 384, 512];
 const COLOURS = ["Red", "Green", "Blue", "Alpha"];
@@ -51,7 +51,7 @@ export function listSizes(entry, asked) {
   const sides = [...new Set([...SIDES, ...(asked ? [asked] : [])])].sort((a, b) => a - b);
   const options = sides.map((side) => {
     const holds = onGrid(entry, side)?.holds ?? null;
-    return new Option(`${side} × ${side}${holds === null ? "" : holds ? " · holds" : " · breaks"}`, side);
+    return new Option(`${extent(entry, side)}${holds === null ? "" : holds ? " · holds" : " · breaks"}`, side);
   });
   part("size").replaceChildren(new Option(`As trained, ${entry.res}`, ""), ...options);
   part("size").value = asked ?? "";

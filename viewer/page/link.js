@@ -2,11 +2,13 @@
 
 import { speedAt } from "./pace.js";
 
-const TOOLS = ["erase", "draw", "seed", "paint"];
+const TOOLS = ["turn", "erase", "draw", "seed", "paint"];
+const LIGHTS = ["flat"];
 const BRUSHES = ["small", "medium", "large"];
 const ENGINES = ["webgl", "wasm"];
 const SMALLEST = 16;
 const LARGEST = 512;
+const LEAST_ZOOM = 0.5; // of a mesh; a grid is never seen from farther than whole
 
 const whole = (low, high) => (text) => {
   const value = Number(text);
@@ -16,7 +18,7 @@ const oneOf = (words) => (text) => (words.includes(text) ? text : undefined);
 const colour = (text) => (/^[0-9a-f]{6}$/.test(text) ? `#${text}` : undefined);
 const view = (text) => {
   const parts = /^(0|0\.\d{1,6}),(0|0\.\d{1,6}),(\d{1,4}(?:\.\d{1,3})?)$/.exec(text)?.slice(1).map(Number);
-  return parts && parts[2] > 1 ? { left: parts[0], top: parts[1], span: 1 / parts[2] } : undefined;
+  return parts && parts[2] >= LEAST_ZOOM ? { left: parts[0], top: parts[1], span: 1 / parts[2] } : undefined;
 };
 const ground = (text) => (text === "transparent" ? text : colour(text));
 
@@ -31,6 +33,7 @@ const READ = {
   brush: oneOf(BRUSHES),
   ink: colour,
   ground,
+  light: oneOf(LIGHTS),
   view,
   play: oneOf(["no"]),
   engine: oneOf(ENGINES),
@@ -53,9 +56,9 @@ export function readLink(hash) {
   return { settings, refused };
 }
 
-/** A part that is zoomed into, as a link has it; null for the whole. */
-export function viewInLink({ left, top, zoom }) {
-  return zoom > 1 ? `${+left.toFixed(6)},${+top.toFixed(6)},${+zoom.toFixed(3)}` : null;
+/** What is seen, as a link has it; null for what is seen at first. */
+export function viewInLink({ left, top, zoom, moved }) {
+  return moved ? `${+left.toFixed(6)},${+top.toFixed(6)},${+zoom.toFixed(3)}` : null;
 }
 
 /** Write settings as a hash; those that are null or undefined are left out. */

@@ -2,7 +2,9 @@
 
 import { Obstacle, describeSpec } from "../lib/spec.js";
 import { parseModel } from "../lib/modelfile.js";
+import { onGraph } from "../lib/graph.js";
 import { keptGround } from "../lib/ground.js";
+import { mended, readMesh } from "../lib/mesh.js";
 import { healed, heals } from "./training.js";
 
 const INLINE = "petri-models";
@@ -21,16 +23,37 @@ export async function listModels() {
 
 /** Read an entry's model; throws an Error of one line. */
 export async function loadModel(entry) {
-  return parseModel(await (await get(entry.file)).arrayBuffer());
+  const model = parseModel(await (await get(entry.file)).arrayBuffer());
+  if (entry.mesh && !entry.surface) {
+    entry.surface = { ...readMesh(await (await get(entry.mesh)).arrayBuffer()), own: true };
+  }
+  return entry.surface ? { ...model, mesh: entry.surface } : model;
+}
+
+/**
+ * Read a mesh that the visitor brought.
+ * @param {File} file
+ * @param {?number} vertices of the one that a model was trained on: that is left as it is
+ * @throws {Error} one line, which names it
+ */
+export async function meshOf(file, vertices = null) {
+  try {
+    const read = readMesh(await file.arrayBuffer());
+    const own = read.places.length / 3 === vertices;
+    return { ...(own ? read : mended(read)), own };
+  } catch (error) {
+    throw new Error(`${file.name}: ${error.message}`);
+  }
 }
 
 /**
  * Make an entry for a file that the visitor brought.
  * @param {File} file
  * @param {string[]} taken names that others have.
+ * @param {?File} mesh that came with it.
  * @throws {Error} one line: not a model.
  */
-export async function entryOf(file, taken) {
+export async function entryOf(file, taken, mesh = null) {
   if (!file.size) throw new Error(`${file.name} is not a model: it is empty, or a folder`);
   if (file.size > LARGEST) throw new Error(`${file.name} is too large for a model: ${Math.round(file.size / 1e6)} MB`);
   let model;
@@ -40,6 +63,9 @@ export async function entryOf(file, taken) {
     const film = error instanceof Obstacle ? "; `petri view` shows a film of it" : "";
     throw new Error(`${file.name}: ${error.message}${film}`);
   }
+  const wants = onGraph(model.spec) && model.spec.space.kind === "mesh";
+  if (wants && !mesh) throw new Error(`${file.name} is of a mesh: bring that with it, such as the coloured.ply of its run`);
+  const surface = wants ? await meshOf(mesh, model.res) : null;
   const { name: title, spec, res, steps, training } = model;
   const called = file.name.replace(/\.safetensors$/i, "");
   const stem = called === "model" ? title : called; // every run's file is called that
@@ -48,6 +74,7 @@ export async function entryOf(file, taken) {
   return {
     name, title, classes: model.classes, file: URL.createObjectURL(file), spec, description: describeSpec(spec), res, steps, training,
     heals: heals(training), healed: healed(training), ground: keptGround(training), own: true,
+    ...(surface ? { surface } : {}),
   };
 }
 

@@ -1,11 +1,12 @@
 // What a model grows, drawn out of sight: for those that come without a picture.
 
 import { openDish } from "../lib/dish.js";
+import { onGraph } from "../lib/graph.js";
 import { chooseGround } from "../lib/ground.js";
 
 const LARGEST = 256; // cells along a side
 const LONGEST = 512; // steps
-const PAINTED = 192; // pixels along a side of what a decoder paints
+const PAINTED = 192; // pixels along a side of what a decoder paints, and of a surface
 export const FIRST_SEEN = 3; // which of a classifier's pictures
 
 /**
@@ -17,7 +18,7 @@ export const FIRST_SEEN = 3; // which of a classifier's pictures
  */
 export async function portrait(model, engine = "auto") {
   const side = Math.min(model.res, LARGEST);
-  const pixels = model.spec.decoder ? PAINTED : side;
+  const pixels = model.spec.decoder || onGraph(model.spec) ? PAINTED : side;
   const canvas = Object.assign(document.createElement("canvas"), { width: pixels, height: pixels });
   const dish = await openDish(canvas, model, { width: side, engine });
   try {

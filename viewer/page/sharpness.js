@@ -30,7 +30,8 @@ export class Sharpness {
   draw(dish, pace, channel = null) {
     const paints = Boolean(dish.spec.decoder) && channel === null;
     // The processor's steps have their own bound; a GPU is to take fewer before it paints fewer pixels.
-    pace.slow = !paints ? SLOW : dish.gl ? 0.9 * FRAME : Infinity;
+    if (dish.mesh) pace.slow = Infinity; // what is slow there is the picture, whatever the steps are
+    else pace.slow = !paints ? SLOW : dish.gl ? 0.9 * FRAME : Infinity;
     if (paints && pace.playing && pace.passed) this.follow(pace.passed, 1000 / pace.frames);
     return dish.draw({ channel, share: this.share });
   }
@@ -44,14 +45,14 @@ export class Sharpness {
 }
 
 /**
- * Give a canvas a pixel a cell, or the device's own where a decoder paints or a part is zoomed into.
+ * Give a canvas a pixel a cell, or the device's own where a decoder paints, a part is zoomed into or a surface is seen.
  * @returns {boolean} whether it is the device's own
  */
 export function fitCanvas(canvas, dish) {
   const { clientWidth, clientHeight } = canvas;
-  const fine = (Boolean(dish.spec.decoder) || dish.view.span < 1) && clientWidth > 0;
+  const fine = dish.fine && clientWidth > 0;
   const pixels = (side) => Math.min(MOST, Math.max(1, Math.round(side * devicePixelRatio)));
-  const [width, height] = fine ? [pixels(clientWidth), pixels(clientHeight)] : [dish.width, dish.height];
+  const [width, height] = fine ? [pixels(clientWidth), pixels(clientHeight)] : dish.sides;
   // Setting a size empties a canvas, even if it is the one that it has.
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   return fine;

@@ -1,7 +1,9 @@
 // The dish on the page: a model in it, its steps, what is drawn of it, and a recording of that.
 
 import { openDish } from "../lib/dish.js";
+import { onGraph } from "../lib/graph.js";
 import { backgroundOf, rgb } from "./colour.js";
+import { Orbit } from "./orbit.js";
 import { Pace } from "./pace.js";
 import { Recording } from "./saving.js";
 import { Sharpness, fitCanvas } from "./sharpness.js";
@@ -23,23 +25,27 @@ export class Stage {
     this.recording = null;
     this.filming = null; // what is under way for it
     this.sharpness = new Sharpness();
-    this.view = new View(() => {
+    this.lit = true; // of a ring or a mesh: whether a lamp shades it
+    const changed = () => {
       this.pace?.request();
       tell.seen(this.view);
-    });
+    };
+    this.flat = new View(changed);
+    this.orbit = new Orbit(changed, (x, y) => this.under(x, y) === null);
+    this.view = this.flat;
     new ResizeObserver(() => this.pace.request()).observe(canvas); // its pixels are another number
     this.pace = new Pace({ step: (...asked) => this.step(...asked), draw: () => this.show(), measured: tell.rate });
   }
 
   /** Put a model in the dish; throws an Error of one line, and the one before stays. */
   async put(model, engine = "auto") {
-    if (engine === this.engine) {
+    if (engine === this.engine && this.dish.takes(model)) {
       await this.dish.load(model);
     } else {
       const dish = await openDish(this.canvas, model, { engine });
       this.dish?.close();
       Object.assign(this, { dish, engine });
-      dish.view = this.view;
+      this.view = dish.view = onGraph(model.spec) ? this.orbit : this.flat;
       this.dish.onlost = this.tell.lost;
       this.dish.onrestored = () => {
         this.tell.restored();
@@ -49,6 +55,18 @@ export class Stage {
     this.model = model;
     if (this.channel !== null && this.channel >= model.spec.channels) this.channel = null;
     this.pace.request();
+  }
+
+  /** Begin again on another mesh; throws an Error of one line where there is no room, and all stays as it was. */
+  async wear(mesh) {
+    await this.dish.wear(mesh);
+    this.#fit();
+  }
+
+  /** The node under a point of the canvas, in shares of its sides; null beside it. */
+  under(x, y) {
+    const [width, height] = this.dish.sides;
+    return this.dish.under(x * width, y * height);
   }
 
   /** Begin again from the seed; throws an Error of one line where there is no room, and all stays as it was. */
@@ -133,12 +151,13 @@ export class Stage {
     this.canvas.classList.toggle("fine", fitCanvas(this.canvas, this.dish));
     const through = this.ground === "transparent";
     this.canvas.classList.toggle("through", through);
+    this.dish.lit = this.lit;
     this.dish.ground = this.ground === "auto" ? backgroundOf(this.canvas) : through ? null : rgb(this.ground);
   }
 
   /** Use a tool at a point, in cells; `paint` asks the cells there for a condition. */
   use(tool, x, y, radius, { ink, condition }) {
-    if (!this.dish) return;
+    if (!this.dish || tool === "turn") return;
     if (this.model.classes.length) this.dish.drawPicture(x, y, radius, tool === "erase");
     else if (tool === "erase") this.dish.erase(x, y, radius);
     else if (tool === "seed") this.dish.plant(x, y);

@@ -52,25 +52,34 @@ export function healing(entry) {
  * @param {object} entry
  * @param {number} side cells along a side
  */
-export function onGrid({ res, training }, side) {
+export function onGrid({ res, spec, training }, side) {
   if (side === res) return null;
   const { sizes, loss } = training.evaluation ?? {};
   const there = Array.isArray(sizes) ? sizes.find((one) => one?.res === side && Number.isFinite(one.loss)) : null;
-  if (!there) return { holds: null, words: `Not measured on this grid: it was trained on ${res} × ${res}.` };
+  if (!there) {
+    const kind = spec.space.kind ?? "grid";
+    return { holds: null, words: `Not measured on this ${kind}: it was trained on ${extent({ spec }, res)}.` };
+  }
   const own = (loss?.seen ?? loss?.rgba ?? loss?.rgb)?.pattern ?? 0;
   const holds = there.loss <= Math.max(WORSE * own, SEEN);
   const errors = `an error of ${there.loss.toPrecision(2)}, and ${own.toPrecision(2)} as trained`;
   return { holds, words: `${holds ? "Holds" : "Breaks"} on this grid: ${errors}.` };
 }
 
+/** How large a grid, a ring or a mesh is: such as `64 × 64`. */
+export function extent({ spec }, side) {
+  const units = { ring: "nodes", mesh: "vertices" }[spec.space?.kind];
+  return units ? `${count(side)} ${units}` : `${side} × ${side}`;
+}
+
 /** Names and values for the label beside the dish; only what the file says. */
-export function facts({ name, title, description, parameters, res, steps, training, follow }) {
+export function facts({ name, title, spec, description, parameters, res, steps, training, follow }) {
   const { recipe, epochs, seconds, loss, source, authors, licence } = training;
   const found = training.evaluation?.readings ? training.evaluation : training.found;
   const list = [["Cell", description]];
   if (title !== name) list.unshift(["Grows", title]);
   if (parameters) list.push(["Parameters", count(parameters)]);
-  if (recipe) list.push(["Grid", `${res} × ${res} cells`], ["Grows in", `${steps} steps`]);
+  if (recipe) list.push(...placed(spec, res), ["Grows in", `${steps} steps`]);
   if (Number.isFinite(epochs) && !follow) {
     list.push(["Trained", `${count(epochs)} epochs${Number.isFinite(seconds) ? `, ${duration(seconds)}` : ""}`]);
   }
@@ -86,6 +95,11 @@ export function facts({ name, title, description, parameters, res, steps, traini
     if (typeof value === "string") list.push([name, value]);
   }
   return list;
+}
+
+function placed(spec, res) {
+  const kind = { ring: "Ring", mesh: "Mesh" }[spec.space?.kind];
+  return [kind ? [kind, extent({ spec }, res)] : ["Grid", `${extent({ spec }, res)} cells`]];
 }
 
 /** A whole number for people. */

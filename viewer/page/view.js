@@ -14,6 +14,21 @@ export class View {
     return 1 / this.span;
   }
 
+  /** Whether a part of it is seen. */
+  get moved() {
+    return this.span < 1;
+  }
+
+  /** Whether a hand that begins at a point with a tool moves what is seen; it takes a key for that. */
+  takes() {
+    return false;
+  }
+
+  /** Arrow keys move the brush. */
+  step() {
+    return false;
+  }
+
   /** See all of the grid. */
   whole() {
     this.set(0, 0, 1);
