@@ -15,7 +15,7 @@
 import { openDish } from "./lib/dish.js";
 import { keptGround } from "./lib/ground.js";
 import { onGraph } from "./lib/graph.js";
-import { mended, readMesh } from "./lib/mesh.js";
+import { brought, readMesh } from "./lib/mesh.js";
 import { parseModel } from "./lib/modelfile.js";
 import { Obstacle, fillsAnyShape } from "./lib/spec.js";
 import { Brush } from "./page/brush.js";
@@ -225,13 +225,11 @@ export class PetriDish extends HTMLElement {
     }
   }
 
-  /** The mesh that is to be coloured; it is left as it is if it is the one that the model was trained on. */
+  /** The mesh that is to be coloured. */
   async #mesh(vertices) {
     const source = this.getAttribute("mesh");
     if (!source) throw new Error("the model colours a mesh, and petri-dish has none: mesh=\"coloured.ply\"");
-    const read = readMesh(await fetchFile(source, "mesh"));
-    const own = read.places.length / 3 === vertices;
-    return { ...(own ? read : mended(read)), own };
+    return brought(readMesh(await fetchFile(source, "mesh")), vertices);
   }
 
   #beside(x, y) {

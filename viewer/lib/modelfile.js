@@ -1,5 +1,6 @@
 // Model files: safetensors with the Spec in their metadata. As petri/modelfile.py; reading one executes nothing.
 
+import { onGraph } from "./graph.js";
 import { checkRoom } from "./pack.js";
 import { checkSpec, tensorShapes } from "./spec.js";
 
@@ -11,7 +12,7 @@ const SCHEMA = "2";
  * @returns {{name: string, spec: object, weights: Object<string, Float32Array>, res: number, steps: number,
  *   training: object, conditions: string[], classes: string[], samples: object[],
  *   metadata: Object<string, string>}} name: what it grows; weights: by their
- *   names in the file; res: cells along a side that it was trained on; steps: most that it was trained to grow in;
+ *   names in the file; res: cells along the longer side that it was trained on, or nodes of a ring or a mesh; steps: most that it was trained to grow in;
  *   conditions: of a model of several targets, what each of its fixed planes asks for; classes: of a classifier, what
  *   each of its votes is for; samples: and pictures for it, `{ width, height, values }`
  * @throws {Error} one line: not a model file, of another schema, or its Spec and weights do not fit each other; an
@@ -61,7 +62,7 @@ export function parseModel(buffer) {
     name: metadata.target,
     spec,
     weights,
-    res: isWhole(last.res, 8, 4096) ? last.res : 72,
+    res: resOf(last.res, spec),
     steps: isWhole(most, 1, 50_000) ? most : 100,
     training,
     conditions: checkConditions(parseJson("conditions", metadata.conditions ?? "[]"), spec),
@@ -69,6 +70,13 @@ export function parseModel(buffer) {
     samples: samplesOf(training, spec),
     metadata,
   };
+}
+
+/** Cells along the longer side, or nodes; 72, the field's usual size, if that is not said. */
+function resOf(res, spec) {
+  const [rows, columns] = Array.isArray(res) && res.length === 2 ? res : [res, res];
+  if (onGraph(spec)) return rows === 1 && isWhole(columns, 3, 2 ** 21) ? columns : 72;
+  return isWhole(rows, 8, 4096) && isWhole(columns, 8, 4096) ? Math.max(rows, columns) : 72;
 }
 
 /** The names of the targets that a model knows: none, or a text for each fixed plane. */

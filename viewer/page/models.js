@@ -4,7 +4,7 @@ import { Obstacle, describeSpec } from "../lib/spec.js";
 import { parseModel } from "../lib/modelfile.js";
 import { onGraph } from "../lib/graph.js";
 import { keptGround } from "../lib/ground.js";
-import { mended, readMesh } from "../lib/mesh.js";
+import { brought, readMesh } from "../lib/mesh.js";
 import { healed, heals } from "./training.js";
 
 const INLINE = "petri-models";
@@ -33,14 +33,12 @@ export async function loadModel(entry) {
 /**
  * Read a mesh that the visitor brought.
  * @param {File} file
- * @param {?number} vertices of the one that a model was trained on: that is left as it is
+ * @param {number} vertices of the one that the model was trained on
  * @throws {Error} one line, which names it
  */
-export async function meshOf(file, vertices = null) {
+export async function meshOf(file, vertices) {
   try {
-    const read = readMesh(await file.arrayBuffer());
-    const own = read.places.length / 3 === vertices;
-    return { ...(own ? read : mended(read)), own };
+    return brought(readMesh(await file.arrayBuffer()), vertices);
   } catch (error) {
     throw new Error(`${file.name}: ${error.message}`);
   }
