@@ -90,7 +90,7 @@ def evaluate(
     Each model is grown several times from its seed, by random numbers that training has not seen and that are
     the same every time. Of several arguments, those that are no models are skipped. A model of several
     targets is measured for each of them, and changed from each to each. A classifier is asked about all test
-    pictures of its data set.
+    pictures of its data set. A model of a mesh is looked at early and late, and damaged.
     """
     if sheet is not None:
         if sheet.suffix.lower() != ".png":
@@ -150,13 +150,13 @@ def _measure(
     data_dir: Path | None,
     **how: Any,
 ) -> Found:
-    from petri import modelfile, models
+    from petri import modelfile, models, worn
     from petri.evaluation import evaluate
     from petri.evaluation.target import target_of
 
     path = models.find(name)
     model = modelfile.read(path)
-    model.check_grid("petri evaluate")
+    model = worn.on_its_mesh(model, path.parent)
     model.automaton.to(device)
     if model.classes:
         if how:
@@ -165,6 +165,8 @@ def _measure(
                 f"{name} classifies pictures of one size, as often as there are: leave out {option}"
             )
         how, target = {"data_dir": data_dir}, target or [model.target]
+    if model.spec.space.on_graph:
+        target = target or [model.target]
     return evaluate(
         model,
         target or [target_of(model, path, number) for number in range(len(model.targets))],
@@ -177,13 +179,15 @@ def _show(name: str, found: Found) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from nca_cli import evaluate_classes, evaluate_many, evaluate_texture
+    from nca_cli import evaluate_classes, evaluate_many, evaluate_mesh, evaluate_texture
     from petri.console import out
-    from petri.evaluation import Evaluation, ManyEvaluation, Recognition
+    from petri.evaluation import Evaluation, ManyEvaluation, Recognition, SurfaceEvaluation
 
     out.print(Text.assemble((name, "bold"), f" · {found.summary}"), soft_wrap=True)
     if isinstance(found, ManyEvaluation):
         shown = evaluate_many.tables(found)
+    elif isinstance(found, SurfaceEvaluation):
+        shown = evaluate_mesh.tables(found)
     elif isinstance(found, Recognition):
         shown = evaluate_classes.tables(found)
     elif isinstance(found, Evaluation):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nca_cli import play_classes
+from nca_cli import play_classes, play_mesh
 from nca_cli.completion import complete_model
 from petri.errors import BadRequest
 from petri.wording import as_utf8
@@ -35,7 +35,10 @@ def play(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="File to write (.png, .gif, .webp, .apng or .mp4) instead of the terminal."),
+        typer.Option(
+            help="File to write (.png, .gif, .webp, .apng or .mp4; of a mesh also .ply and .glb) instead of "
+            "the terminal."
+        ),
     ] = None,
     tile: Annotated[
         Path | None,
@@ -57,7 +60,7 @@ def play(
     pixels: Annotated[
         int | None,
         typer.Option(
-            help="Pixels along a side that a decoder paints; as in training if left out.",
+            help="Pixels along a side that a decoder paints, as in training if left out; or of a mesh.",
             min=16,
             max=16384,
             show_default=False,
@@ -97,6 +100,12 @@ def play(
             show_default=False,
         ),
     ] = None,
+    mesh: Annotated[
+        str | None,
+        typer.Option(
+            help="Another mesh for a model of meshes to colour, as of `petri mesh grow`.", show_default=False
+        ),
+    ] = None,
     ground: Annotated[
         str,
         typer.Option(help="Background of a figure: auto, white, black, #rrggbb or transparent."),
@@ -106,13 +115,38 @@ def play(
     """Show MODEL growing from a single cell, or write a film of it.
 
     A model of several targets grows one of them, and becomes another where it is told to. A classifier looks
-    at a picture, its own if none is given, and its cells are coloured by what they take it for.
+    at a picture, its own if none is given, and its cells are coloured by what they take it for. A model of a
+    ring or a mesh is seen from all sides as it grows.
     """
     from petri import devices, images, memory, modelfile, models
     from petri import ground as grounds
     from petri.console import err
     from petri.film import EVERY, film
 
+    path = models.find(model)
+    loaded = modelfile.read(path)
+    if loaded.spec.space.on_graph:
+        play_mesh.check(
+            out,
+            {"tile": tile, "res": res, "zoom": zoom, "target": target, "switch_to": switch_to, "at": at,
+             "image": image, "ground": ground != grounds.AUTO},
+        )  # fmt: skip
+        play_mesh.play(
+            loaded,
+            path.parent,
+            mesh,
+            out,
+            devices.choose(device),
+            steps=steps,
+            pixels=pixels,
+            seed=seed,
+            damage=damage,
+            save=lambda name, pictures: _save(name, pictures, 1, fps),
+            show=lambda pictures: _show({0: loaded.target}, pictures, fps),
+        )
+        return
+    if mesh is not None:
+        raise BadRequest(f"{model} colours no mesh: leave out --mesh")
     ground = grounds.check(ground)
     if tile is not None:
         if out is not None or zoom is not None:
@@ -124,8 +158,6 @@ def play(
         images.check_name(out, ground)
     elif ground == grounds.TRANSPARENT:
         raise BadRequest("a terminal cannot be transparent: give --out FILE, or choose another --ground")
-    loaded = modelfile.read(models.find(model))
-    loaded.check_grid("petri play")
     grounds.check_figure(ground, loaded.target, loaded.automaton.spec)
     if tile is not None and not loaded.spec.fills_any_shape:
         raise BadRequest(f"{model} is no texture: its edges do not fit each other, so it makes no --tile")

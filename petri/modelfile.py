@@ -342,8 +342,14 @@ def _check(metadata: dict[str, str], tensors: dict[str, Tensor]) -> Model:
         raise BadRequest(f"training is not JSON: {error}") from None
     if not isinstance(training, dict):
         raise BadRequest(f"training must be a JSON object, got {type(training).__name__}")
-    labels = {name: _labels(name, metadata.get(name, "[]")) for name in ("conditions", "classes")}
-    return Model(automaton=automaton, target=metadata["target"], training=training, **labels)
+    conditions, classes = (_labels(name, metadata.get(name, "[]")) for name in ("conditions", "classes"))
+    return Model(
+        automaton=automaton,
+        target=metadata["target"],
+        training=training,
+        conditions=conditions,
+        classes=classes,
+    )
 
 
 def _labels(name: str, text: str) -> tuple[str, ...]:

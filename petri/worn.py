@@ -25,8 +25,8 @@ COLOURED = "coloured.ply"  # in a run's folder
 def on_its_mesh(model: Model, folder: Path) -> Model:
     """A model of a mesh on the one that it was trained on; others are given back as they are.
 
-    The mesh is that of the run's checkpoint, or the folder's `coloured.ply`, or the one that the recipe names,
-    whichever is there first; its colours are those that the model is to come to, if they are known.
+    The mesh is that of the run's checkpoint, or the folder's `coloured.ply`, or the one that the recipe
+    names, whichever is there first; its colours are those that the model is to come to, if they are known.
 
     Args:
         model: as read from `folder`.

@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from petri.errors import BadRequest
-from petri.evaluation import evaluation, many, recognition, texture, textures
+from petri.evaluation import evaluation, many, recognition, surface, texture, textures
 from petri.evaluation.evaluation import Evaluation
 from petri.evaluation.many import ManyEvaluation
 from petri.evaluation.recognition import Recognition
+from petri.evaluation.surface import SurfaceEvaluation
 from petri.evaluation.texture import TextureEvaluation
 from petri.evaluation.textures import TexturesEvaluation
 from petri.modelfile import Model
+from petri.nca import Ring
 
 __all__ = [
     "MEASURES",
@@ -20,12 +22,13 @@ __all__ = [
     "Found",
     "ManyEvaluation",
     "Recognition",
+    "SurfaceEvaluation",
     "TextureEvaluation",
     "TexturesEvaluation",
     "evaluate",
 ]
 
-Found = Evaluation | ManyEvaluation | Recognition | TextureEvaluation | TexturesEvaluation
+Found = Evaluation | ManyEvaluation | Recognition | SurfaceEvaluation | TextureEvaluation | TexturesEvaluation
 
 
 def evaluate(model: Model, target: str | Sequence[str] | None = None, **how: Any) -> Found:
@@ -41,6 +44,11 @@ def evaluate(model: Model, target: str | Sequence[str] | None = None, **how: Any
         RunFailed: memory is at an end.
     """
     names = [target] if isinstance(target, str) else list(target or ())
+    if isinstance(model.spec.space, Ring):
+        raise BadRequest(
+            f"{model.target} is of a ring, whose rules `petri mesh ring` measures as it trains them: their "
+            "figures lie in the run's ring.json"
+        )
     measure = MEASURES.get(model.task) or MEASURES["many" if model.conditions else "grow"]
     return measure(model, names, **how)
 
@@ -71,4 +79,5 @@ MEASURES: dict[str, Callable[..., Found]] = {
     "texture": _woven,
     "textures": textures.evaluate,
     "classify": _recognised,
+    "surface": surface.evaluate,
 }

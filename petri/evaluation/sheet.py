@@ -16,6 +16,7 @@ from petri.evaluation import (
     Found,
     ManyEvaluation,
     Recognition,
+    SurfaceEvaluation,
     TextureEvaluation,
     TexturesEvaluation,
 )
@@ -57,7 +58,7 @@ def save(path: Path, evaluations: Sequence[tuple[str, Found]]) -> None:
     several targets has these for each, and then rows of what each has become when another was asked for. A
     texture has three: the exemplar, its pixels in random order, and how it is early and late; damage; larger
     grids, of which a square twice the exemplar's size is shown. A classifier has pictures, and what their
-    cells vote for.
+    cells vote for. A mesh has two: how it is early and late, and damage.
     """
     with replacing(path) as temporary:
         draw(evaluations).save(temporary, format="PNG", optimize=True)
@@ -102,6 +103,8 @@ def _sections(name: str, found: Found) -> list[_Section]:
     if isinstance(found, Recognition):
         rows = [(title, [_Tile(one, "") for one in row]) for title, row in found.rows.items()]
         return [_Section(name, found.summary, rows)]
+    if isinstance(found, SurfaceEvaluation):
+        return [_Section(name, found.summary, _coated(found))]
     sections = []
     for label, one in zip(found.conditions, found.each, strict=True):
         sections.append(_Section(f"{name}, {label}", f"{one.summary} · {_losses(one)}", _rows(one), one))
@@ -128,6 +131,18 @@ def _woven(found: TextureEvaluation) -> list[tuple[str, list[_Tile]]]:
         label = f"{side}×{side}, step {look.steps:,}"
         sizes.append(_Tile(look.picture[:shown, :shown], label, _way(look)))
     return [("texture", looks), ("damage", damage), ("larger grids", sizes)]
+
+
+def _coated(found: SurfaceEvaluation) -> list[tuple[str, list[_Tile]]]:
+    drift = [_Tile(found.goal, "target")]
+    drift += [_Tile(look.picture, f"step {look.steps:,}", _figure(look.pattern)) for look in found.drift]
+    damage = []
+    for one in found.regeneration:
+        later = f"{one.healed_at - one.damaged_at} steps later"
+        said = f"{_figure(one.loss.healed)} · {_share(one.loss)} healed"
+        damage.append(_Tile(one.damaged_picture, one.kind, _figure(one.loss.damaged)))
+        damage.append(_Tile(one.healed_picture, later, said, second=True))
+    return [("drift", drift), ("damage", damage)]
 
 
 def _way(look: Look) -> str:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from petri.graph.mesh import Surface
 from petri.graph.rings import ROUND, tube
-from petri.nca import Automaton, Spec, opening_state, show
+from petri.nca import Automaton, Cell, Spec, opening_state, show
 from petri.nca.graph import nearest
+from petri.nca.life import ALPHA
 
 GONE = 0.25  # share of the nodes that damage takes
 
@@ -40,6 +41,7 @@ def growth(
     surface: Surface | None,
     steps: int,
     *,
+    first: int | None = None,
     seed: int = 0,
     damage_at: int | None = None,
     every: int = 2,
@@ -51,6 +53,7 @@ def growth(
         nodes: how many.
         surface: as for `shown`.
         steps: taken in all.
+        first: the node that growth begins with, on a mesh that the automaton was not trained on.
         seed: decides which nodes fire.
         damage_at: the step after which the quarter of the nodes that lies nearest one is emptied.
         every: steps between two looks.
@@ -60,6 +63,10 @@ def growth(
         the last, and at the damage before it and after it.
     """
     state = opening_state(automaton.spec, 1, nodes, device=automaton.device, seed=seed)
+    if first is not None and isinstance(automaton.spec.start, Cell):
+        channels = automaton.spec.channels
+        state[:, :channels] = 0.0
+        state[:, ALPHA:channels, :, first] = 1.0
     yield 0, shown(state[0], automaton.spec, surface)
     step = 0
     while step < steps:

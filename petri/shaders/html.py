@@ -25,7 +25,9 @@ try {
   const list = document.getElementById("petri-models");
   const manifest = JSON.parse(list.textContent);
   for (const entry of manifest.models) {
-    for (const part of ["file", "mesh"]) if (entry[part]) entry[part] = URL.createObjectURL(await unpack(entry[part]));
+    for (const part of ["file", "mesh"]) {
+      if (entry[part]) entry[part] = URL.createObjectURL(await unpack(entry[part]));
+    }
   }
   list.textContent = JSON.stringify(manifest);
   const packed = document.getElementById("petri-app");

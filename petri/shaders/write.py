@@ -32,7 +32,8 @@ def write(
 ) -> tuple[list[Path], list[str]]:
     """Write each model's file, its weights packed for the GPU and, once, its architecture's shaders.
 
-    Of a model that a browser cannot compute there is a film instead; of one of a mesh, the mesh and no shaders.
+    Of a model that a browser cannot compute there is a film instead; of one of a mesh the mesh, and no
+    shaders.
 
     Args:
         folder: is made if need be; files of the same names are replaced, others stay. The manifest is last.
@@ -53,7 +54,7 @@ def write(
         contents[f"{name}{ENDING}"] = modelfile.to_bytes(model)
         if "mesh" in entry:
             contents[f"{name}{MESH}"] = manifest.content(entry["mesh"])
-            entry = entry | {"mesh": quote(f"{name}{MESH}")}  # noqa: PLW2901
+            entry = entry | {"mesh": quote(f"{name}{MESH}")}
         if model.spec.space.on_graph and not entry["obstacle"]:
             complete.append(entry)  # WebAssembly computes it: there are no shaders
         elif entry["obstacle"]:

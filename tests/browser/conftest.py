@@ -40,7 +40,8 @@ import * as body from "./lib/body.js";
 
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
 window.lab = {
-    ...spec, ...modelfile, ...shader, ...pack, ...fire, ...dish, ...verify, ...votes, ...colours, ...graph, ...mesh, ...body, bytes,
+    ...spec, ...modelfile, ...shader, ...pack, ...fire, ...dish, ...verify, ...votes, ...colours,
+    ...graph, ...mesh, ...body, bytes,
     model: (text) => modelfile.parseModel(bytes(text)),
     floats: (text) => new Float32Array(bytes(text)),
     text(array) {

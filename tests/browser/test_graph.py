@@ -1,4 +1,4 @@
-"""Rings and meshes in a real browser: their steps against PyTorch's, meshes that are brought, and the 3-D dish."""
+"""Rings and meshes in a real browser: their steps against PyTorch's, meshes that are brought, the dish."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ import torch
 
 from petri import modelfile, worn
 from petri.graph import Surface, icosphere
-from petri.graph.mesh import mend
-from petri.graph.rings import tube
 from petri.graph.write import ply
 from petri.modelfile import Model
 from petri.nca import Automaton, Cell, Harmonics, Mesh, Noise, Ring, Spec
 from petri.nca.rule import Mlp
 from petri.nca.seed import seed_state
-from petri.shaders import manifest
 from petri.shaders.golden import golden
 
 SMALL = Mlp(hidden=16, layers=2)
@@ -26,7 +23,7 @@ SINGLES = (0, 9, 60)  # steps that are taken alone, from the state that PyTorch 
 
 
 def lopsided():
-    """An icosphere that is no sphere any more: no direction can be taken for another, nor for its mirror image."""
+    """No sphere any more: no direction can be taken for another, nor for its mirror image."""
     ball = icosphere(2)
     x, y, z = ball.vertices.T
     return Surface(
@@ -36,9 +33,10 @@ def lopsided():
 
 SPECS = {
     "slope": Spec(space=Mesh(), senses=(Harmonics(),), rule=SMALL, channels=6, start=Cell(x=0.3)),
-    "laplacian, gated": Spec(space=Mesh(), senses=(Harmonics(order=0),), rule=Mlp(hidden=16, layers=3, gated=True),
-                             channels=5, start=Noise()),
-    "harmonics2, summed": Spec(space=Mesh(), senses=(Harmonics(order=2, gather="sum"),), rule=SMALL, fire_rate=1.0),
+    "laplacian, gated": Spec(space=Mesh(), senses=(Harmonics(order=0),), channels=5, start=Noise(),
+                             rule=Mlp(hidden=16, layers=3, gated=True)),
+    "harmonics2, summed": Spec(space=Mesh(), senses=(Harmonics(order=2, gather="sum"),), rule=SMALL,
+                               fire_rate=1.0),
     "living, fixed": Spec(space=Mesh(), senses=(Harmonics(order=2),), rule=SMALL, living=True, fixed=2),
     "ring": Spec(space=Ring(), senses=(Harmonics(dimensions=1, valence=2),), rule=SMALL, channels=12),
 }  # fmt: skip
@@ -140,7 +138,8 @@ def test_the_graph_is_that_of_pytorch(lab):
         """([mesh, senses]) => {
             const { places, faces } = lab.readMesh(lab.bytes(mesh));
             const graph = lab.graphOf(places, faces);
-            return [[...graph.offsets], [...graph.neighbours], senses.map((one) => lab.text(lab.pullsOf(graph, one)))];
+            const pulls = senses.map((one) => lab.text(lab.pullsOf(graph, one)));
+            return [[...graph.offsets], [...graph.neighbours], pulls];
         }""",
         [text(np.frombuffer(ply(surface), np.uint8)),
          [{"order": order, "dimensions": 3, "gather": "mean", "valence": 6} for order in (0, 1, 2)]],
