@@ -16,7 +16,7 @@ from petri.shaders.pack import LARGEST, layout
 MOST_SENSES = 32  # that step.c has room for
 MOST_VERTICES = 1_000_000  # of a mesh, that viewer/lib/mesh.js has room for
 COMPUTED = {
-    "sense": ("stencil", "conv", "harmonics"),
+    "sense": ("stencil", "conv", "harmonics", "invariants"),
     "rule": ("mlp",),
     "space": ("grid", "ring", "mesh"),
     "start": ("cell", "noise", "uniform", "given"),

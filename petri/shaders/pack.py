@@ -10,7 +10,7 @@ from torch import Tensor
 from petri.errors import BadRequest
 from petri.nca import Automaton, Spec
 from petri.nca.automaton import departure
-from petri.nca.senses import Conv, Harmonics, Sense, Stencil
+from petri.nca.senses import Conv, Harmonics, Invariants, Sense, Stencil
 from petri.shaders.decoder import pack_decoder, texels
 from petri.shaders.lanes import LANES, in_fours
 
@@ -59,7 +59,7 @@ def layout(spec: Spec) -> Layout:
     places, features, extra, before = [], filters * layers, 0, 0
     for sense in spec.senses:
         taps = sense.size**2
-        if isinstance(sense, Harmonics):
+        if isinstance(sense, Harmonics | Invariants):
             places.append(Place(first=before, at=extra))
             before += _filters(sense)
         elif isinstance(sense, Conv):
@@ -92,9 +92,9 @@ def layout(spec: Spec) -> Layout:
 
 
 def _filters(sense: Sense) -> int:
-    """Numbers of each plane: filters of a stencil; the value itself, and its harmonics."""
-    if isinstance(sense, Harmonics):
-        return 1 + sense.harmonics
+    """Numbers of each plane: filters of a stencil; of a graph the value itself, and what is around."""
+    if isinstance(sense, Harmonics | Invariants):
+        return sense.features(1)
     return len(sense.filters) if isinstance(sense, Stencil) else 0
 
 

@@ -16,7 +16,7 @@ from petri.viewing.site import build
 from petri.viewing.specimens import gather
 
 SITE = "http://petri.test/"
-REASON = "a browser computes senses of the kind stencil or conv, not attention"
+REASON = "a browser computes senses of the kind stencil or conv or harmonics or invariants, not attention"
 KINDS = {
     "attentive": Spec.of(channels=4, perception="attention3w8", hidden=16, layers=2),
     "convs": Spec.of(channels=4, perception="conv3+conv5d2", hidden=16, layers=2, fixed=1),

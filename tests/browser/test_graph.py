@@ -12,7 +12,7 @@ from petri import modelfile, worn
 from petri.graph import Surface, icosphere
 from petri.graph.write import ply
 from petri.modelfile import Model
-from petri.nca import Automaton, Cell, Harmonics, Mesh, Noise, Ring, Spec
+from petri.nca import Automaton, Cell, Harmonics, Invariants, Mesh, Noise, Ring, Spec
 from petri.nca.rule import Mlp
 from petri.nca.seed import seed_state
 from petri.shaders.golden import golden
@@ -38,6 +38,8 @@ SPECS = {
     "harmonics2, summed": Spec(space=Mesh(), senses=(Harmonics(order=2, gather="sum"),), rule=SMALL,
                                fire_rate=1.0),
     "living, fixed": Spec(space=Mesh(), senses=(Harmonics(order=2),), rule=SMALL, living=True, fixed=2),
+    "invariants, fixed": Spec(space=Mesh(), senses=(Invariants(),), rule=SMALL, channels=6, fixed=1,
+                              start=Noise()),
     "ring": Spec(space=Ring(), senses=(Harmonics(dimensions=1, valence=2),), rule=SMALL, channels=12),
 }  # fmt: skip
 

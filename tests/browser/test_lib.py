@@ -18,7 +18,7 @@ from petri.errors import BadRequest
 from petri.images import picture
 from petri.modelfile import Model
 from petri.models import find
-from petri.nca import Automaton, Cell, Conv, Mlp, Spec, Stencil, seed_state
+from petri.nca import Automaton, Cell, Conv, Harmonics, Invariants, Mlp, Spec, Stencil, seed_state
 from petri.nca.fire import fire_words, fires, sample_seeds
 from petri.nca.padding import PADDINGS
 from petri.nca.rule import RULES
@@ -184,9 +184,10 @@ TAKEN = {
     "attention": None,
     "deformable": None,
     "residual": None,
-    "harmonics": None,
-    "invariants": None,
+    "harmonics": {"order": 2, "gather": "sum", "valence": 5},
+    "invariants": {"valence": 3},
 }
+KNOWN = ("stencil", "conv", "harmonics", "invariants")
 CHECKED = """(all) => all.map((fields) => {
     try {
         const spec = lab.checkSpec(fields);
@@ -204,16 +205,17 @@ def test_which_kinds_a_browser_takes(lab):
     specs, wanted = [], []
     for name, kind in SENSES.items():
         if name in ("harmonics", "invariants"):  # of graphs
-            specs.append(Spec(space=Mesh(), senses=(kind(),)))
-            refused = "a browser computes spaces of the kind grid, not mesh"
+            specs.append(Spec(space=Mesh(), senses=(kind(**TAKEN[name]),)))
         else:
             specs.append(Spec(senses=(Stencil(), kind(**TAKEN[name] or {}))))
-            refused = f"a browser computes senses of the kind stencil or conv, not {name}"
+        refused = f"a browser computes senses of the kind {' or '.join(KNOWN)}, not {name}"
         wanted.append("" if TAKEN[name] else refused)
     specs += [dataclasses.replace(Spec(), start=start()) for start in STARTS.values()]
     specs += [Spec(senses=(Stencil(),) * 33), Spec(fixed=64, senses=(Conv(size=31, width=512),))]
+    specs.append(Spec(space=Mesh(), senses=(Harmonics(), Invariants())))
     wanted += [""] * len(STARTS) + ["a browser has room for 32 senses, not 33"]
     wanted += ["a browser has room for weights of 2048 × 2048 texels, not of 4963 × 2048 texels"]
+    wanted += ["a browser computes one sense of a mesh, not 2"]
     assert [obstacle(spec) for spec in specs] == wanted
     assert (set(RULES), set(SPACES)) == ({"mlp"}, {"grid", "ring", "mesh"})
     found = lab.evaluate(CHECKED, [json.loads(spec.to_json()) for spec in specs])
@@ -228,6 +230,7 @@ def test_a_kind_of_tomorrow_is_named(lab):
             good | {"senses": [{"kind": "telepathy", "range": 3}]},
             good | {"rule": {"kind": "siren"}},
             good | {"space": {"kind": "mesh"}},
+            good | {"space": {"kind": "torus"}},
             good | {"start": {"kind": "letter"}},
             good | {"decoder": {"kind": "spline"}},
             good | {"fixed": 1, "held": 1},
@@ -236,9 +239,10 @@ def test_a_kind_of_tomorrow_is_named(lab):
         ],
     )
     assert found == [
-        ["a browser computes senses of the kind stencil or conv, not telepathy", True],
+        [f"a browser computes senses of the kind {' or '.join(KNOWN)}, not telepathy", True],
         ["a browser computes rules of the kind mlp, not siren", True],
-        ["a browser computes spaces of the kind grid, not mesh", True],
+        ["a mesh has other senses, got stencil", False],
+        ["a browser computes spaces of the kind grid or ring or mesh, not torus", True],
         ["a browser computes starts of the kind cell or noise or uniform or given, not letter", True],
         ["a browser computes decoders of the kind lppn, not spline", True],
         ["a browser computes no held channels", True],

@@ -158,7 +158,7 @@ def test_a_model_that_no_browser_computes_comes_as_a_film(petri, write, tmp_path
         "shader-gen", tmp_path / "m", "--out", tmp_path / "o", "--html", tmp_path / "p.html", "--shadertoy",
         code=1,
     )  # fmt: skip
-    reason = "a browser computes senses of the kind stencil or conv, not attention"
+    reason = "a browser computes senses of the kind stencil or conv or harmonics or invariants, not attention"
     assert f"attentive is nothing for Shadertoy: {reason}" in said
     assert "given is nothing for Shadertoy: nobody can give the fixed planes there that it needs" in said
     made = {name for name in files(tmp_path / "o") if name.startswith("attentive")}

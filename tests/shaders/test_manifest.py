@@ -46,7 +46,10 @@ def described(*, res=12, **fields):
 def test_what_a_browser_cannot_compute_has_a_sentence_and_a_film(perception, start):
     found = described(perception=perception, start={"kind": start})
     kind = perception.partition("3")[0]
-    assert found["obstacle"] == f"a browser computes senses of the kind stencil or conv, not {kind}"
+    assert (
+        found["obstacle"]
+        == f"a browser computes senses of the kind stencil or conv or harmonics or invariants, not {kind}"
+    )
     assert found["golden"] is None
     film = Image.open(io.BytesIO(content(found["film"])))
     assert (film.size, film.n_frames) == (

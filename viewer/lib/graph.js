@@ -6,8 +6,14 @@ export function onGraph({ space }) {
   return space.kind !== "grid";
 }
 
-/** How many harmonics a sense has. */
-export function harmonicsOf({ order, dimensions }) {
+/** The harmonics that a sense reads; of invariants they are the slope's. */
+function read(sense) {
+  return sense.kind === "invariants" ? { ...sense, order: 1, dimensions: 3, gather: "mean" } : sense;
+}
+
+/** How many harmonics a sense reads. */
+export function harmonicsOf(sense) {
+  const { order, dimensions } = read(sense);
   return dimensions === 1 ? 1 + order : (order + 1) ** 2;
 }
 
@@ -72,18 +78,24 @@ function directionsOf(places, offsets, neighbours) {
 /**
  * What each harmonic gives to the difference to each neighbour.
  * @param {object} graph as of `ring`
- * @param {object} sense of the kind `harmonics`
+ * @param {object} sense of the kind `harmonics` or `invariants`
  * @returns {Float32Array} `[edge, harmonic]`
+ * @throws {Error} one line: they need directions of other dimensions than the graph has
  */
 export function pullsOf({ nodes, offsets, neighbours, directions }, sense) {
   const count = harmonicsOf(sense);
+  const { order, dimensions, gather, valence } = read(sense);
+  const has = directions.length / neighbours.length;
+  if (order && has !== dimensions) {
+    throw new Error(`harmonics of order ${order} need directions of ${dimensions} dimensions, the graph has ${has}`);
+  }
   const pulls = new Float32Array(count * neighbours.length);
   for (let i = 0; i < nodes; i++) {
-    const share = sense.gather === "sum" ? 1 : sense.valence / (offsets[i + 1] - offsets[i]);
+    const share = gather === "sum" ? 1 : valence / (offsets[i + 1] - offsets[i]);
     for (let e = offsets[i]; e < offsets[i + 1]; e++) {
       pulls[count * e] = share;
       if (count === 1) continue;
-      if (sense.dimensions === 1) {
+      if (dimensions === 1) {
         pulls[count * e + 1] = directions[e] * share;
         continue;
       }

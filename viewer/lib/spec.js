@@ -10,6 +10,7 @@ const SLOPES = ["identity", "sobel_x", "sobel_y"];
 const PADDINGS = ["zero", "wrap"];
 const NOISE = 0x80000000; // added to a channel's number where the hash has a step's
 const ALPHA = 3; // the channel
+const INVARIANTS = 4; // the value itself, the Laplacian, the slope's length and its product with the next plane's
 
 /** What keeps a browser from computing a model that is as it should be; its message is the sentence that says so. */
 export class Obstacle extends Error {}
@@ -33,7 +34,9 @@ const SENSES = {
     gather: ["mean", (value) => choice("the gather of harmonics", value, ["mean", "sum"])],
     valence: [6, (value) => number("the valence of harmonics", value, 0, 1e3, { open: true })],
   },
+  invariants: { valence: [6, (value) => number("the valence of invariants", value, 0, 1e3, { open: true })] },
 };
+const ON_GRAPHS = ["harmonics", "invariants"];
 const bound = (name) => [null, (value) => (value === null ? null : number(name, value, 0, 1e6, { open: true }))];
 const RULES = {
   mlp: {
@@ -146,7 +149,7 @@ export function checkSpec(fields) {
 /** Senses of a grid for a grid, and others for a ring or a mesh. */
 function checkSpace({ space, senses, decoder }) {
   for (const { kind: name, order, dimensions } of senses) {
-    if ((name === "harmonics") !== onGraph({ space })) throw new Error(`a ${space.kind} has other senses, got ${name}`);
+    if (ON_GRAPHS.includes(name) !== onGraph({ space })) throw new Error(`a ${space.kind} has other senses, got ${name}`);
     if (dimensions === 1 && order > 1) throw new Error(`harmonics of one dimension have order 0 or 1, got ${order}`);
   }
   if (!onGraph({ space })) return;
@@ -154,9 +157,10 @@ function checkSpace({ space, senses, decoder }) {
   if (senses.length > 1) throw new Obstacle(`a browser computes one sense of a ${space.kind}, not ${senses.length}`);
 }
 
-/** How many numbers of each plane a sense gives: filters of a stencil; the value itself, and its harmonics. */
+/** How many numbers of each plane a sense gives: filters of a stencil; of a graph the value itself, and what is around. */
 export function filtersOf(sense) {
-  return sense.kind === "stencil" ? sense.filters.length : sense.kind === "harmonics" ? 1 + harmonicsOf(sense) : 0;
+  if (sense.kind === "stencil") return sense.filters.length;
+  return { harmonics: 1 + harmonicsOf(sense), invariants: INVARIANTS }[sense.kind] ?? 0;
 }
 
 /** Fields in which the words of version 0.1's flat Spec are where they belong now; as `full` in petri/nca/spec.py. */
@@ -226,7 +230,8 @@ export function describeSpec(spec) {
 
 /** The senses by name, such as `learned+dilated`, and never a name of others; as petri/nca/senses/words.py. */
 function nameSenses(senses, hidden) {
-  const names = { conv: nameConv, stencil: nameStencil, harmonics: nameHarmonics };
+  const invariants = () => "Laplacian and invariants of the slope";
+  const names = { conv: nameConv, stencil: nameStencil, harmonics: nameHarmonics, invariants };
   const words = senses.map((sense) => names[sense.kind](sense, hidden));
   const text = words.join("+");
   for (const short of [text.replaceAll("sobel+dilated", "dilated"), text]) {

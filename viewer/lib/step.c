@@ -28,6 +28,7 @@ static struct {
     const int32_t *offsets, *neighbours;
     const float *pulls;
     int32_t harmonics;
+    int32_t channels, planes;  // of invariants: that evolve, and with the fixed ones; planes is 0 of harmonics
     int32_t width, height, groups, depth;  // depth: layers of the state, the groups and those of fixed planes
     int32_t filters, hidden, layers, residual, gated, living, masked, wrap;
     int32_t features, second, output, columns;  // places in the weights, in texels; columns: texels a row
@@ -220,6 +221,31 @@ static void convolve(const struct sense *sense, const float *state, const float 
     }
 }
 
+static float slope[3][MOST_PLANES];  // of one node: along y, z and x, of each plane in its lane
+
+// What of the slope does not turn with the mesh: its length, and its product with the next plane's slope.
+static void settle(int column) {
+    const v128_t small = wasm_f32x4_const_splat(1e-3f), square = wasm_f32x4_const_splat(1e-6f);
+    for (int group = 0; group < spec.depth; group++) {
+        v128_t sum = wasm_f32x4_const_splat(0);
+        for (int axis = 0; axis < 3; axis++) {
+            v128_t one = wasm_v128_load(slope[axis] + 4 * group);
+            sum = wasm_f32x4_add(sum, wasm_f32x4_mul(one, one));
+        }
+        v128_t length = wasm_f32x4_sub(wasm_f32x4_sqrt(wasm_f32x4_add(sum, square)), small);
+        put(sensed + 4 * (spec.filters * group + 2), column, length);
+    }
+    // Fixed planes begin a layer.
+    const int gap = 4 * spec.groups - spec.channels;
+    for (int plane = 0; plane < spec.planes; plane++) {
+        const int next = (plane + 1) % spec.planes;
+        const int own = plane + (plane < spec.channels ? 0 : gap), other = next + (next < spec.channels ? 0 : gap);
+        float sum = 0;
+        for (int axis = 0; axis < 3; axis++) sum += slope[axis][own] * slope[axis][other];
+        sensed[4 * (spec.filters * (own / 4) + 3) + own % 4][column] = sum;
+    }
+}
+
 // A node itself, and the differences to its neighbours, weighed by each harmonic of where they lie.
 static void gather(const float *state, int at, int column) {
     const int area = spec.width, kinds = spec.harmonics;
@@ -237,8 +263,14 @@ static void gather(const float *state, int at, int column) {
         }
         float(*rows)[BLOCK] = sensed + 4 * spec.filters * group;
         put(rows, column, own);
-        for (int k = 0; k < kinds; k++) put(rows + 4 * (1 + k), column, sums[k]);
+        if (!spec.planes) {
+            for (int k = 0; k < kinds; k++) put(rows + 4 * (1 + k), column, sums[k]);
+            continue;
+        }
+        put(rows + 4, column, sums[0]);
+        for (int axis = 0; axis < 3; axis++) wasm_v128_store(slope[axis] + 4 * group, sums[1 + axis]);
     }
+    if (spec.planes) settle(column);
 }
 
 static v128_t within(v128_t values, float bound) {

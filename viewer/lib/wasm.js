@@ -47,7 +47,7 @@ function plan(model, width, height, graph) {
   });
   // The order of the struct in step.c; the cells say where the graph lies.
   const settings = Uint32Array.from([
-    0, 0, 0, graph?.harmonics ?? 0, ...whole.map(Number), ...new Uint32Array(Float32Array.from(bounds).buffer), spec.senses.length,
+    0, 0, 0, graph?.harmonics ?? 0, spec.channels, spec.senses[0].kind === "invariants" ? spec.planes : 0, ...whole.map(Number), ...new Uint32Array(Float32Array.from(bounds).buffer), spec.senses.length,
     ...senses.map(Number),
   ]);
   const tone = [spec.colour_offset, spec.colour_scale];
