@@ -46,7 +46,7 @@ def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
     Raises:
         BadRequest: it is of a mesh and has none.
     """
-    spec = model.automaton.spec
+    spec, nodes = model.automaton.spec, _nodes(model)
     reason = obstacle(spec, nodes=model.grid[1])
     model = replace(model, automaton=copy.deepcopy(model.automaton).cpu())
     return {
@@ -67,16 +67,14 @@ def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
         "thumbnail": thumbnail(model),
         "obstacle": reason or None,
         "film": data_uri(film(model), WEBP) if reason else None,
-        "golden": None
-        if reason
-        else golden(model.automaton, grid=_graph(model), condition=model.condition()),
+        "golden": None if reason else golden(model.automaton, grid=nodes, condition=model.condition()),
         **({"mesh": data_uri(ply(model.surface), PLY)} if model.surface and not reason else {}),
         **({"conditions": list(model.conditions)} if model.conditions else {}),
         **({"classes": list(model.classes)} if model.classes else {}),
     }
 
 
-def _graph(model: Model) -> tuple[int, int] | None:
+def _nodes(model: Model) -> tuple[int, int] | None:
     """The row of nodes that a model of a ring or a mesh has."""
     if not model.spec.space.on_graph:
         return None

@@ -36,8 +36,9 @@ f 2 1 4
 f 2 9 1
 f 3 2 4
 """
-HEAD = "ply\nformat {} 1.0\ncomment x\nelement vertex 4\nproperty double x\nproperty float32 y\nproperty short z\n"
-HEAD += "property uchar red\nelement face 2\nproperty list uint8 int32 vertex_indices\nend_header\n"
+HEAD = "ply\nformat {} 1.0\ncomment x\nelement vertex 4\nproperty double x\nproperty float32 y\n"
+HEAD += "property short z\nproperty uchar red\n"
+HEAD += "element face 2\nproperty list uint8 int32 vertex_indices\nend_header\n"
 CORNERS = [(0, 0, 0, 1), (1, 0.5, 0, 2), (1, 1, 1, 3), (0, 1, -1, 4)]
 FACES = [(0, 1, 2), (0, 2, 3)]
 
@@ -136,7 +137,7 @@ def lopsided():
 
 
 def hit(surface, x, y, view):
-    """The nearest vertex to what a ray through a point of the picture hits first, by plain geometry; None for nothing."""
+    """The vertex nearest what a ray through a point of the picture hits first, by plain geometry; or None."""
     places = surface.vertices @ turned(view["turn"], view["tilt"]).T
     focus = FILLS * math.sqrt(DISTANCE**2 - 1) * view["zoom"]
     eye = np.array([0, 0, DISTANCE])
@@ -169,7 +170,8 @@ def test_a_point_of_the_picture_is_the_vertex_that_is_seen_there(lab):
     found = lab.evaluate(
         """([mesh, views, points]) => {
             const body = lab.Body.ofMesh(lab.readMesh(lab.bytes(mesh)));
-            const seen = views.map((view) => points.map(([x, y]) => body.at(1000 * x, 1000 * y, view)?.node ?? null));
+            const node = (view, x, y) => body.at(1000 * x, 1000 * y, view)?.node ?? null;
+            const seen = views.map((view) => points.map(([x, y]) => node(view, x, y)));
             body.close();
             return seen;
         }""",

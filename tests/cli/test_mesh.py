@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from petri import modelfile
-from petri.graph import Surface, icosphere, write
+from petri.graph import Surface, icosphere, read, write
+from petri.modelfile import Model
+from petri.nca import Automaton, Harmonics, Mesh, Ring, Spec
 
 TINY = ["--epochs", 2, "--set", "phases.steps=[2, 3]", "--set", "pool.size=4"]
 
@@ -25,17 +30,78 @@ def test_a_ring_leaves_its_figures(petri, tmp_path):
         assert (tmp_path / "ring" / name).stat().st_size
 
 
-def test_a_mesh_is_coloured_and_other_commands_say_that_they_take_grids(petri, tmp_path, monkeypatch):
+def test_a_mesh_is_coloured_and_other_commands_take_it(petri, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = petri("mesh", "grow", "sphere:1", "wheel", *TINY, "--perception", "invariants", code=1)
     assert "42 vertices" in said and "has not come to its colours" in said
     assert "petri mesh grow --resume runs/sphere-1-wheel-42" in said and "turntable.webp" in said
     said = petri("mesh", "grow", "--resume", "runs/sphere-1-wheel-42", "--epochs", 1, code=1)
     assert "resumed at epoch 2" in said
-    for command in (("play",), ("evaluate",), ("shader-gen",), ("view", "--export", "site")):
-        error = petri(*command, "runs/sphere-1-wheel-42", code=2)
-        assert "takes grids, and sphere-1-wheel is of a mesh" in error, command
-        assert len(error.strip().splitlines()) == 1 or command[0] == "view"
+    stem = "sphere-1-wheel-42"
+    run = f"runs/{stem}"
+    assert "42 vertices" in petri("play", run, "--out", "grown.ply", "--steps", 2)
+    assert len(read("grown.ply").vertices) == 42 and read("grown.ply").colours is not None
+    petri("play", run, "--out", "grown.png", "--steps", 2, "--pixels", 32, "--damage")
+    assert Image.open("grown.png").size == (128, 32)  # four sides
+    petri("play", run, "--out", "growth.webp", "--steps", 6, "--pixels", 32)
+    assert (Image.open("growth.webp").size, Image.open("growth.webp").n_frames) == ((32, 32), 4)
+    petri("play", run, "--out", "other.glb", "--steps", 2, "--mesh", "sphere:0")
+    said = petri("evaluate", run, "--seeds", 2, "--heal-steps", 2, "--damage-at", 2)
+    assert "42 vertices" in said and "pattern and drift" in said and "5 patches" in said
+    found = json.loads(petri("evaluate", run, "--seeds", 2, "--heal-steps", 2, "--json", "--sheet", "s.png"))
+    assert [one["kind"] for one in found["models"][0]["regeneration"]] == [
+        "patch",
+        "half",
+        "scatter",
+        "5 patches",
+    ]
+    assert Image.open("s.png").width > 500
+    petri("view", run, "--export", "site")
+    entry = json.loads(Path("site/manifest.json").read_text())["models"][0]
+    assert entry["mesh"] == "sphere-1-wheel-42.ply" and entry["obstacle"] is None
+    assert np.array_equal(read("site/sphere-1-wheel-42.ply").faces, icosphere(1).faces)
+    petri("shader-gen", run, "--out", "shaders", "--embed", "--html", "page.html")
+    names = {"embed.html", "manifest.json", "petri-dish.js", f"{stem}.ply", f"{stem}.safetensors"}
+    assert {path.name for path in Path("shaders").iterdir()} == names
+    assert 'mesh="sphere-1-wheel-42.ply"' in Path("shaders/embed.html").read_text()
+    assert "its cells lie on no grid" in petri("shader-gen", run, "--out", "shaders", "--shadertoy", code=1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--out", "x.ply", "--res", 32), "--res is for grids"),
+        (("--out", "x.ply", "--switch-to", "x"), "--switch-to is for grids"),
+        (("--out", "x.ply", "--ground", "white"), "--ground is for grids"),
+        (("--out", "x.obj"), "written as one of .ply .glb .png"),
+        (("--out", "nowhere/x.ply"), "there is no folder nowhere"),
+        (("--out", "x.ply", "--mesh", "nowhere.obj"), "No such file"),
+        (("--out", "x.png", "--pixels", 4096), "at most 2048 pixels"),
+        ((), "the output is no terminal"),
+    ],
+)
+def test_what_a_mesh_is_not_played_with_is_one_line(petri, tmp_path, monkeypatch, asked, said):
+    monkeypatch.chdir(tmp_path)
+    recipe = {"phases": [{"res": [1, 42], "steps": [1, 2]}], "loss": {"mesh": "sphere:1"}}
+    automaton = Automaton(Spec(space=Mesh(), senses=(Harmonics(),)))
+    ball = Model(automaton=automaton, target="ball", training={"recipe": recipe})
+    modelfile.write(Path("ball.safetensors"), ball)
+    error = petri("play", "ball.safetensors", *asked, code=2)
+    assert said in error and len(error.strip().splitlines()) == 1
+
+
+def test_a_grid_colours_no_mesh_and_a_ring_has_its_own_figures(petri, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "circle colours no mesh" in petri("play", "circle", "--mesh", "sphere:1", "--out", "x.png", code=2)
+    sense = Harmonics(dimensions=1, valence=2)
+    ring = Model(automaton=Automaton(Spec(space=Ring(), senses=(sense,))), target="ring")
+    modelfile.write(Path("ring.safetensors"), ring)
+    assert "ring.json" in petri("evaluate", "ring.safetensors", code=2)
+    assert "is of a ring and colours no mesh" in petri(
+        "play", "ring.safetensors", "--mesh", "sphere:1", "--out", "x.ply", code=2
+    )
+    petri("play", "ring.safetensors", "--out", "ring.ply", "--steps", 1)
+    assert len(read("ring.ply").vertices) == 72 * 12  # a tube
 
 
 @pytest.mark.parametrize(
