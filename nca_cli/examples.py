@@ -30,7 +30,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "mesh grow": (
         "petri mesh grow bunny.obj spots",
         "petri mesh grow coloured.ply",
-        "petri mesh grow sphere:4 flag --perception harmonics2",
+        "petri mesh grow sphere:4 harlequin --perception harmonics2",
         "petri mesh grow --resume runs/bunny-spots",
     ),
     "search": (
@@ -43,6 +43,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "petri play circle",
         "petri play runs/spiral-64 --out spiral.gif",
         "petri play circle --damage",
+        "petri play runs/bunny-spots-1839 --out bunny.glb",
         "petri play runs/1f98e-1f98b-64 --target 🦋 --switch-to 🦎 --at 150",
         "petri play woven --tile tile.png --res 512",
     ),

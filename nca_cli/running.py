@@ -280,7 +280,7 @@ def _conclude(recipe: Recipe, result: Result) -> None:
     said_of |= {file: "what it weaves of each" for file in result.files if file.startswith("tile-")}
     out.print(grid(*[(f"  {file}", said_of[file]) for file in result.files]))
     if result.finished and recipe.spec.space.on_graph:
-        out.say(f"\nSee it from all sides:  {quoted(result.folder / 'turntable.webp')}")
+        out.say(f"\nTurn it and wound it, alive:  petri view {quoted(result.folder)}")
     elif result.finished:
         out.say(f"\n{NEXT.get(recipe.task, 'Watch it grow:  petri play')} {quoted(result.folder)}")
     else:

@@ -95,16 +95,28 @@ __all__ = [
 def load(path: str | Path) -> Model:
     """Load a model: its automaton, and the size and steps that it was trained on.
 
+    A model of a mesh is given on the one that it was trained on, if that is to be found; see `petri.worn`.
+
     Args:
         path: of a model file or of a run's folder, or the name of a shipped model, such as `spiral`.
 
     Raises:
         petri.errors.BadRequest: there is none, or it is not valid; the message names what is wrong.
     """
+    from petri.errors import BadRequest
     from petri.modelfile import read  # torch is imported only when it is needed
     from petri.models import find
 
-    return read(find(str(path)))
+    found = find(str(path))
+    model = read(found)
+    if not model.spec.space.on_graph:
+        return model
+    from petri.worn import on_its_mesh
+
+    try:
+        return on_its_mesh(model, found.parent)
+    except BadRequest:
+        return model  # it runs on any
 
 
 def save(path: str | Path, model: Model) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from petri import modelfile, viewer
 from petri.viewing.following import Follower
 from petri.viewing.specimens import ENDING, Specimen
+from petri.worn import on
 
 PAGE = (".html", ".css", ".js", ".svg")  # what of the viewer's files a browser needs
 MANIFEST = "manifest.json"
@@ -67,7 +68,7 @@ def build(specimens: list[Specimen]) -> Site:
             site[specimen.name + MESH] = _fixed(manifest.content(entry["mesh"]))
             entry |= {"mesh": quote(specimen.name + MESH)}
         if entry["film"]:
-            site[specimen.name + FILM] = _film(specimen.run, manifest.content(entry["film"]))
+            site[specimen.name + FILM] = _film(specimen, manifest.content(entry["film"]))
             entry |= {"film": quote(specimen.name + FILM)}
         entries.append(entry)
     site[MANIFEST] = _fixed(manifest.to_json(entries).encode())
@@ -82,8 +83,9 @@ def _weights(run: Follower) -> File:
     return File(lambda: modelfile.to_bytes(run.model()), lambda: run.snapshot().version)
 
 
-def _film(run: Follower | None, first: bytes) -> File:
+def _film(specimen: Specimen, first: bytes) -> File:
     """The film of a model that a browser cannot compute; of a run that trains, one a checkpoint."""
+    run, surface = specimen.run, specimen.model.surface
     if run is None:
         return _fixed(first)
     version = run.snapshot().version
@@ -95,7 +97,7 @@ def _film(run: Follower | None, first: bytes) -> File:
         now = run.snapshot()
         if now.version not in made:
             made.clear()
-            made[now.version] = manifest.film(now.model)
+            made[now.version] = manifest.film(on(now.model, surface) if surface else now.model)
         return made[now.version]
 
     return File(read, lambda: run.snapshot().version)

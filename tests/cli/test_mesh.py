@@ -48,13 +48,9 @@ def test_a_mesh_is_coloured_and_other_commands_take_it(petri, tmp_path, monkeypa
     petri("play", run, "--out", "other.glb", "--steps", 2, "--mesh", "sphere:0")
     said = petri("evaluate", run, "--seeds", 2, "--heal-steps", 2, "--damage-at", 2)
     assert "42 vertices" in said and "pattern and drift" in said and "5 patches" in said
-    found = json.loads(petri("evaluate", run, "--seeds", 2, "--heal-steps", 2, "--json", "--sheet", "s.png"))
-    assert [one["kind"] for one in found["models"][0]["regeneration"]] == [
-        "patch",
-        "half",
-        "scatter",
-        "5 patches",
-    ]
+    said = petri("evaluate", run, "--seeds", 2, "--heal-steps", 2, "--json", "--sheet", "s.png")
+    (found,) = json.loads(said.removesuffix("\ns.png\n"))["models"]
+    assert [one["kind"] for one in found["regeneration"]] == ["patch", "half", "scatter", "5 patches"]
     assert Image.open("s.png").width > 500
     petri("view", run, "--export", "site")
     entry = json.loads(Path("site/manifest.json").read_text())["models"][0]
