@@ -122,7 +122,7 @@ async function choose(chosen, leave = () => {}) {
   part("with-size").hidden = classes.labels.length > 0 || stage.model.spec.space.kind === "mesh";
   part("seed-tool").disabled = classes.labels.length > 0; // for keys, too
   part("size").disabled = part("with-size").hidden;
-  const paints = stage.model.conditions.length > 0 && !entry.spec.living;
+  const paints = stage.model.conditions.length > 0 && !entry.spec.living && !onGraph(stage.model.spec);
   part("with-paint").hidden = part("paint").disabled = !paints;
   if (!paints && brush.tool === "paint") chooseTool("erase");
   part("verify").disabled = !entry.golden;

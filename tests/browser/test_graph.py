@@ -16,6 +16,7 @@ from petri.nca import Automaton, Cell, Harmonics, Invariants, Mesh, Noise, Ring,
 from petri.nca.rule import Mlp
 from petri.nca.seed import seed_state
 from petri.shaders.golden import golden
+from petri.shaders.pack import pack
 
 SMALL = Mlp(hidden=16, layers=2)
 FREE = 100  # steps of a free run
@@ -131,6 +132,51 @@ def test_golden_values_are_the_same_here_and_tell_another_mesh(lab):
         )
         assert [one["same"] for one in found] == [True, False][: len(meshes)]
         assert found[0]["largest"] < 1e-5
+
+
+def test_a_spec_is_described_and_its_weights_are_packed_as_in_python(lab):
+    for name, spec in SPECS.items():
+        model = made(spec)
+        described, packed, shape = lab.evaluate(
+            """(text) => {
+                const model = lab.model(text);
+                const { data, width, height } = lab.packWeights(model);
+                return [lab.describeSpec(model.spec), lab.text(data), [height, width]];
+            }""",
+            file_of(model),
+        )
+        texels = pack(model.automaton)
+        assert described == spec.describe() and shape == list(texels.shape[:2]), name
+        assert packed == text(texels), name  # every bit
+
+
+def test_senses_that_do_not_fit_the_graph_are_refused_by_name(lab):
+    fields = [
+        {"space": {"kind": "ring"}, "senses": [{"kind": "harmonics", "dimensions": 1, "order": 2}]},
+        {"space": {"kind": "ring"}, "senses": [{"kind": "harmonics", "dimensions": 2}]},
+        {"space": {"kind": "mesh"}, "senses": [{"kind": "harmonics", "gather": "most"}]},
+        {"senses": [{"kind": "invariants"}]},
+        {"space": {"kind": "mesh"}, "senses": [{"kind": "harmonics"}], "decoder": {"kind": "lppn"}},
+    ]
+    found = lab.evaluate(
+        """(all) => all.map((fields) => {
+            try { return lab.checkSpec(fields); } catch (error) { return error.message; }
+        })""",
+        fields,
+    )
+    assert found == [
+        "harmonics of one dimension have order 0 or 1, got 2",
+        "the dimensions of harmonics must be 1 or 3, got 2",
+        'the gather of harmonics must be one of mean, sum, got "most"',
+        "a grid has other senses, got invariants",
+        "a decoder paints between the cells of a grid: leave it out",
+    ]
+    slope = Spec(space=Ring(), senses=(Harmonics(),), rule=SMALL)
+    said = lab.evaluate(
+        "(text) => lab.open(lab.model(text), { width: 9 }).then(() => '', (error) => error.message)",
+        file_of(Model(automaton=Automaton(slope), target="m")),
+    )
+    assert said == "harmonics of order 1 need directions of 3 dimensions, the graph has 1"
 
 
 def test_the_graph_is_that_of_pytorch(lab):

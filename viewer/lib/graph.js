@@ -67,9 +67,14 @@ function directionsOf(places, offsets, neighbours) {
   const directions = new Float64Array(3 * neighbours.length);
   for (let i = 0; i + 1 < offsets.length; i++) {
     for (let e = offsets[i]; e < offsets[i + 1]; e++) {
-      const [x, y, z] = [0, 1, 2].map((axis) => places[3 * neighbours[e] + axis] - places[3 * i + axis]);
-      const far = Math.max(Number.MIN_VALUE, Math.sqrt(x * x + y * y + z * z)); // of two in one place there is none
-      directions.set([x / far, y / far, z / far], 3 * e);
+      const at = 3 * neighbours[e];
+      const x = places[at] - places[3 * i];
+      const y = places[at + 1] - places[3 * i + 1];
+      const z = places[at + 2] - places[3 * i + 2];
+      const far = Math.sqrt(x * x + y * y + z * z) || 1; // of two in one place there is none
+      directions[3 * e] = x / far;
+      directions[3 * e + 1] = y / far;
+      directions[3 * e + 2] = z / far;
     }
   }
   return directions;
@@ -90,21 +95,29 @@ export function pullsOf({ nodes, offsets, neighbours, directions }, sense) {
     throw new Error(`harmonics of order ${order} need directions of ${dimensions} dimensions, the graph has ${has}`);
   }
   const pulls = new Float32Array(count * neighbours.length);
+  const root = Math.sqrt(3);
   for (let i = 0; i < nodes; i++) {
     const share = gather === "sum" ? 1 : valence / (offsets[i + 1] - offsets[i]);
     for (let e = offsets[i]; e < offsets[i + 1]; e++) {
-      pulls[count * e] = share;
+      const at = count * e;
+      pulls[at] = share;
       if (count === 1) continue;
       if (dimensions === 1) {
-        pulls[count * e + 1] = directions[e] * share;
+        pulls[at + 1] = directions[e] * share;
         continue;
       }
-      const [x, y, z] = [directions[3 * e], directions[3 * e + 1], directions[3 * e + 2]];
-      pulls.set([y * share, z * share, x * share], count * e + 1);
+      const x = directions[3 * e];
+      const y = directions[3 * e + 1];
+      const z = directions[3 * e + 2];
+      pulls[at + 1] = y * share;
+      pulls[at + 2] = z * share;
+      pulls[at + 3] = x * share;
       if (count < 9) continue;
-      const root = Math.sqrt(3);
-      const second = [root * x * y, root * y * z, (3 * z * z - 1) / 2, root * x * z, (root * (x * x - y * y)) / 2];
-      pulls.set(second.map((value) => value * share), count * e + 4);
+      pulls[at + 4] = root * x * y * share;
+      pulls[at + 5] = root * y * z * share;
+      pulls[at + 6] = ((3 * z * z - 1) / 2) * share;
+      pulls[at + 7] = root * x * z * share;
+      pulls[at + 8] = ((root * (x * x - y * y)) / 2) * share;
     }
   }
   return pulls;

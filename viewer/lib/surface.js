@@ -78,15 +78,22 @@ const focusOf = ({ zoom }) => FILLS * Math.sqrt(DISTANCE ** 2 - 1) * zoom;
 function normalsOf(places, faces) {
   const normals = new Float32Array(places.length);
   for (let at = 0; at < faces.length; at += 3) {
-    const [a, b, c] = [0, 1, 2].map((corner) => 3 * faces[at + corner]);
-    const [ux, uy, uz] = [0, 1, 2].map((axis) => places[b + axis] - places[a + axis]);
-    const [vx, vy, vz] = [0, 1, 2].map((axis) => places[c + axis] - places[a + axis]);
-    const across = [uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx]; // as long as twice the area
-    for (const corner of [a, b, c]) for (const axis of [0, 1, 2]) normals[corner + axis] += across[axis];
+    const a = 3 * faces[at];
+    const b = 3 * faces[at + 1];
+    const c = 3 * faces[at + 2];
+    for (let axis = 0; axis < 3; axis++) {
+      const [next, last] = [(axis + 1) % 3, (axis + 2) % 3];
+      const ahead = (places[b + next] - places[a + next]) * (places[c + last] - places[a + last]);
+      const back = (places[b + last] - places[a + last]) * (places[c + next] - places[a + next]);
+      const across = ahead - back; // of a normal as long as twice the area
+      normals[a + axis] += across;
+      normals[b + axis] += across;
+      normals[c + axis] += across;
+    }
   }
   for (let i = 0; i < normals.length; i += 3) {
     const long = Math.hypot(normals[i], normals[i + 1], normals[i + 2]) || 1; // the areas of a fine mesh are tiny
-    for (const axis of [0, 1, 2]) normals[i + axis] /= long;
+    for (let axis = 0; axis < 3; axis++) normals[i + axis] /= long;
   }
   return normals;
 }
