@@ -98,7 +98,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "dni bench": ("petri dni bench", "petri dni bench --widths 1024,1024 --batch 256"),
     "dni pipeline": ("petri dni pipeline --stages 2",),
     "data": ("petri data fetch mnist",),
-    "data fetch": ("petri data fetch mnist",),
+    "data fetch": ("petri data fetch mnist", "petri data fetch vgg16"),
 }
 
 
