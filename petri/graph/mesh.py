@@ -86,10 +86,38 @@ class Surface:
             if np.array_equal(before, root):
                 return len(np.unique(root))
 
-    def graph(self) -> Graph:
-        """Its vertices, each of which reads those that it shares an edge with."""
+    def graph(self, frame: str = "world") -> Graph:
+        """Its vertices, each of which reads those that it shares an edge with.
+
+        Args:
+            frame: what directions are told by, as `Mesh.frame` has it: the axes of space, or right, up and
+                out as they are at each vertex.
+        """
         places, pairs = torch.from_numpy(self.vertices.copy()), torch.from_numpy(self.edges.copy())
-        return of_edges(len(self.vertices), pairs, places)
+        axes = torch.from_numpy(upright(self.normals())) if frame == "upright" else None
+        return of_edges(len(self.vertices), pairs, places, axes)
+
+    @property
+    def edge(self) -> float:
+        """How long its edges are, the mean."""
+        first, second = self.edges.T
+        return float(np.linalg.norm(self.vertices[second] - self.vertices[first], axis=1).mean())
+
+    def cut(self) -> Surface:
+        """The same, each triangle cut into four by the middles of its edges; colours go along."""
+        sides = np.sort(self.faces[:, [[0, 1], [1, 2], [2, 0]]], axis=2).reshape(-1, 2)
+        keys, which = np.unique(sides[:, 0] * len(self.vertices) + sides[:, 1], return_inverse=True)
+        first, second = np.divmod(keys, len(self.vertices))
+        ab, bc, ca = (len(self.vertices) + which.reshape(-1, 3)).T
+        a, b, c = self.faces.T
+        quarters = ((a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca))
+        faces = np.stack([np.stack(corners, axis=1) for corners in quarters], axis=1).reshape(-1, 3)
+
+        def halved(values: np.ndarray) -> np.ndarray:
+            return np.concatenate([values, (values[first] + values[second]) / 2])
+
+        colours = None if self.colours is None else halved(self.colours)
+        return Surface(halved(self.vertices), faces, colours)
 
     def fitted(self) -> Surface:
         """The same, its box's middle in the origin and its farthest vertex at distance 1."""
@@ -110,6 +138,24 @@ class Surface:
         for corner in range(3):
             np.add.at(found, self.faces[:, corner], across)
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-300)
+
+
+def upright(normals: np.ndarray) -> np.ndarray:
+    """What lies right, up and out of places that face somewhere, y being up.
+
+    Args:
+        normals: unit vectors `[places, 3]`.
+
+    Returns:
+        `[places, 3, 3]`: three unit vectors each. Where a place faces straight up or down, z takes the part
+        of y; where it faces nowhere, they are x, y and z.
+    """
+    out = np.where(np.any(normals, axis=1, keepdims=True), normals, [0.0, 0.0, 1.0])
+    steep = np.abs(out[:, 1:2]) > 1 - 1e-6
+    up = np.where(steep, [0.0, 0.0, 1.0], [0.0, 1.0, 0.0])
+    up = up - (up * out).sum(axis=1, keepdims=True) * out
+    up /= np.linalg.norm(up, axis=1, keepdims=True)
+    return np.stack([np.cross(up, out), up, out], axis=1)
 
 
 @dataclass(frozen=True)
