@@ -11,6 +11,7 @@ from petri.graph.shapes import SHAPES
 from petri.graph.sphere import nodes_of
 from petri.graph.views import look, views
 from petri.nca import Automaton, Harmonics, Mesh, Noise, Spec
+from petri.nca.graph import Graph
 
 QUAD = np.array([[0, 1, 2], [0, 2, 3]])
 SQUARE = np.array([[-1.0, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]])
@@ -128,3 +129,25 @@ def test_shapes_are_closed_and_face_outwards(name):
 def test_a_sphere_has_as_many_vertices_as_its_level_says():
     assert [nodes_of(level) for level in (0, 3)] == [len(icosphere(level).vertices) for level in (0, 3)]
     assert nodes_of(6) == 40_962
+
+
+def test_a_sense_by_length_finds_the_same_slope_on_a_finer_mesh():
+    square = Surface(SQUARE, QUAD)
+    coarse, finer = (square.cut().cut().cut(), square.cut().cut().cut().cut())
+    found = {}
+    for mesh in (coarse, finer):
+        x, y = (torch.from_numpy(mesh.vertices[:, axis].copy()) for axis in (0, 1))
+        inside = (x.abs() < 0.6) & (y.abs() < 0.6)
+        state = torch.stack([x, x.square()])[None, :, None]
+        for edge in (0.0, coarse.edge):
+            kind = Harmonics(edge=edge)
+            sensed = kind.build(2, "none")(state, mesh.graph()).unflatten(1, (2, 5))
+            found[mesh is finer, edge] = sensed[0, 0, 4, 0][inside].mean(), sensed[0, 1, 1, 0][inside].mean()
+    for slope, bend in (
+        (found[True, 0.0][0] / found[False, 0.0][0], found[True, 0.0][1] / found[False, 0.0][1]),
+    ):
+        assert slope.item() == pytest.approx(0.5) and bend.item() == pytest.approx(0.25)
+    for coarsely, finely in zip(found[False, coarse.edge], found[True, coarse.edge], strict=True):
+        assert finely.item() == pytest.approx(coarsely.item(), rel=1e-6)
+    with pytest.raises(BadRequest, match="needs places"):
+        Harmonics(edge=1.0, order=0).weights(Graph(torch.tensor([0, 1, 2]), torch.tensor([1, 0])))
