@@ -311,6 +311,13 @@ def wear(
             show_default=False,
         ),
     ] = None,
+    baked: Annotated[
+        Path | None,
+        typer.Option(
+            help="PNG to write as well: the texture as the picture that the mesh's own uv map asks for.",
+            show_default=False,
+        ),
+    ] = None,
     as_it_is: Annotated[
         bool, typer.Option("--as-it-is", help="Leave the mesh's triangles as large as they are.")
     ] = False,
@@ -320,20 +327,28 @@ def wear(
     MODEL was trained by `petri mesh texture`. The triangles of a coarse mesh are cut until they are as small
     as those of the sphere that it was trained on, for a texture is as coarse as the mesh.
     """
-    from petri import modelfile, models
+    from petri import images, modelfile, models
     from petri.console import out as console
     from petri.graph import named
+    from petri.graph.bake import bake
     from petri.graph.write import WRITTEN
-    from petri.tasks.wear import dress
+    from petri.tasks.wear import dress, save
 
     path = out or Path("worn.glb")
     checks.choice("the ending of --out", path.suffix.lower(), (*WRITTEN, ".webp", ".png"))
     loaded, found = modelfile.read(models.find(model)), named.load(surface)
     for note in found.notes:
         console.say((note, "dim"))
+    if baked is not None:
+        checks.choice("the ending of --baked", baked.suffix.lower(), (".png",))
+        if found.surface.uv is None:
+            raise BadRequest(f"--baked is for a mesh with a uv map, which {surface} has not")
     with console.status("weaving"):
-        vertices = dress(loaded, found.surface, path, steps=steps, cut=not as_it_is)
-    console.say((str(path), "bold"), f": {vertices:,} vertices after {steps:,} steps")
+        dressed = dress(loaded, found.surface, steps=steps, cut=not as_it_is)
+        save(path, dressed)
+        if baked is not None:
+            images.save_picture(baked, bake(dressed))
+    console.say((str(path), "bold"), f": {len(dressed.vertices):,} vertices after {steps:,} steps")
 
 
 def _show_figures(figures: list[Figures]) -> None:

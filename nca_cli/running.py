@@ -271,6 +271,7 @@ def _conclude(recipe: Recipe, result: Result) -> None:
         "worn.ply": "the mesh in what it weaves",
         "worn.glb": "the same, for web pages and viewers",
         "worn.png": "four sides of it",
+        "baked.png": "the same as the picture that the mesh's uv map asks for",
         "tile.png": "what it weaves, without a seam",
         "sizes.png": "the same on larger grids",
         "weaving.webp": "the same, from noise on",

@@ -71,36 +71,47 @@ def look(surface: Surface, middle: np.ndarray, facing: np.ndarray, width: float,
     axes = upright(facing[None])[0]  # right, up, out
     places = (surface.vertices - middle) @ axes.T
     flat = np.stack([places[:, 0] / width + 0.5, 0.5 - places[:, 1] / width], axis=1) * side - 0.5
-    corners = flat[surface.faces]
-    (ax, ay), (bx, by), (cx, cy) = (corners[:, index].T for index in range(3))
-    area = (by - ay) * (cx - ax) - (bx - ax) * (cy - ay)  # positive: faces the eye, as rows go down
-    first = np.ceil(corners.min(axis=1)).clip(0).astype(int)
-    last = np.floor(corners.max(axis=1)).clip(max=side - 1).astype(int)
-    near = np.flatnonzero((area > 1e-12) & (last >= first).all(axis=1))
-    spans = last[near] - first[near] + 1
-    counts = spans.prod(axis=1)
-    which = np.repeat(near, counts)  # a face for each pixel of its box
-    within = np.arange(len(which)) - np.repeat(counts.cumsum() - counts, counts)
-    across = np.repeat(spans[:, 0], counts)
-    x = first[which, 0] + within % np.maximum(across, 1)
-    y = first[which, 1] + within // np.maximum(across, 1)
-    a = ((by[which] - y) * (cx[which] - x) - (bx[which] - x) * (cy[which] - y)) / area[which]
-    b = ((cy[which] - y) * (ax[which] - x) - (cx[which] - x) * (ay[which] - y)) / area[which]
-    shares = np.stack([a, b, 1 - a - b], axis=1)
-    hit = (shares >= -1e-9).all(axis=1)
-    which, x, y, shares = which[hit], x[hit], y[hit], shares[hit]
+    which, pixels, shares = covered(flat[surface.faces], side)
     depth = (places[surface.faces[which], 2] * shares).sum(axis=1)
-    order = np.lexsort((depth, y * side + x))  # the nearest of each pixel comes last
-    pixels = (y * side + x)[order]
-    top = order[np.flatnonzero(np.diff(pixels, append=-1))]
+    order = np.lexsort((depth, pixels))  # the nearest of each pixel comes last
+    top = order[np.flatnonzero(np.diff(pixels[order], append=-1))]
     seen, weights = np.zeros((side * side, 3), np.int64), np.zeros((side * side, 3))
-    where = y[top] * side + x[top]
-    seen[where], weights[where] = surface.faces[which[top]], shares[top]
+    seen[pixels[top]], weights[pixels[top]] = surface.faces[which[top]], shares[top]
     return (
         seen.reshape(side, side, 3),
         weights.reshape(side, side, 3),
         _well(surface, which[top], facing, side),
     )
+
+
+def covered(corners: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which pixels of a square picture triangles cover.
+
+    Args:
+        corners: x to the right and y down of each, `[triangles, 3, 2]`; the middle of the first pixel is
+            0, 0. A triangle is seen if they go counterclockwise, as one sees it.
+        side: pixels along the picture.
+
+    Returns:
+        For each pair of a triangle and a pixel in it: the triangle, the pixel's number row by row, and how
+        near it lies to each corner, `[pairs, 3]`, which add up to 1.
+    """
+    (ax, ay), (bx, by), (cx, cy) = (corners[:, index].T for index in range(3))
+    area = (by - ay) * (cx - ax) - (bx - ax) * (cy - ay)  # positive: counterclockwise, as rows go down
+    first = np.ceil(corners.min(axis=1)).clip(0).astype(int)
+    last = np.floor(corners.max(axis=1)).clip(max=side - 1).astype(int)
+    near = np.flatnonzero((area > 1e-12) & (last >= first).all(axis=1))
+    spans = last[near] - first[near] + 1
+    counts = spans.prod(axis=1)
+    which = np.repeat(near, counts)  # a triangle for each pixel of its box
+    within = np.arange(len(which)) - np.repeat(counts.cumsum() - counts, counts)
+    across = np.repeat(spans[:, 0], counts)
+    x, y = first[which, 0] + within % across, first[which, 1] + within // across
+    a = ((by[which] - y) * (cx[which] - x) - (bx[which] - x) * (cy[which] - y)) / area[which]
+    b = ((cy[which] - y) * (ax[which] - x) - (cx[which] - x) * (ay[which] - y)) / area[which]
+    shares = np.stack([a, b, 1 - a - b], axis=1)
+    hit = (shares >= -1e-9).all(axis=1)
+    return which[hit], (y * side + x)[hit], shares[hit]
 
 
 def _well(surface: Surface, faces: np.ndarray, facing: np.ndarray, side: int) -> float:

@@ -15,6 +15,7 @@ from petri import checks, images
 from petri.errors import BadRequest
 from petri.evaluation.style import Judge, woven
 from petri.graph import icosphere, named
+from petri.graph.bake import bake
 from petri.graph.mesh import Surface
 from petri.graph.raster import TURN_FPS, draw, sides, turning
 from petri.graph.sphere import nodes_of
@@ -218,9 +219,12 @@ class Wearing(OnGraph):
             side = round(SMALL * self.wanted.pixels)
             each[self.wanted.mesh] = judged(automaton, body, judge, steps, side * body.edge, side)
         dressed = wear(automaton, body, steps)
-        files = ("worn.ply", "worn.glb", "turntable.webp", "worn.png")
+        files = ["worn.ply", "worn.glb", "turntable.webp", "worn.png"]
         for name in files:
             save(folder / name, dressed)
+        if dressed.uv is not None:
+            files.append("baked.png")
+            images.save_picture(folder / files[-1], bake(dressed))
         return Worn(
             stands=found.stands,
             files=(*files, EXEMPLAR),
@@ -252,17 +256,14 @@ def wear(automaton: Automaton, surface: Surface, steps: int) -> Surface:
     return worn(surface, state[0], automaton.spec)
 
 
-def dress(model: Model, surface: Surface, path: Path, *, steps: int = 128, cut: bool = True) -> int:
-    """Put a model's texture on a mesh, and write what it looks like; see `save`.
+def dress(model: Model, surface: Surface, *, steps: int = 128, cut: bool = True) -> Surface:
+    """A mesh in a model's texture.
 
     Args:
         model: that was trained for this task.
         surface: fitted.
         steps: from noise on.
         cut: its triangles, until they are as small as the sphere's that the model was trained on.
-
-    Returns:
-        How many vertices what was written has.
 
     Raises:
         BadRequest: the model is of another task.
@@ -272,8 +273,7 @@ def dress(model: Model, surface: Surface, path: Path, *, steps: int = 128, cut: 
         raise BadRequest(f"{model.target} is no texture for meshes: petri mesh texture trains one")
     if cut:
         surface = fine(surface, icosphere(recipe["loss"]["level"]).edge)
-    save(path, wear(model.automaton, surface, steps))
-    return len(surface.vertices)
+    return wear(model.automaton, surface, steps)
 
 
 def save(path: Path, dressed: Surface) -> None:
