@@ -97,7 +97,7 @@ def play(
         raise BadRequest(f"a mesh is drawn with at most {MOST} pixels along a side, got {pixels}")
     surfaces = growth(
         model.automaton.to(device),
-        len(model.surface.vertices) if model.surface else model.grid[1],
+        model.nodes,
         model.surface,
         steps,
         first=first,

@@ -143,7 +143,7 @@ def texture(
     if res is not None and "phases" in fields:
         raise BadRequest(f"--res contradicts the phases in {recipe}: leave one of them out")
     size = res if res is not None else last_res(fields, RES)
-    place = _place(crop)
+    place = place_of(crop)
     drawn = [exemplar.load(one, size, scale=scale or 0.0, crop=place or exemplar.MIDDLE) for one in asked]
     name_of_all = " ".join(several.labels(asked)) if len(asked) > 1 else drawn[0].name
 
@@ -183,7 +183,7 @@ def texture(
         start_run(made, notes, device, engine, out, name, tensorboard, model=model)
 
 
-def _place(crop: str | None) -> tuple[float, float] | None:
+def place_of(crop: str | None) -> tuple[float, float] | None:
     """Two fractions, as `--crop` has them."""
     if crop is None:
         return None

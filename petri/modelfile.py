@@ -79,6 +79,11 @@ class Model:
         return (rows, columns) if min(rows, columns) >= 8 and max(rows, columns) <= 4096 else (72, 72)
 
     @property
+    def nodes(self) -> int:
+        """Nodes of a ring or a mesh: of its surface, or as many as it was trained on."""
+        return len(self.surface.vertices) if self.surface else self.grid[1]
+
+    @property
     def res(self) -> int:
         """Cells along a side that it was trained on; along the longer one of a grid that is no square."""
         return max(self.grid)
@@ -194,8 +199,9 @@ class Model:
         Args:
             condition: as for `condition`.
         """
-        most = 2**21 if self.spec.space.on_graph else LARGEST
-        automaton, (height, width) = self.automaton, (min(side, most) for side in self.grid)
+        automaton, (height, width) = self.automaton, (1, self.nodes)
+        if not self.spec.space.on_graph:
+            height, width = (min(side, LARGEST) for side in self.grid)
         state = opening_state(
             automaton.spec,
             height,

@@ -15,11 +15,12 @@ from petri.graph import named
 from petri.graph.mesh import Surface
 from petri.graph.patterns import PATTERNS, paint
 from petri.graph.read import read
+from petri.graph.sphere import icosphere
 from petri.modelfile import Model
 from petri.nca.space import Mesh
 from petri.training.runs import CHECKPOINT
 
-COLOURED = "coloured.ply"  # in a run's folder
+COLOURED, WORN = "coloured.ply", "worn.ply"  # in a run's folder
 
 
 def on_its_mesh(model: Model, folder: Path) -> Model:
@@ -27,6 +28,7 @@ def on_its_mesh(model: Model, folder: Path) -> Model:
 
     The mesh is that of the run's checkpoint, or the folder's `coloured.ply`, or the one that the recipe
     names, whichever is there first; its colours are those that the model is to come to, if they are known.
+    A texture wears the folder's `worn.ply`, or else the sphere that it was trained on.
 
     Args:
         model: as read from `folder`.
@@ -54,13 +56,17 @@ def on(model: Model, surface: Surface) -> Model:
         BadRequest: the model is of no mesh.
     """
     rounded = replace(surface, vertices=surface.vertices.astype(np.float32))
-    return replace(model, automaton=model.automaton.on(rounded.graph()), surface=rounded)
+    graph = rounded.graph(model.spec.space.frame)
+    return replace(model, automaton=model.automaton.on(graph), surface=rounded)
 
 
 def find(recipe: dict[str, Any], folder: Path, nodes: int) -> Surface | None:
     """The mesh of so many vertices that a recipe is for; None if it is nowhere."""
-    loss = recipe.get("loss")
-    mesh, pattern = loss.get("mesh") if isinstance(loss, dict) else None, recipe.get("target")
+    terms = recipe.get("loss")
+    loss: dict[str, Any] = terms if isinstance(terms, dict) else {}
+    if recipe.get("task") == "wear":
+        return _of_texture(loss.get("level"), folder)
+    mesh, pattern = loss.get("mesh"), recipe.get("target")
     for look in (
         lambda: _of_checkpoint(folder / CHECKPOINT),
         lambda: replace(read(folder / COLOURED), colours=None),
@@ -74,6 +80,13 @@ def find(recipe: dict[str, Any], folder: Path, nodes: int) -> Surface | None:
             continue
         return paint(pattern, found) if found.colours is None and pattern in PATTERNS else found
     return None
+
+
+def _of_texture(level: Any, folder: Path) -> Surface | None:
+    try:
+        return replace(read(folder / WORN), colours=None)
+    except BadRequest:
+        return icosphere(level) if isinstance(level, int) and 0 <= level <= 9 else None
 
 
 def _of_checkpoint(path: Path) -> Surface | None:

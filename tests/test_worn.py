@@ -7,8 +7,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from petri import Automaton, Cell, Harmonics, Invariants, Mesh, Mlp, Model, Spec, worn
+from petri import Automaton, Cell, Harmonics, Invariants, Mesh, Mlp, Model, Noise, Spec, worn
 from petri.errors import BadRequest
+from petri.evaluation import evaluate
 from petri.graph import Surface, icosphere, write
 from petri.graph.growth import growth, shown
 from petri.graph.patterns import paint
@@ -52,6 +53,21 @@ def test_a_mesh_of_another_size_is_not_taken(tmp_path):
         manifest.entry(model(), name="t", file="t")
     grid = Model(automaton=Automaton(Spec()), target="grid")
     assert worn.on_its_mesh(grid, tmp_path) is grid
+
+
+def test_a_texture_wears_what_it_wore_or_the_sphere_and_directions_are_told_as_it_is_used_to(tmp_path):
+    spec = Spec(space=Mesh(frame="upright"), senses=(Harmonics(edge=0.3),), channels=4, start=Noise())
+    recipe = {"task": "wear", "phases": [{"res": [1, 162]}], "loss": {"level": 2, "mesh": "torus"}}
+    texture = Model(automaton=Automaton(spec), target="brick", training={"recipe": recipe})
+    found = worn.on_its_mesh(texture, tmp_path)
+    assert (found.nodes, found.automaton.graph.frame) == (162, "upright")
+    write(tmp_path / "worn.ply", icosphere(1))
+    found = worn.on_its_mesh(texture, tmp_path)
+    assert found.nodes == 42 and found.surface.colours is None
+    entry = manifest.entry(found, name="t", file="t")
+    assert entry["golden"]["width"] == 42 and "by length" in entry["description"]
+    with pytest.raises(BadRequest, match="`petri mesh texture` says how like its picture"):
+        evaluate(found)
 
 
 def test_places_are_those_that_files_hold(tmp_path):

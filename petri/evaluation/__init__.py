@@ -49,6 +49,11 @@ def evaluate(model: Model, target: str | Sequence[str] | None = None, **how: Any
             f"{model.target} is of a ring, whose rules `petri mesh ring` measures as it trains them: their "
             "figures lie in the run's ring.json"
         )
+    if model.spec.space.on_graph and model.task != "surface":
+        raise BadRequest(
+            f"{model.target} colours no mesh: `petri evaluate` measures what `petri mesh grow` trains, and "
+            "`petri mesh texture` says how like its picture a texture is"
+        )
     measure = MEASURES.get(model.task) or MEASURES["many" if model.conditions else "grow"]
     return measure(model, names, **how)
 

@@ -46,8 +46,8 @@ def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
     Raises:
         BadRequest: it is of a mesh and has none.
     """
-    spec, nodes = model.automaton.spec, _nodes(model)
-    reason = obstacle(spec, nodes=model.grid[1])
+    spec, nodes = model.automaton.spec, _row(model)
+    reason = obstacle(spec, nodes=model.nodes)
     model = replace(model, automaton=copy.deepcopy(model.automaton).cpu())
     return {
         "name": name,
@@ -74,13 +74,13 @@ def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
     }
 
 
-def _nodes(model: Model) -> tuple[int, int] | None:
+def _row(model: Model) -> tuple[int, int] | None:
     """The row of nodes that a model of a ring or a mesh has."""
     if not model.spec.space.on_graph:
         return None
     if isinstance(model.spec.space, Mesh) and model.surface is None:
         raise BadRequest(f"{model.target} is of a mesh, and the mesh is not given with it")
-    return model.grid
+    return 1, model.nodes
 
 
 def to_json(entries: list[dict[str, Any]]) -> str:
@@ -147,7 +147,7 @@ def film(model: Model) -> bytes:
     pixels = min(model.pixels_of(side), PAINTED)
     on = ground.of(model)
     if model.spec.space.on_graph:
-        surfaces = on_graph(automaton, model.grid[1], model.surface, FILM_STEPS, every=FILM_EVERY)
+        surfaces = on_graph(automaton, model.nodes, model.surface, FILM_STEPS, every=FILM_EVERY)
         frames = [Image.fromarray(draw(surface, pixels=PAINTED)) for _, surface in surfaces]
     else:
         frames = [

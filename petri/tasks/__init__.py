@@ -16,6 +16,7 @@ from petri.tasks.surface import ColouringMesh
 from petri.tasks.task import Rows, Task
 from petri.tasks.texture import Weaving
 from petri.tasks.textures import WeavingMany
+from petri.tasks.wear import Wearing
 
 if TYPE_CHECKING:
     from petri.training.recipe import Recipe
@@ -30,6 +31,7 @@ __all__ = [
     "Painting",
     "Rows",
     "Task",
+    "Wearing",
     "Weaving",
     "WeavingMany",
     "make",
@@ -42,6 +44,7 @@ TASKS: dict[str, type[Task]] = {
     "surface": ColouringMesh,
     "texture": Weaving,
     "textures": WeavingMany,
+    "wear": Wearing,
     "classify": Classifying,
 }
 

@@ -41,6 +41,8 @@ SPECS = {
     "living, fixed": Spec(space=Mesh(), senses=(Harmonics(order=2),), rule=SMALL, living=True, fixed=2),
     "invariants, fixed": Spec(space=Mesh(), senses=(Invariants(),), rule=SMALL, channels=6, fixed=1,
                               start=Noise()),
+    "upright, by length": Spec(space=Mesh(frame="upright"), senses=(Harmonics(order=2, edge=0.2),),
+                               rule=SMALL, channels=4, start=Noise(), fire_rate=0.7),
     "ring": Spec(space=Ring(), senses=(Harmonics(dimensions=1, valence=2),), rule=SMALL, channels=12),
 }  # fmt: skip
 

@@ -9,12 +9,12 @@ const ROUND = 12; // vertices around it, of each node
 
 export class Body {
   /**
-   * @param {object} spec
    * @param {object} mesh `{ places, faces }`, and `own`: whether it is the one that the model was trained on
+   * @param {string} frame as of `graphOf`
    * @throws {Error} one line: no WebGL2
    */
-  static ofMesh(mesh) {
-    return new Body(graphOf(mesh.places, mesh.faces), mesh.places, mesh, 1);
+  static ofMesh(mesh, frame) {
+    return new Body(graphOf(mesh.places, mesh.faces, frame), mesh.places, mesh, 1);
   }
 
   /** A ring of so many nodes, shown as a tube that is bent round. */

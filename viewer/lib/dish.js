@@ -56,7 +56,7 @@ function bodyOf({ space }, mesh, nodes) {
     return Body.ofRing(nodes);
   }
   if (!mesh) throw new Error("it is of a mesh: bring that with it, such as the coloured.ply of its run");
-  return Body.ofMesh(mesh);
+  return Body.ofMesh(mesh, space.frame);
 }
 
 async function openOnGraph(canvas, model, body, seed, engine) {
@@ -533,7 +533,8 @@ export class Dish {
 
   /** Whether `load` takes a model: it is for the same grid, ring or mesh. */
   takes({ spec, mesh }) {
-    return spec.space.kind === this.spec.space.kind && mesh === this.model.mesh;
+    const { kind, frame } = this.spec.space;
+    return spec.space.kind === kind && spec.space.frame === frame && mesh === this.model.mesh;
   }
 
   /** Take another model: the state goes on living if channels, fixed planes and conditions agree, else growth begins again. */

@@ -33,6 +33,7 @@ const SENSES = {
     dimensions: [3, checkDimensions],
     gather: ["mean", (value) => choice("the gather of harmonics", value, ["mean", "sum"])],
     valence: [6, (value) => number("the valence of harmonics", value, 0, 1e3, { open: true })],
+    edge: [0, (value) => number("the edge of harmonics", value, 0, 1e6)],
   },
   invariants: { valence: [6, (value) => number("the valence of invariants", value, 0, 1e3, { open: true })] },
 };
@@ -49,7 +50,12 @@ const RULES = {
     change_bound: bound("change_bound"),
   },
 };
-const SPACES = { grid: { padding: ["zero", (value) => choice("padding", value, PADDINGS)] }, ring: {}, mesh: {} };
+const FRAMES = ["world", "upright"];
+const SPACES = {
+  grid: { padding: ["zero", (value) => choice("padding", value, PADDINGS)] },
+  ring: {},
+  mesh: { frame: ["world", (value) => choice("frame", value, FRAMES)] },
+};
 const COORDINATES = ["centre", "corner"];
 const ORDERS = ["yx", "xy"];
 const DECODERS = {
@@ -278,8 +284,9 @@ function nameConv({ size, dilation, width }, hidden) {
   return `conv${size}${dilation > 1 ? `d${dilation}` : ""}${width === hidden ? "" : `w${width}`}`;
 }
 
-function nameHarmonics({ order, gather }) {
-  return ["Laplacian", "slope", "harmonics to order 2"][order] + (gather === "sum" ? " (sum)" : "");
+function nameHarmonics({ order, gather, edge }) {
+  const name = ["Laplacian", "slope", "harmonics to order 2"][order];
+  return name + (gather === "sum" ? " (sum)" : "") + (edge > 0 ? " by length" : "");
 }
 
 function nameStencil({ filters, size, dilation, trained }) {

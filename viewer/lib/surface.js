@@ -1,6 +1,7 @@
 // A surface of triangles in WebGL2: drawn with a colour a vertex, flat or lit, and asked which vertex lies under a point.
 
 import { Context } from "./context.js";
+import { normalsOf } from "./graph.js";
 
 /** From where a surface is seen at first, in degrees, and how near. As petri/graph/raster.py draws it. */
 export const FRONT = { turn: 0, tilt: 15, zoom: 1 };
@@ -74,30 +75,6 @@ function turning({ turn, tilt }) {
 
 const focusOf = ({ zoom }) => FILLS * Math.sqrt(DISTANCE ** 2 - 1) * zoom;
 
-/** Directions that the vertices face, not of length 1. */
-function normalsOf(places, faces) {
-  const normals = new Float32Array(places.length);
-  for (let at = 0; at < faces.length; at += 3) {
-    const a = 3 * faces[at];
-    const b = 3 * faces[at + 1];
-    const c = 3 * faces[at + 2];
-    for (let axis = 0; axis < 3; axis++) {
-      const [next, last] = [(axis + 1) % 3, (axis + 2) % 3];
-      const ahead = (places[b + next] - places[a + next]) * (places[c + last] - places[a + last]);
-      const back = (places[b + last] - places[a + last]) * (places[c + next] - places[a + next]);
-      const across = ahead - back; // of a normal as long as twice the area
-      normals[a + axis] += across;
-      normals[b + axis] += across;
-      normals[c + axis] += across;
-    }
-  }
-  for (let i = 0; i < normals.length; i += 3) {
-    const long = Math.hypot(normals[i], normals[i + 1], normals[i + 2]) || 1; // the areas of a fine mesh are tiny
-    for (let axis = 0; axis < 3; axis++) normals[i + axis] /= long;
-  }
-  return normals;
-}
-
 export class Surface {
   #made = null; // what lies on the GPU, and since which loss of it
 
@@ -128,8 +105,9 @@ export class Surface {
       else gl.vertexAttribPointer(place, 3, gl.FLOAT, false, 0, 0);
       return made;
     };
+    const normals = Float32Array.from(normalsOf(this.places, this.faces));
     const buffers = [
-      buffer(0, this.places, gl.ARRAY_BUFFER), buffer(1, normalsOf(this.places, this.faces), gl.ARRAY_BUFFER),
+      buffer(0, this.places, gl.ARRAY_BUFFER), buffer(1, normals, gl.ARRAY_BUFFER),
       buffer(2, 4 * this.count, gl.ARRAY_BUFFER), buffer(3, this.faces, gl.ELEMENT_ARRAY_BUFFER),
     ];
     gl.bindVertexArray(null);
