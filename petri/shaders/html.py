@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import html
+import re
 from typing import Any
 
 from petri import modelfile
@@ -17,6 +18,7 @@ ICON = '<link rel="icon" href="icon.svg">'
 LOADING = '<script src="loading.js"></script>\n'
 SCRIPT = '<script type="module" src="app.js"></script>'
 GZIP = "application/gzip"
+_DESCRIBED = re.compile(r"^[ \t]*/\*\*.*?\*/[ \t]*\n", re.M | re.S)  # what nobody reads in a packed script
 # Weights take a tenth less room, the page's script more than half: what is unpacked has the same bits.
 UNPACK = """\
 const unpack = async (address) =>
@@ -58,7 +60,7 @@ def page(models: dict[str, Model], entries: list[dict[str, Any]]) -> str:
     ]
     # A "<" could end the script; in JSON it can be written otherwise.
     data = manifest.to_json(inlined).replace("<", "\\u003c")
-    app = _packed(bundle("app.js").encode())
+    app = _packed(_DESCRIBED.sub("", bundle("app.js")).encode())
     content = text("index.html")
     for tag, instead in (
         (ICON, f'<link rel="icon" href="{manifest.data_uri(text("icon.svg").encode(), "image/svg+xml")}">'),

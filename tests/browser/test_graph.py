@@ -136,6 +136,37 @@ def test_golden_values_are_the_same_here_and_tell_another_mesh(lab):
         assert found[0]["largest"] < 1e-5
 
 
+def test_new_weights_take_over_while_the_cells_live_on_the_same_mesh_alone(lab):
+    first, second = made(SPECS["slope"]), made(SPECS["slope"], seed=1)
+    mesh = text(np.frombuffer(ply(first.surface), np.uint8))
+    state = seed_state(first.spec, 1, first.nodes, seed=2)
+    state = first.automaton.rollout(state, 6, seed=2, engine="torch")
+    state = second.automaton.rollout(state, 6, seed=2, start=6, engine="torch")
+    found = lab.evaluate(
+        """async ([one, other, mesh]) => {
+            const [first, second, third] = [one, other, other].map((file) => lab.model(file));
+            first.mesh = second.mesh = { ...lab.readMesh(lab.bytes(mesh)), own: true };
+            third.mesh = { ...first.mesh };
+            const dish = await lab.open(first, { seed: 2 });
+            await dish.step(6);
+            const takes = [dish.takes(second), dish.takes(third)];
+            await dish.load(second);
+            await dish.step(6);
+            const found = [takes, dish.stepNumber, lab.text(await dish.read())];
+            await dish.wear({ places: first.mesh.places, faces: first.mesh.faces.slice(0, 300), own: false });
+            found.push(dish.stepNumber, [...await dish.read()].filter((value) => value).length);
+            dish.close();
+            return found;
+        }""",
+        [file_of(first), file_of(second), mesh],
+    )
+    takes, steps, after, anew, lives = found
+    assert (takes, steps) == ([True, False], 12)
+    expected = state.detach().numpy().ravel()
+    assert np.abs(np.frombuffer(base64.b64decode(after), np.float32) - expected).max() < 1e-4
+    assert (anew, lives) == (0, first.spec.channels - 3)  # a single node, at the top
+
+
 def test_a_spec_is_described_and_its_weights_are_packed_as_in_python(lab):
     for name, spec in SPECS.items():
         model = made(spec)
