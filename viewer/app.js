@@ -446,7 +446,7 @@ async function copyLink() {
 /** Do what the address asks for; what it does not name is as at first, what is not valid in it is named and left out. */
 async function takeLink() {
   const { settings, refused } = readLink(location.hash);
-  const { target } = settings;
+  const { target, view } = settings;
   const { own } = history.state ?? {}; // a model of the visitor's own, which no link can carry
   linked = settings;
   part("seed").value = settings.seed ?? 0;
@@ -469,6 +469,8 @@ async function takeLink() {
   if (!found) complain(`The link asks for ${settings.model}, which is not here.`);
   else if (target !== undefined && conditions.find(target) < 0) refused.push("target");
   if (found && !found.obstacle && stage.channel !== (settings.channel ?? null)) refused.push("channel");
+  // From no nearer than whole only a mesh can be seen otherwise than at first.
+  if (found && !found.obstacle && view?.span >= 1 && stage.view === stage.flat) refused.push("view");
   if (found && refused.length) complain(`The link has no valid ${refused.join(", ")}.`);
   if (entry && !entry.obstacle) setPlaying(!calm.matches && settings.play !== "no");
 }
