@@ -409,7 +409,7 @@ def _say_coated(recipe: Recipe, result: Result) -> str:
 # What a run says of itself, by its task.
 DOING = {
     "grow": "growing", "many": "growing", "paint": "growing", "texture": "weaving", "textures": "weaving",
-    "classify": "classifying", "surface": "colouring",
+    "material": "weaving",    "classify": "classifying", "surface": "colouring",
 }  # fmt: skip
 VERBS = {"growing": "grow", "weaving": "texture", "classifying": "classify", "colouring": "mesh grow"}
 DONE = {
@@ -426,5 +426,6 @@ SAY: dict[str, Callable[[Recipe, Result], str]] = {
     "surface": _say_coated,
     "texture": _say_woven,
     "textures": _say_woven,
+    "material": _say_woven,
     "classify": _say_classified,
 }

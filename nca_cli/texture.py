@@ -32,6 +32,13 @@ def texture(
         int | None,
         typer.Option(help="Cells along a side; the recipe file's or 128 if left out.", show_default=False),
     ] = None,
+    pixels: Annotated[
+        int | None,
+        typer.Option(
+            help="Pixels along a side of the texture that a decoder paints, a multiple of --res.",
+            show_default=False,
+        ),
+    ] = None,
     scale: Annotated[
         float | None,
         typer.Option(
@@ -144,7 +151,8 @@ def texture(
         raise BadRequest(f"--res contradicts the phases in {recipe}: leave one of them out")
     size = res if res is not None else last_res(fields, RES)
     place = _place(crop)
-    drawn = [exemplar.load(one, size, scale=scale or 0.0, crop=place or exemplar.MIDDLE) for one in asked]
+    cut: dict[str, Any] = {"pixels": pixels, "scale": scale or 0.0, "crop": place or exemplar.MIDDLE}
+    drawn = [exemplar.load(one, size, **cut) for one in asked]
     name_of_all = " ".join(several.labels(asked)) if len(asked) > 1 else drawn[0].name
 
     # Only now, as torch takes seconds to import: a typing error is found before.
@@ -158,6 +166,8 @@ def texture(
         model = modelfile.read(models.find(from_model))
         theirs = model.automaton.spec.to_fields()
         architecture = {name: theirs[name] for name in ("channels", "senses", "rule")} | architecture
+        if pixels is not None and theirs["decoder"]:
+            architecture["decoder"] = theirs["decoder"]
     made = make_texture_recipe(
         name_of_all,
         asked,
@@ -167,6 +177,7 @@ def texture(
         settings=settings or (),
         cut={name: value for name, value in (("scale", scale), ("crop", place)) if value is not None},
         architecture={field: value for field, value in architecture.items() if value is not None},
+        pixels=pixels,
         epochs=epochs,
         seed=seed,
     )

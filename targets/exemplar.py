@@ -27,7 +27,7 @@ class Exemplar:
     """A square of a picture at one size, which fills the grid."""
 
     name: str  # as it was asked for; of a file, its name without the folders
-    pixels: np.ndarray  # RGB, float32 [3, res, res], 0..1, row 0 on top
+    pixels: np.ndarray  # RGB, float32 [3, pixels, pixels], 0..1, row 0 on top
     notes: tuple[str, ...] = ()  # one-line remarks for the user
     image: Image.Image | None = field(default=None, repr=False)  # the whole picture; None if this is all
     box: tuple[float, float, float, float] = (0, 0, 0, 0)  # of the square in it: left, top, right, bottom
@@ -46,13 +46,21 @@ class Exemplar:
                     yield _cut(self.image, (across, down, across + side, down + side), res)
 
 
-def load(name: str, res: int, *, scale: float = 0.0, crop: tuple[float, float] = MIDDLE) -> Exemplar:
+def load(
+    name: str,
+    res: int,
+    *,
+    pixels: int | None = None,
+    scale: float = 0.0,
+    crop: tuple[float, float] = MIDDLE,
+) -> Exemplar:
     """Find a picture and cut out what the grid is to be like.
 
     Args:
         name: as for `petri.targets.load`. Only pictures in files have pixels of their own; anything else is
             drawn at the size of the grid. What is transparent becomes white.
         res: cells a side, 16..4096.
+        pixels: a side of what is cut out, where a decoder paints; as many as there are cells if None.
         scale: pixels of the picture that a cell covers, along a side; 0: as many as make the largest square.
         crop: where the square lies: x, y as fractions of the room that the picture has around it.
 
@@ -61,17 +69,20 @@ def load(name: str, res: int, *, scale: float = 0.0, crop: tuple[float, float] =
             scale or a place of what has no pixels of its own.
     """
     targets.check_res(res)
+    if pixels is None:
+        pixels = res
+    checks.whole("pixels", pixels, targets.SMALLEST, targets.LARGEST)
+    targets.check_scale((res, res), (pixels, pixels))
     checks.number("scale", scale, 0, 10_000)
     path = _file(name)
     if path is not None:
         notes: list[str] = []
         called = name if name in targets.PICTURES else readable(path.name)
-        return _checked(
-            _of(_opaque(image.read(path, res, notes), called, notes), called, res, scale, crop, notes)
-        )
+        picture = _opaque(image.read(path, pixels, notes), called, notes)
+        return _checked(_of(picture, called, res, pixels, scale, crop, notes))
     if scale or tuple(crop) != MIDDLE:
         raise BadRequest(f"a scale and a crop are of a picture in a file, which {readable(name)} is not")
-    drawn = targets.load(name, res)
+    drawn = targets.load(name, pixels)
     notes = list(drawn.notes)
     rgb, alpha = drawn.pixels[:3], drawn.pixels[3]
     if drawn.transparent:
@@ -94,6 +105,7 @@ def _of(
     picture: Image.Image,
     name: str,
     res: int,
+    pixels: int,
     scale: float,
     crop: tuple[float, float],
     notes: list[str],
@@ -114,9 +126,9 @@ def _of(
     said = f"{side:.0f}² of the {picture.width} × {picture.height} pixels of {name}, {covers} along a cell"
     if side < scale * res:
         said += f": it is smaller than the {scale * res:.0f}² that {scale:g} a cell would need"
-    elif side < res:
+    elif side < pixels:
         said += ": it is enlarged"
-    return Exemplar(name, _cut(picture, box, res), (*notes, said), picture, box)
+    return Exemplar(name, _cut(picture, box, pixels), (*notes, said), picture, box)
 
 
 def _opaque(picture: Image.Image, name: str, notes: list[str]) -> Image.Image:

@@ -70,5 +70,6 @@ MEASURES: dict[str, Callable[..., Found]] = {
     "paint": _grown,
     "texture": _woven,
     "textures": textures.evaluate,
+    "material": _woven,
     "classify": _recognised,
 }

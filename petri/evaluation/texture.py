@@ -19,13 +19,12 @@ from petri.evaluation.style import Judge, woven
 from petri.evaluation.walk import walk
 from petri.ground import WHITE
 from petri.modelfile import Model
-from petri.nca import show
 from petri.targets import exemplar
 
 SEEDS = 2  # textures that a figure is the mean of, if nobody says: each is a sample of thousands of places
 STEPS = (64, 500, 5000)
 FACTORS = (2, 4)  # times the size it was trained at
-LARGEST = 1024  # cells a side that are compared: beyond, VGG16's features fill the memory
+LARGEST = 1024  # pixels a side that are compared: beyond, VGG16's features fill the memory
 DAMAGE_AT, MOST_STEPS = 500, 100_000
 DAMAGES = ("half", "circle")
 HEAL_STEPS = 300  # given to heal; the NCAtorch paper: from 149 to 449
@@ -152,7 +151,7 @@ def evaluate(
         raise BadRequest(
             f"a texture is measured on its own grid and on larger ones: leave out res, got {res}"
         )
-    found = exemplar.load(target or model.target, model.res, **_cut(model))
+    found = exemplar.load(target or model.target, model.res, pixels=_judged(model), **_cut(model))
     with memory.explained("ask for fewer seeds"):
         return _evaluate(model, found, seeds, (damage_at, damage_at + heal_steps), condition, say)
 
@@ -183,7 +182,7 @@ def _evaluate(
         regeneration.append(_healing(model, judge, kind, kept, moments))
     sizes = []
     for factor in FACTORS:
-        if factor * res > LARGEST:
+        if factor * found.pixels.shape[-1] > LARGEST:
             continue
         say(f"{factor * res}×{factor * res} cells")
         large = woven(automaton, (factor * res, factor * res), damaged_at, condition=condition)
@@ -205,11 +204,21 @@ def _evaluate(
 
 
 def _look(model: Model, judge: Judge, state: Tensor, factor: int, steps: int) -> Look:
-    rgb = show(state, model.spec)
+    rgb = _seen(model, judge, state)
     distance = _measured(judge, rgb)
     mean, spread = colours_apart(rgb.clamp(0, 1), judge.exemplar)
-    picture = images.picture(model.automaton, state[0], WHITE)
+    picture = images.picture(model.automaton, state[0], WHITE, rgb.shape[-1])
     return Look(factor, steps, distance, judge.way(distance.mean), mean, spread, picture)
+
+
+def _judged(model: Model) -> int | None:
+    """Pixels along a side of what is judged where a decoder paints: as trained, if they are not too many."""
+    return min(model.pixels, LARGEST // model.res * model.res) if model.spec.decoder else None
+
+
+def _seen(model: Model, judge: Judge, state: Tensor) -> Tensor:
+    """What is seen of states of any size, to each cell as many pixels as the exemplar has."""
+    return model.automaton.view(state, judge.exemplar.shape[-1] * state.shape[-1] // model.res)
 
 
 def _measured(judge: Judge, rgb: Tensor) -> Measure:
@@ -246,10 +255,11 @@ def _healing(
     cut[:, : spec.channels] = KINDS[kind](before[:, : spec.channels])
     *_, (_, later) = walk(model.automaton, cut, [healed_at], start=damaged_at)
     course = Course.of(
-        *(judge.distance(show(state, spec)) for state in (before, cut, later, undamaged)),
-        empty=judge.distance(show(torch.zeros_like(before[:1]), spec)).item(),
+        *(judge.distance(_seen(model, judge, state)) for state in (before, cut, later, undamaged)),
+        empty=judge.distance(_seen(model, judge, torch.zeros_like(before[:1]))).item(),
     )
-    pictures = (images.picture(model.automaton, state[0], WHITE) for state in (cut, later))
+    side = judge.exemplar.shape[-1]
+    pictures = (images.picture(model.automaton, state[0], WHITE, side) for state in (cut, later))
     return Healing(kind, damaged_at, healed_at, course, *pictures)
 
 
