@@ -39,7 +39,10 @@ def play(
     ] = None,
     tile: Annotated[
         Path | None,
-        typer.Option(help="PNG of a texture's last step, a pixel a cell: its edges fit each other."),
+        typer.Option(
+            help="PNG of a texture's last step, a pixel a cell or as many as a decoder paints: its edges fit "
+            "each other."
+        ),
     ] = None,
     res: Annotated[
         int | None, typer.Option(help="Cells along a side; as in training if left out.", min=8, max=4096)
@@ -119,7 +122,7 @@ def play(
             raise BadRequest("--tile writes one picture, a pixel a cell: leave out --out and --zoom")
         if tile.suffix.lower() != ".png":
             raise BadRequest(f"a tile is a .png, got {tile}")
-        out, zoom = tile, 1
+        out = tile
     if out is not None:
         images.check_name(out, ground)
     elif ground == grounds.TRANSPARENT:
@@ -127,8 +130,10 @@ def play(
     loaded = modelfile.read(models.find(model))
     loaded.check_grid("petri play")
     grounds.check_figure(ground, loaded.target, loaded.automaton.spec)
-    if tile is not None and not loaded.spec.fills_any_shape:
-        raise BadRequest(f"{model} is no texture: its edges do not fit each other, so it makes no --tile")
+    if tile is not None:
+        if not loaded.spec.fills_any_shape:
+            raise BadRequest(f"{model} is no texture: its edges do not fit each other, so it makes no --tile")
+        zoom = None if loaded.spec.decoder else 1
     shown = loaded.condition(None if target is None else as_utf8(target))
     switches: dict[int, int | Tensor] = {}
     seen = None

@@ -82,6 +82,8 @@ class TextureEvaluation:
     target: str  # name of the exemplar
     architecture: str  # of the automaton, in a few words
     res: int  # cells along a side that it was trained on
+    pixels: int  # along a side of what is compared; without a decoder a pixel is a cell
+    painted: bool  # by a decoder
     seeds: int  # textures, each from noise and with fire masks of its own; larger grids have one
     floor: float  # distance of more of the same picture
     floor_by: str  # what of it
@@ -95,7 +97,8 @@ class TextureEvaluation:
     @property
     def summary(self) -> str:
         """What was measured, in one line."""
-        return f"{self.target} on {self.res}×{self.res} cells · {self.architecture} · {self.seeds} textures"
+        size = f"{self.res}×{self.res} cells" + f", painted at {self.pixels}²" * self.painted
+        return f"{self.target} on {size} · {self.architecture} · {self.seeds} textures"
 
     def to_fields(self) -> dict[str, Any]:
         """As plain values, which JSON can hold; the pictures are left out."""
@@ -104,6 +107,7 @@ class TextureEvaluation:
             "target": self.target,
             "architecture": self.architecture,
             "res": self.res,
+            **({"pixels": self.pixels} if self.painted else {}),
             "seeds": self.seeds,
             "floor": plain(self.floor),
             "floor_by": self.floor_by,
@@ -191,6 +195,8 @@ def _evaluate(
         target=found.name,
         architecture=spec.describe(),
         res=res,
+        pixels=found.pixels.shape[-1],
+        painted=spec.decoder is not None,
         seeds=seeds,
         floor=judge.floor,
         floor_by=judge.by,
