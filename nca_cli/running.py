@@ -277,6 +277,8 @@ def _conclude(recipe: Recipe, result: Result) -> None:
         "metrics.csv": "all losses",
         "recipe.toml": "how it was trained",
     }
+    said_of |= {file: "a map of it" for file in result.files if file.startswith("maps/")}
+    said_of["maps/lit.png"] = "the surface under a light"
     said_of |= {file: "what it weaves of each" for file in result.files if file.startswith("tile-")}
     out.print(grid(*[(f"  {file}", said_of[file]) for file in result.files]))
     if result.finished and recipe.spec.space.on_graph:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from petri import checks, images, memory
+from petri import checks, images, lit, memory
 from petri.errors import BadRequest
 from petri.evaluation.course import Course
 from petri.evaluation.regeneration import KINDS
@@ -169,8 +169,10 @@ def _evaluate(
     say: Callable[[str], object],
 ) -> TextureEvaluation:
     automaton, spec, res = model.automaton, model.spec, model.res
-    pixels = torch.from_numpy(found.pixels).to(automaton.device)
-    judge = Judge(pixels, [torch.from_numpy(one).to(pixels) for one in found.others()])
+    whole = torch.from_numpy(found.pixels).to(automaton.device)
+    part = list(spec.decoder.seen(alpha=False)) if spec.decoder else [0, 1, 2]  # what is seen, and judged
+    pixels = whole[part]
+    judge = Judge(pixels, [torch.from_numpy(one[part]).to(pixels) for one in found.others()])
     damaged_at, healed_at = moments
     looks, kept = {}, {}
     state = automaton.seed_state(res, batch=seeds, seed=EVALUATION_SEED, condition=condition)
@@ -204,7 +206,7 @@ def _evaluate(
         looks=tuple(looks[step] for step in STEPS),
         sizes=tuple(sizes),
         regeneration=tuple(regeneration),
-        exemplar=images.drawn(pixels, WHITE),
+        exemplar=images.drawn(lit.seen(whole, spec.decoder) if spec.decoder else pixels, WHITE),
         shuffled=images.drawn(judge.shuffled, WHITE),
     )
 

@@ -11,12 +11,10 @@ from torch import Tensor, nn
 
 from petri import checks
 from petri.errors import BadRequest
+from petri.maps import MAPS
 
 COORDINATES = ("centre", "corner")
 ORDERS = ("yx", "xy")
-# The maps of a material in the order in which they are painted, and the outputs of each, in 0..1. Those of a
-# normal are half of it and 0.5: right, up and out of the surface.
-MAPS = {"albedo": 3, "height": 1, "roughness": 1, "occlusion": 1, "normal": 3}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,6 @@ import numpy as np
 
 from petri.nca import Automaton, Spec
 from petri.nca.decoder import Lppn
-from petri.nca.life import ALPHA
 from petri.shaders.lanes import LANES
 
 
@@ -64,7 +63,8 @@ def pack_decoder(automaton: Automaton) -> np.ndarray:
         if number < kind.layers:
             weight, bias = np.float32(kind.omega) * weight, np.float32(kind.omega) * bias
         else:  # there may be more outputs than are seen
-            weight, bias = weight[: ALPHA + spec.living], bias[: ALPHA + spec.living]
+            seen = list(kind.seen(alpha=spec.living))
+            weight, bias = weight[seen], bias[seen]
         padded = np.zeros((place.quads * LANES, place.stride), np.float32)
         padded[: len(bias), 0] = bias
         columns = _slots(spec) if number == 0 else list(range(weight.shape[1]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from petri import checks, images, targets
+from petri import checks, images, lit, mapfiles, targets
 from petri.errors import BadRequest
-from petri.evaluation.style import Judge
+from petri.evaluation.style import Judge, woven
 from petri.losses.correlation import CorrelationLoss
 from petri.losses.crops import CropLoss, Size, crops_of, sizes_of
 from petri.losses.transport import FIRST
@@ -23,11 +23,15 @@ from petri.tasks.task import Rows
 from petri.tasks.texture import TextureTerms, Weaving, how_of, read
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
 
     from petri.nca import Automaton, Spec
+    from petri.tasks.woven import Woven
     from petri.training.recipe import Recipe
 
+MAPS = "maps"  # folder of a run that has a material's
 SHOWN = 96  # pixels along a side of what is shown while it trains
 WHOLE = 128  # pixels along a side of the whole picture, the most at which repetitions are looked for
 JUDGED = 1024  # pixels along a side of what is judged, the most
@@ -200,6 +204,15 @@ class WeavingMaterial(Weaving):
         sizes = next(count for count in itertools.count(1) if pixels >> (count - 1) <= WHOLE)
         return sizes_of(pixels, sizes=sizes, window=WHOLE, windows=1)[-1]
 
+    def finish(self, automaton: Automaton, folder: Path) -> Woven:
+        """See `Task`; of a material its maps, too."""
+        found = super().finish(automaton, folder)
+        if not self.places:
+            return found
+        state = woven(automaton, self.grid, 2 * self.steps)[0]
+        names = mapfiles.save(folder / MAPS, automaton, state, self.wanted.pixels)
+        return replace(found, files=(*found.files, *(f"{MAPS}/{name}" for name in names)))
+
     def picture(self, state: Tensor) -> np.ndarray:
         """See `Task`; as it is painted, small."""
         return images.picture(self.automaton, state, self.ground, min(self.wanted.pixels, SHOWN))
@@ -207,8 +220,9 @@ class WeavingMaterial(Weaving):
     def shown(self, pixels: int) -> np.ndarray:
         """See `Weaving`."""
         side = min(self.wanted.pixels, pixels)
-        small = F.interpolate(self.exemplar[self.seen][None], (side, side), mode="area")[0]
-        return images.drawn(small, self.ground)
+        small = F.interpolate(self.exemplar[None], (side, side), mode="area")[0]
+        assert self.spec.decoder is not None, "it was refused"
+        return images.drawn(lit.seen(small, self.spec.decoder), self.ground)
 
     def goal(self) -> np.ndarray:
         """The exemplar, as small as `picture`."""

@@ -269,8 +269,12 @@ def read(recipe: Recipe, asked: str, *, blank: bool) -> tuple[Tensor, list[Tenso
     except BadRequest:
         if not blank:
             raise
-        side = getattr(recipe.loss, "pixels", rows)
-        return torch.zeros(3, side, side), []
+        side, decoder = getattr(recipe.loss, "pixels", rows), recipe.spec.decoder
+        return torch.zeros(decoder.outputs if decoder else 3, side, side), []
+    wanted = recipe.spec.decoder.maps if recipe.spec.decoder else ()
+    if found.maps != wanted:
+        theirs, ours = (", ".join(names) or "none" for names in (found.maps, wanted))
+        raise BadRequest(f"{found.name} has the maps {theirs}, the recipe {ours}")
     return torch.from_numpy(found.pixels), [torch.from_numpy(one) for one in found.others()]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from petri import checks, targets
 from petri.errors import BadRequest
+from petri.maps import MAPS
 from petri.nca.spec import Spec
 from petri.training.presets import PATIENCE, for_several, merge, over, painted_by
 from petri.training.recipe import Recipe, plain
@@ -76,6 +77,7 @@ def make_texture_recipe(
     settings: list[str] | tuple[str, ...] = (),
     cut: dict[str, Any] | None = None,
     pixels: int | None = None,
+    maps: Sequence[str] = (),
     architecture: dict[str, Any] | None = None,
     epochs: int | None = None,
     seed: int | None = None,
@@ -91,6 +93,7 @@ def make_texture_recipe(
         settings: single values over those, such as `loss.sizes=2`.
         cut: `scale` and `crop` of the picture, if they were asked for.
         pixels: along a side of what a decoder paints; None for no decoder, unless the file has one.
+        maps: of a material, which it paints.
         architecture: Spec fields over those.
         epochs: in all.
         seed: of everything random.
@@ -105,10 +108,16 @@ def make_texture_recipe(
     if painted := painted_by(pixels, file, MATERIAL):
         if count > 1 or preset != "quick":
             raise BadRequest("--pixels is for one texture and the preset quick")
-        merge(fields, {"spec": {"decoder": DECODER}})
+        made["spec"]["decoder"] = DECODER
         merge(made, {"loss": {"pixels": painted, "sizes": 3 if painted >= THREE_SIZES else 2}})
     merge(fields, for_several(made, count) if count > 1 else made)
     merge(fields, copy.deepcopy(file or {}))
+    if painted:
+        decoder = fields["spec"]["decoder"]
+        outputs = sum(MAPS[name] for name in maps) or 3
+        if not isinstance(decoder, dict):
+            decoder = DECODER  # the file has none
+        merge(fields, {"spec": {"decoder": {**decoder, "outputs": outputs, "maps": list(maps)}}})
     written = [targets.written(one) for one in asked]
     if count > 1:
         merge(fields, {"target": name, "targets": written, "task": "textures", "spec": {"fixed": count}})
