@@ -13,6 +13,7 @@ from PIL import Image
 from petri import images, modelfile
 from petri.__main__ import main
 from petri.evaluation import texture
+from petri.maps import MAPS
 
 TINY = [
     "--res", 16, "--pixels", 64, "--set", "phases.steps=[4, 6]", "--set", "pool.size=4", "--hidden", 16,
@@ -106,10 +107,73 @@ def test_it_is_measured_at_the_size_of_its_training(made, petri, monkeypatch, tm
         (["PHOTO", "PHOTO", "--pixels", 64], "--pixels is for one texture"),
         (["PHOTO", "--pixels", 64, "--set", "spec.decoder=none"], "takes a decoder"),
         (["PHOTO", "--pixels", 16, "--set", "loss.sizes=5"], "leaves 1 pixels along a side of 16"),
+        (["material:brick"], "petri makes no material 'brick', did you mean \"bricks\"?; there are bricks"),
+        (["material:bricks", "--scale", 2], "a scale and a crop are of a picture in a file"),
+        (["material:bricks", "PHOTO"], "a material is woven alone, got 2 textures"),
+        (["EMPTY"], "has none of the maps of a material, such as albedo.png"),
     ],
 )
 def test_what_cannot_be_is_one_line(petri, photo, tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
-    arguments = [photo if argument == "PHOTO" else argument for argument in arguments]
+    there = {"PHOTO": photo, "EMPTY": photo.parent}
+    arguments = [there.get(argument, argument) for argument in arguments]
     said = petri("texture", *arguments, "--res", 16, "--epochs", 1, code=2)
     assert words in said and said.count("\n") == 1 and not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def bricks(tmp_path_factory):
+    """The folder of a tiny run of a material, and what it said."""
+    folder = tmp_path_factory.mktemp("woven")
+    said = run(folder, "texture", "material:bricks", *TINY, "--epochs", 3, "--set", "loss.correlation=1")
+    return folder / "runs" / "material-bricks-16", said
+
+
+def test_a_run_of_a_material_leaves_its_maps(bricks):
+    folder, said = bricks
+    names = {*(f"{name}.png" for name in MAPS), "lit.png"}
+    assert {path.name for path in (folder / "maps").iterdir()} == names
+    assert all(f"maps/{name}" in said for name in names) and "decoder of 3 × 8" in said
+    assert "correlation" in (folder / "metrics.csv").read_text().splitlines()[0]
+    model = modelfile.read(folder / "model.safetensors")
+    assert (model.target, model.spec.decoder.maps) == ("material:bricks", tuple(MAPS))
+    shown = [np.asarray(Image.open(folder / name)) for name in ("tile.png", "maps/lit.png")]
+    np.testing.assert_array_equal(*shown)
+
+
+def test_a_tile_of_a_material_is_a_folder(bricks, petri, tmp_path):
+    folder, _ = bricks
+    said = petri("play", folder, "--steps", 6, "--pixels", 50, "--tile", tmp_path / "wall")
+    assert "albedo.png, height.png" in said and Image.open(tmp_path / "wall" / "lit.png").size == (50, 50)
+    petri("play", folder, "--steps", 6, "--pixels", 50, "--out", tmp_path / "lit.png")
+    shown = [np.asarray(Image.open(tmp_path / name)) for name in ("wall/lit.png", "lit.png")]
+    np.testing.assert_array_equal(*shown)
+    (tmp_path / "file").touch()
+    for tile, words in (
+        ("a.png", "is a material, a tile of which is a folder of maps: leave out the .png"),
+        ("a.jpg", "a tile is a .png, or of a material a folder, got"),
+        ("file", "it is no folder"),
+        ("no/folder", "there is no folder"),
+    ):
+        said = petri("play", folder, "--tile", tmp_path / tile, code=2)
+        assert words in said and said.count("\n") == 1
+
+
+def test_a_tile_of_what_is_no_material_is_no_folder(made, petri, tmp_path):
+    said = petri("play", made[0], "--tile", tmp_path / "wall", code=2)
+    assert "a tile is a .png, got" in said and said.count("\n") == 1
+
+
+def test_maps_in_a_folder_are_woven_and_measured(bricks, petri, monkeypatch, tmp_path):
+    """Of what a run has left: any folder with maps in it will do."""
+    monkeypatch.setattr(texture, "STEPS", (4, 8, 12))
+    monkeypatch.setattr(texture, "FACTORS", (2,))
+    (bricks[0] / "maps" / "albedo.png").rename(tmp_path / "albedo.png")
+    said = run(tmp_path, "texture", bricks[0] / "maps", *TINY, "--epochs", 1, "--name", "again")
+    (tmp_path / "albedo.png").rename(bricks[0] / "maps" / "albedo.png")
+    assert "maps: height, roughness, occlusion, normal; without albedo" in said
+    model = modelfile.read(tmp_path / "runs" / "again" / "model.safetensors")
+    assert model.spec.decoder.outputs == 6 and model.target == "maps"
+    short = ["--damage-at", 8, "--heal-steps", 4, "--sheet", tmp_path / "sheet.png"]
+    assert "painted at 64²" in petri("evaluate", bricks[0], *short)
+    assert Image.open(tmp_path / "sheet.png").format == "PNG"

@@ -10,8 +10,11 @@ import petri
 from petri import tasks
 from petri.errors import BadRequest
 from petri.losses.crops import CropLoss, Size, crops_of, places_for, sizes_of
+from petri.maps import MAPS
+from petri.nca.decoder import Lppn
+from petri.targets import exemplar
 from petri.tasks import WeavingMaterial
-from petri.tasks.material import MaterialTerms
+from petri.tasks.material import MaterialTerms, mixed, views_of
 from petri.training.recipe import Recipe
 from petri.training.runs import columns
 from petri.training.textures import make_texture_recipe
@@ -194,3 +197,54 @@ def test_what_no_painted_texture_can_be_is_refused(spec, exemplar, grid, words):
 def test_terms_out_of_range_are_named(field, value):
     with pytest.raises(BadRequest, match=f"loss.{field}"):
         MaterialTerms(**{field: value})
+
+
+def surface(name="bricks", pixels=64):
+    """Maps of a material of petri, as channels."""
+    return torch.from_numpy(exemplar.load(f"material:{name}", 16, pixels=pixels).pixels)
+
+
+def test_maps_are_pictures_of_three_channels_each_and_mixed():
+    places = Lppn(maps=tuple(MAPS), outputs=9).places()
+    assert views_of(places) == [(0, 1, 2), (6, 7, 8), (3, 4, 5)]
+    assert views_of(Lppn(maps=("height", "normal"), outputs=4).places()) == [(1, 2, 3), (0, 0, 0)]
+    assert views_of({}) == [(0, 1, 2)]
+    some = mixed(9, 6, 3)
+    assert len(some) == 6 and all(len({*view}) == 3 and max(view) < 9 for view in some)
+    assert mixed(9, 6, 3) == some != mixed(9, 6, 4)
+
+
+def test_maps_that_do_not_lie_on_each_other_are_farther_than_those_that_do():
+    """Each map alone is as it should be; one of them is moved."""
+    picture = surface()
+    sizes = sizes_of(64, sizes=1, window=64, windows=1)
+    places = Lppn(maps=tuple(MAPS), outputs=9).places()
+    views = views_of(places)
+    loss = CropLoss(picture, sizes, views=views + mixed(9, 6, 0), shown=len(views))
+    apart = picture.clone()
+    apart[6:9] = picture[6:9].roll((13, 21), dims=(1, 2))
+
+    def mean(other):
+        chance = torch.Generator().manual_seed(0)
+        return sum(loss([other[None, None]], chance).item() for _ in range(4)) / 4
+
+    assert mean(picture) < 1e-9 and mean(apart) > 0.004
+
+
+def test_a_material_is_woven_by_one_decoder(recipe):
+    made = make_texture_recipe(
+        "material:bricks", ["material:bricks"], res=16, pixels=64, maps=tuple(MAPS), epochs=3, settings=TINY
+    )
+    assert (made.spec.decoder.outputs, made.spec.decoder.maps) == (9, tuple(MAPS))
+    assert Recipe.from_toml(made.to_toml()) == made
+    trainer = Trainer(made, tasks.make(made), CPU)
+    for _ in range(3):
+        assert trainer.train_epoch().losses["style"] > 0
+    assert torch.equal(trainer.task.exemplar, surface())
+    assert trainer.task.goal().shape == (64, 64, 3)
+    plain = recipe()
+    with pytest.raises(BadRequest, match="has the maps none, the recipe albedo, height"):
+        decoder = {"outputs": 9, "maps": list(MAPS)}
+        tasks.make(
+            Recipe.from_fields(plain.to_fields() | {"spec": made.spec.to_fields() | {"decoder": decoder}})
+        )

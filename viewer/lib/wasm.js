@@ -4,6 +4,8 @@
 import { COLOURS, UNDECIDED, parts } from "./colours.js";
 import { fireThreshold } from "./spec.js";
 import { Away, Here } from "./cells.js";
+import { decoderPlaces } from "./decoder.js";
+import { SHOWN } from "./lit.js";
 import { fromLayers, layout, packWeights, toLayers } from "./pack.js";
 import { Painters } from "./painters.js";
 import base64 from "./step.wasm.js";
@@ -53,12 +55,25 @@ function plan(model, width, height) {
   const tone = [spec.colour_offset, spec.colour_scale];
   const { classes, masked } = spec;
   const colours = { classes, masked, palette: [...COLOURS, UNDECIDED].map(parts) };
-  return { width, height, groups, layers, living, tone, ...colours, weights: packWeights(model).data, settings };
+  const said = spec.decoder?.maps.length ? saidBy(spec, places) : null;
+  return { width, height, groups, layers, living, tone, ...colours, said, weights: packWeights(model).data, settings };
+}
+
+/** Where the last layer of a material lies among the weights, and how many numbers four units of it are. */
+function saidBy(spec, { below, width, decoder }) {
+  const { begin, before } = decoderPlaces(spec).layers.at(-1);
+  return { at: 4 * (below * width + decoder + begin), count: 4 * (1 + 4 * before), albedo: spec.decoder.maps[0] === "albedo" };
 }
 
 /** Its layers of sines, vec4s of each, and frequencies. */
 function decoderNumbers(decoder) {
   return decoder ? [decoder.layers, Math.ceil(decoder.width / 4), decoder.frequencies] : [0, 0, 0];
+}
+
+/** The direction that a light of lit.js comes from, the same for a whole picture: as its middle has it. */
+function fromAfar([x, y, z, near], width, height) {
+  const towards = near ? [x - width / 2, height / 2 - y, z] : [x, y, z];
+  return towards.map((part) => part / Math.hypot(...towards));
 }
 
 export class Wasm {
@@ -131,8 +146,8 @@ export class Wasm {
    * Draw the state: `{ image, width, height }`, or null once it is closed.
    * @param {?{columns: Float32Array, rows: Float32Array}} at where a decoder is to paint; else the cells are shown
    */
-  async look({ channel, ground, at = null }) {
-    const found = at ? await this.draw(at, ground) : await this.#cells.ask("look", channel, ground);
+  async look({ channel, ground, at = null, surface = null }) {
+    const found = at ? await this.draw(at, ground, surface) : await this.#cells.ask("look", channel, ground);
     if (!found) return null;
     const { width, height, pixels } = found;
     if (this.image.width !== width || this.image.height !== height) Object.assign(this.image, { width, height });
@@ -141,9 +156,11 @@ export class Wasm {
   }
 
   /** What a decoder paints: `{ width, height, pixels }`, RGBA on a ground, or null once it is closed. */
-  async draw({ columns, rows }, ground) {
-    const pixels = await painters.share("draw", this.#cells, this.#plan, { columns, rows }, ground);
-    return pixels && { width: columns.length / 4, height: rows.length / 4, pixels };
+  async draw({ columns, rows }, ground, surface = null) {
+    const [width, height] = [columns.length / 4, rows.length / 4];
+    const asked = surface && { map: SHOWN.indexOf(surface.map), light: fromAfar(surface.light, width, height) };
+    const pixels = await painters.share("draw", this.#cells, this.#plan, { columns, rows }, ground, asked);
+    return pixels && { width, height, pixels };
   }
 
   /** What a decoder paints, float32 `[row, column, 4]`, not bounded; null once it is closed. */

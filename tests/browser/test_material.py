@@ -1,0 +1,108 @@
+"""Materials in the page: the surface under a light, and each of its maps, on the GPU and on the processor."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from specs import DECODED
+
+from petri import lit, modelfile
+from petri.images import drawn
+from petri.ground import WHITE
+from petri.maps import MAPS
+from petri.modelfile import Model
+from petri.nca import Automaton, Spec
+
+SIDE, PIXELS = 8, 40  # cells and pixels
+SHARE = 0.02  # of what is shown that may be rounded to another of 256 levels
+SPECS = {
+    "all maps": DECODED["a material"],
+    "without normals and albedo": Spec.of(
+        channels=8,
+        hidden=16,
+        layers=2,
+        padding="wrap",
+        decoder={"width": 8, "outputs": 2, "maps": ["roughness", "occlusion"]},
+    ),
+}
+
+SHOW = """async ([model, state, engine, pixels, shown]) => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: pixels, height: pixels });
+    const dish = await lab.openDish(canvas, lab.model(model), { width: 8, height: 8, engine });
+    dish.write(lab.floats(state));
+    const found = [];
+    for (const [map, light] of shown) {
+        Object.assign(dish, { map, light });
+        await dish.draw();
+        found.push(lab.text(canvas.getContext("2d").getImageData(0, 0, pixels, pixels).data));
+    }
+    Object.assign(dish, { map: "lit", light: null });
+    const bands = [];
+    for await (const band of dish.bands(pixels, pixels)) bands.push(...band);
+    found.push(lab.text(Uint8ClampedArray.from(bands)));
+    dish.close();
+    return found;
+}"""
+
+
+def text(array):
+    return base64.b64encode(np.ascontiguousarray(array)).decode()
+
+
+def made(spec):
+    """An automaton and a state; its maps are about 0.5, so that little of them is out of bounds."""
+    chance = torch.Generator().manual_seed(3)
+    automaton = Automaton(spec, generator=chance)
+    automaton.decoder.biases[-1].data.fill_(0.5)
+    state = torch.rand(spec.planes, SIDE, SIDE, generator=chance) * 2 - 1
+    return automaton, state
+
+
+def content(automaton):
+    file = modelfile.to_bytes(Model(automaton=automaton, target="m"))
+    return text(np.frombuffer(file, np.uint8))
+
+
+@pytest.mark.parametrize("engine", ["webgl", "wasm"])
+@pytest.mark.parametrize("name", SPECS)
+def test_a_surface_and_its_maps_are_what_python_draws(lab, name, engine):
+    automaton, state = made(SPECS[name])
+    maps = automaton.spec.decoder.maps
+    shown = [["lit", None], *([one, None] for one in maps), ["lit", {"x": 0.9, "y": 0.2}]]
+    found = lab.evaluate(SHOW, [content(automaton), text(state.numpy()), engine, PIXELS, shown])
+    pictures = [
+        np.frombuffer(base64.b64decode(each), np.uint8).reshape(PIXELS, PIXELS, 4)[..., :3].astype(int)
+        for each in found
+    ]
+    values = torch.cat(list(automaton.bands(state, PIXELS, whole=True)), dim=1)
+    places = automaton.spec.decoder.places()
+    wanted = [drawn(lit.seen(values, automaton.spec.decoder), WHITE)]
+    wanted += [drawn(values[list(places[one])].expand(3, -1, -1), WHITE) for one in maps]
+    for each, there in zip([*pictures[: len(wanted)], pictures[-1]], [*wanted, wanted[0]], strict=True):
+        off = np.abs(each - there.astype(int)).max(axis=2)
+        assert off.max() <= 1 and (off > 0).mean() < SHARE
+        assert there.std() > 1
+    near = pictures[len(wanted)]
+    assert np.abs(near - pictures[0]).mean() > 2  # the light is elsewhere
+    if engine == "webgl":  # and brightest beneath it: here each pixel has its own way to it
+        right, left = near[:, PIXELS // 2 :].mean(), near[:, : PIXELS // 2].mean()
+        assert right > left + 5
+
+
+def test_heights_alone_are_lit_by_their_slopes(lab):
+    automaton, state = made(DECODED["heights alone"])
+    shown = [["lit", None], ["height", None]]
+    found = lab.evaluate(SHOW, [content(automaton), text(state[:4].numpy()), "webgl", PIXELS, shown])
+    surface, height = (
+        np.frombuffer(base64.b64decode(each), np.uint8).reshape(PIXELS, PIXELS, 4).astype(int)
+        for each in found[:2]
+    )
+    assert surface[..., 0].std() > 1 and (height[..., 0] == height[..., 2]).all()
+
+
+def test_maps_are_named(lab):
+    assert lab.evaluate("() => lab.MAPS") == MAPS
