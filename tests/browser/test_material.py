@@ -7,15 +7,17 @@ import base64
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from specs import DECODED
 
 from petri import lit, modelfile
-from petri.images import drawn
 from petri.ground import WHITE
+from petri.images import drawn
 from petri.maps import MAPS
 from petri.modelfile import Model
 from petri.nca import Automaton, Spec
+from petri.viewing.export import export
+from petri.viewing.site import build
+from petri.viewing.specimens import gather
 
 SIDE, PIXELS = 8, 40  # cells and pixels
 SHARE = 0.02  # of what is shown that may be rounded to another of 256 levels
@@ -102,6 +104,44 @@ def test_heights_alone_are_lit_by_their_slopes(lab):
         for each in found[:2]
     )
     assert surface[..., 0].std() > 1 and (height[..., 0] == height[..., 2]).all()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """An exported page of one material."""
+    folder, models = (tmp_path_factory.mktemp(name) for name in ("site", "models"))
+    automaton, _ = made(DECODED["a material"])
+    for values in (automaton.rule.weights[-1], automaton.rule.biases[-1]):
+        values.data.zero_()  # it stays as it begins
+    recipe = {"task": "material", "phases": [{"res": 16, "steps": [1, 2]}], "loss": {"pixels": 64}}
+    path = models / "wall.safetensors"
+    modelfile.write(path, Model(automaton=automaton, target="wall", training={"recipe": recipe}))
+    export(build(gather([str(models)])[0]), folder)
+    return folder
+
+
+def test_the_light_is_under_the_pointer_and_each_map_may_be_shown(visit):
+    page = visit("#play=no&engine=wasm&model=wall")
+    page.wait_for_function("document.getElementById('engine').textContent !== ''")
+    options = page.locator("#channel option").all_inner_texts()
+    assert options[:6] == ["Under a light", "Albedo", "Height", "Roughness", "Occlusion", "Normal"]
+    data = "document.getElementById('dish').toDataURL()"
+
+    def changes(do):
+        before = page.evaluate(data)
+        do()
+        page.wait_for_function(f"before => {data} !== before", arg=before)
+
+    box = page.locator("#dish").bounding_box()
+    changes(lambda: page.mouse.move(box["x"] + 0.9 * box["width"], box["y"] + 0.2 * box["height"]))
+    changes(lambda: page.mouse.move(box["x"] + 0.1 * box["width"], box["y"] + 0.8 * box["height"]))
+    changes(lambda: page.select_option("#channel", "normal"))
+    assert "map=normal" in page.evaluate("location.hash")
+    changes(lambda: page.select_option("#channel", ""))
+    assert "map=" not in page.evaluate("location.hash")
+    again = visit("#play=no&engine=wasm&model=wall&map=height")
+    again.wait_for_function("document.getElementById('engine').textContent !== ''")
+    assert again.input_value("#channel") == "height"
 
 
 def test_maps_are_named(lab):
