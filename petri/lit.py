@@ -22,13 +22,14 @@ DULL = 0.8  # roughness
 DEPTH = 0.02  # of the whole range of heights, as a share of the side, where there are no normals
 
 
-def lit(maps: Mapping[str, Tensor], *, light: tuple[float, float, float] = LIGHT) -> Tensor:
+def lit(maps: Mapping[str, Tensor], *, light: tuple[float, float, float] | Tensor = LIGHT) -> Tensor:
     """A surface seen from above, a light beside it.
 
     Args:
         maps: by their names, `[1 or 3, height, width]` in 0..1, as of `petri.maps.MAPS`; those that
             are missing are plain.
-        light: where it comes from, the same direction everywhere.
+        light: where it comes from: one direction for all points, or of each its own, `[3, height, width]`; of
+            any length.
 
     Returns:
         RGB `[3, height, width]` in 0..1.
@@ -40,17 +41,18 @@ def lit(maps: Mapping[str, Tensor], *, light: tuple[float, float, float] = LIGHT
     rough = maps["roughness"].clamp(0.1, 1) if "roughness" in maps else some.new_tensor(DULL)
     reached = maps["occlusion"].clamp(0.05, 1) if "occlusion" in maps else some.new_tensor(1.0)
     faces = facing(maps)
-    towards = some.new_tensor(light) / math.hypot(*light)
-    half = towards + some.new_tensor([0.0, 0.0, 1.0])
-    half = half / half.norm()
-    met = (faces * towards[:, None, None]).sum(0, keepdim=True).clamp_min(0)
+    towards = light if isinstance(light, Tensor) else some.new_tensor(light)[:, None, None]
+    towards = towards / towards.norm(dim=0, keepdim=True)
+    half = towards + some.new_tensor([0.0, 0.0, 1.0])[:, None, None]
+    half = half / half.norm(dim=0, keepdim=True)
+    met = (faces * towards).sum(0, keepdim=True).clamp_min(0)
     seen = faces[2:].clamp_min(1e-3)
-    along = (faces * half[:, None, None]).sum(0, keepdim=True).clamp_min(0)
+    along = (faces * half).sum(0, keepdim=True).clamp_min(0)
     alpha = rough.square().square()
     spread = alpha / (along.square() * (alpha - 1) + 1).square() / math.pi
     shadow = (rough + 1).square() / 8
     hidden = 1 / ((met * (1 - shadow) + shadow) * (seen * (1 - shadow) + shadow)) / 4
-    thrown = FACING + (1 - FACING) * (1 - half[2]) ** 5
+    thrown = FACING + (1 - FACING) * (1 - half[2:]) ** 5
     light_back = (1 - thrown) * albedo / math.pi + spread * hidden * thrown
     colour = BRIGHT * met * light_back + AROUND * reached * albedo
     return colour.expand(3, *some.shape[1:]).clamp(0, 1) ** (1 / GAMMA)
