@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from petri.evaluation.report import EVALUATION_SEED, Measure, plain
 from petri.evaluation.style import Judge, woven
 from petri.evaluation.walk import walk
 from petri.ground import WHITE
+from petri.losses.crops import views_of
 from petri.modelfile import Model
 from petri.targets import exemplar
 
@@ -72,6 +73,23 @@ class Healing:
         return when | self.course.to_fields()
 
 
+@dataclass(frozen=True)
+class MapsLook:
+    """Some maps of a material, which are one picture for VGG16."""
+
+    maps: str  # their names
+    floor: float  # as of `TextureEvaluation`
+    distance: float  # style distance, the mean of the textures
+    ceiling: float
+    way: float  # of it between floor and ceiling, percent
+
+    def to_fields(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            name: value if isinstance(value, str) else plain(value) for name, value in asdict(self).items()
+        }
+
+
 @dataclass(frozen=True, kw_only=True)
 class TextureEvaluation:
     """How good a texture's model is.
@@ -91,6 +109,7 @@ class TextureEvaluation:
     looks: tuple[Look, ...]  # at its size, early and late
     sizes: tuple[Look, ...]  # on larger grids
     regeneration: tuple[Healing, ...]  # a kind of damage each
+    maps: tuple[MapsLook, ...] = ()  # of a material, at the step after which it is damaged
     exemplar: np.ndarray = field(compare=False, repr=False)  # uint8
     shuffled: np.ndarray = field(compare=False, repr=False)
 
@@ -115,6 +134,7 @@ class TextureEvaluation:
             "drift": [look.to_fields() for look in self.looks],
             "sizes": [look.to_fields() for look in self.sizes],
             "regeneration": [one.to_fields() for one in self.regeneration],
+            **({"maps": [one.to_fields() for one in self.maps]} if self.maps else {}),
         }
 
 
@@ -206,6 +226,7 @@ def _evaluate(
         looks=tuple(looks[step] for step in STEPS),
         sizes=tuple(sizes),
         regeneration=tuple(regeneration),
+        maps=_maps(model, found, kept[damaged_at], say),
         exemplar=images.drawn(lit.seen(whole, spec.decoder) if spec.decoder else pixels, WHITE),
         shuffled=images.drawn(judge.shuffled, WHITE),
     )
@@ -217,6 +238,27 @@ def _look(model: Model, judge: Judge, state: Tensor, factor: int, steps: int) ->
     mean, spread = colours_apart(rgb.clamp(0, 1), judge.exemplar)
     picture = images.picture(model.automaton, state[0], WHITE, rgb.shape[-1])
     return Look(factor, steps, distance, judge.way(distance.mean), mean, spread, picture)
+
+
+def _maps(
+    model: Model, found: exemplar.Exemplar, states: Tensor, say: Callable[[str], object]
+) -> tuple[MapsLook, ...]:
+    """How like the exemplar's the maps of a material are, each picture of them by itself."""
+    decoder = model.spec.decoder
+    if decoder is None or not decoder.maps:
+        return ()
+    pixels = found.pixels.shape[-1]
+    painted = [torch.cat(list(model.automaton.bands(state, pixels, whole=True)), dim=1) for state in states]
+    looks = []
+    for name, view in views_of(decoder.places()).items():
+        say(name)
+        wanted, *others = (
+            torch.from_numpy(one[list(view)]).to(states) for one in (found.pixels, *found.others())
+        )
+        judge = Judge(wanted, others)
+        distance = judge.distance(torch.stack(painted)[:, list(view)]).mean().item()
+        looks.append(MapsLook(name, judge.floor, distance, judge.ceiling, judge.way(distance)))
+    return tuple(looks)
 
 
 def _judged(model: Model) -> int | None:

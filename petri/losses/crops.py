@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -187,3 +187,17 @@ def _cloud(crops: Tensor) -> Tensor:
 
 def _spread(cloud: Tensor) -> Tensor:
     return cloud.float().var(dim=1, correction=0).mean().clamp_min(1e-8).sqrt()
+
+
+def views_of(places: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """The pictures that maps are, by name, three channels each: those of one channel share one.
+
+    Args:
+        places: of the maps among the channels, as of `Lppn.places`; none: the channels are RGB.
+    """
+    if not places:
+        return {"colours": (0, 1, 2)}
+    views: dict[str, tuple[int, ...]] = {name: place for name, place in places.items() if len(place) == 3}
+    if single := {name: place[0] for name, place in places.items() if len(place) == 1}:
+        views[", ".join(single)] = tuple((list(single.values()) * 3)[:3])
+    return views

@@ -16,7 +16,7 @@ from petri import checks, images, lit, mapfiles, targets
 from petri.errors import BadRequest
 from petri.evaluation.style import Judge, woven
 from petri.losses.correlation import CorrelationLoss
-from petri.losses.crops import CropLoss, Size, crops_of, sizes_of
+from petri.losses.crops import CropLoss, Size, crops_of, sizes_of, views_of
 from petri.losses.transport import FIRST
 from petri.nca.fire import sample_seeds
 from petri.tasks.task import Rows
@@ -153,7 +153,7 @@ class WeavingMaterial(Weaving):
     @cached_property
     def style(self) -> CropLoss:
         """What says how far crops lie from the exemplar."""
-        how, views = self.wanted, views_of(self.places)
+        how, views = self.wanted, list(views_of(self.places).values())
         shown = len(views)
         if self.outputs > 3:
             views += mixed(self.outputs, MIXED, self.seed)
@@ -227,20 +227,6 @@ class WeavingMaterial(Weaving):
     def goal(self) -> np.ndarray:
         """The exemplar, as small as `picture`."""
         return self.shown(SHOWN)
-
-
-def views_of(places: dict[str, tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """The pictures that maps are, three channels each: those of one channel share one.
-
-    Args:
-        places: of the maps among the channels, as of `Lppn.places`; none: the channels are RGB.
-    """
-    if not places:
-        return [(0, 1, 2)]
-    views: list[tuple[int, ...]] = [place for place in places.values() if len(place) == 3]
-    if single := [place[0] for place in places.values() if len(place) == 1]:
-        views.append(tuple((single * 3)[:3]))
-    return views
 
 
 def mixed(channels: int, count: int, seed: int) -> list[tuple[int, ...]]:

@@ -175,5 +175,7 @@ def test_maps_in_a_folder_are_woven_and_measured(bricks, petri, monkeypatch, tmp
     model = modelfile.read(tmp_path / "runs" / "again" / "model.safetensors")
     assert model.spec.decoder.outputs == 6 and model.target == "maps"
     short = ["--damage-at", 8, "--heal-steps", 4, "--sheet", tmp_path / "sheet.png"]
-    assert "painted at 64²" in petri("evaluate", bricks[0], *short)
+    said = petri("evaluate", bricks[0], *short)
+    assert "painted at 64²" in said and "maps, after 8 steps" in said
+    assert "height, roughness, occlusion" in said
     assert Image.open(tmp_path / "sheet.png").format == "PNG"

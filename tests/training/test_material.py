@@ -9,12 +9,12 @@ from PIL import Image
 import petri
 from petri import tasks
 from petri.errors import BadRequest
-from petri.losses.crops import CropLoss, Size, crops_of, places_for, sizes_of
+from petri.losses.crops import CropLoss, Size, crops_of, places_for, sizes_of, views_of
 from petri.maps import MAPS
 from petri.nca.decoder import Lppn
 from petri.targets import exemplar
 from petri.tasks import WeavingMaterial
-from petri.tasks.material import MaterialTerms, mixed, views_of
+from petri.tasks.material import MaterialTerms, mixed
 from petri.training.recipe import Recipe
 from petri.training.runs import columns
 from petri.training.textures import make_texture_recipe
@@ -206,9 +206,14 @@ def surface(name="bricks", pixels=64):
 
 def test_maps_are_pictures_of_three_channels_each_and_mixed():
     places = Lppn(maps=tuple(MAPS), outputs=9).places()
-    assert views_of(places) == [(0, 1, 2), (6, 7, 8), (3, 4, 5)]
-    assert views_of(Lppn(maps=("height", "normal"), outputs=4).places()) == [(1, 2, 3), (0, 0, 0)]
-    assert views_of({}) == [(0, 1, 2)]
+    assert views_of(places) == {
+        "albedo": (0, 1, 2),
+        "normal": (6, 7, 8),
+        "height, roughness, occlusion": (3, 4, 5),
+    }
+    some = Lppn(maps=("height", "normal"), outputs=4).places()
+    assert views_of(some) == {"normal": (1, 2, 3), "height": (0, 0, 0)}
+    assert views_of({}) == {"colours": (0, 1, 2)}
     some = mixed(9, 6, 3)
     assert len(some) == 6 and all(len({*view}) == 3 and max(view) < 9 for view in some)
     assert mixed(9, 6, 3) == some != mixed(9, 6, 4)
@@ -219,7 +224,7 @@ def test_maps_that_do_not_lie_on_each_other_are_farther_than_those_that_do():
     picture = surface()
     sizes = sizes_of(64, sizes=1, window=64, windows=1)
     places = Lppn(maps=tuple(MAPS), outputs=9).places()
-    views = views_of(places)
+    views = list(views_of(places).values())
     loss = CropLoss(picture, sizes, views=views + mixed(9, 6, 0), shown=len(views))
     apart = picture.clone()
     apart[6:9] = picture[6:9].roll((13, 21), dims=(1, 2))
