@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 PICTURES_BYTES = 2_000_000_000  # of a file, all of which are held at once, unless it is a film of MP4
+MAPS_BYTES = 10  # of a pixel of all maps of a material
 TERMINAL = 192  # pixels along a side of what a decoder paints for a terminal
 
 
@@ -124,7 +125,7 @@ def play(
         if tile.suffix.lower() == ".png":
             out = tile
         elif tile.suffix:
-            raise BadRequest(f"a tile is a .png, or of a material a folder, got {tile}")
+            raise BadRequest(f"a tile is a .png, got {tile}; of a material it is a folder")
     if out is not None:
         images.check_name(out, ground)
     elif ground == grounds.TRANSPARENT and tile is None:
@@ -165,7 +166,7 @@ def play(
     size, zoom = _size(loaded, res, pixels, zoom, file=(out or tile) is not None)
     advice = "--steps or --pixels" if loaded.spec.decoder else "--res, --steps or --zoom"
     if tile is not None and out is None:
-        _check_folder(tile)
+        _check_folder(tile, size)
     elif out is not None:
         count = steps // EVERY + 2 if out.suffix.lower() in images.HELD else 1
         needed = count * (size * zoom) ** 2 * (4 if ground == grounds.TRANSPARENT else 3)
@@ -258,12 +259,17 @@ def _save(path: Path, pictures: Iterator[tuple[int, np.ndarray]], zoom: int, fps
     out.say((str(path), "bold"), f" · {path.stat().st_size / 1000:,.0f} kB")
 
 
-def _check_folder(folder: Path) -> None:
-    """Refuse a folder that maps cannot be written into.
+def _check_folder(folder: Path, pixels: int) -> None:
+    """Refuse a folder that maps of so many pixels a side cannot be written into.
 
     Raises:
-        BadRequest: it is a file, or the folder that it is to be in is not there.
+        BadRequest: it is a file, the folder that it is to be in is not there, or they are too large.
     """
+    if MAPS_BYTES * pixels**2 > PICTURES_BYTES:
+        raise BadRequest(
+            f"maps of {pixels}² pixels make {MAPS_BYTES * pixels**2 / 1e9:.1f} GB, at most "
+            f"{PICTURES_BYTES / 1e9:.0f} are allowed: lower --pixels"
+        )
     if folder.exists() and not folder.is_dir():
         raise BadRequest(f"cannot write {folder}: it is no folder")
     if not folder.absolute().parent.is_dir():

@@ -151,7 +151,7 @@ def test_a_tile_of_a_material_is_a_folder(bricks, petri, tmp_path):
     (tmp_path / "file").touch()
     for tile, words in (
         ("a.png", "is a material, a tile of which is a folder of maps: leave out the .png"),
-        ("a.jpg", "a tile is a .png, or of a material a folder, got"),
+        ("a.jpg", "; of a material it is a folder"),
         ("file", "it is no folder"),
         ("no/folder", "there is no folder"),
     ):
