@@ -33,19 +33,27 @@ class Exemplar:
     layers: tuple[Image.Image, ...] = field(default=(), repr=False)  # the whole picture; none if this is all
     box: tuple[float, float, float, float] = (0, 0, 0, 0)  # of the square in it: left, top, right, bottom
 
-    def others(self) -> Iterator[np.ndarray]:
-        """Squares of the same size from elsewhere in the picture, as `pixels`; none where it has no room."""
+    def others(self, pixels: int | None = None) -> Iterator[np.ndarray]:
+        """Squares of the same size from elsewhere in the picture, as `pixels`; none where it has no room.
+
+        Args:
+            pixels: along a side of each; as many as this has if None.
+        """
         if not self.layers:
             return
         left, top, right, _ = self.box
         whole = self.layers[0]
-        side, res = right - left, self.pixels.shape[-1]
+        side = right - left
         for y in PLACES:
             for x in PLACES:
                 across, down = x * (whole.width - side), y * (whole.height - side)
                 in_common = max(0.0, side - abs(across - left)) * max(0.0, side - abs(down - top))
                 if in_common <= SHARED * side**2:
-                    yield _cut(self.layers, (across, down, across + side, down + side), res)
+                    yield _cut(
+                        self.layers,
+                        (across, down, across + side, down + side),
+                        pixels or self.pixels.shape[-1],
+                    )
 
 
 def load(

@@ -176,6 +176,10 @@ def evaluate(
             f"a texture is measured on its own grid and on larger ones: leave out res, got {res}"
         )
     found = exemplar.load(target or model.target, model.res, pixels=_judged(model), **_cut(model))
+    maps = model.spec.decoder.maps if model.spec.decoder else ()
+    if found.maps != maps:
+        theirs, ours = (", ".join(names) or "none" for names in (found.maps, maps))
+        raise BadRequest(f"{found.name} has the maps {theirs}, {model.target} paints {ours}")
     with memory.explained("ask for fewer seeds"):
         return _evaluate(model, found, seeds, (damage_at, damage_at + heal_steps), condition, say)
 

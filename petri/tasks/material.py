@@ -99,7 +99,7 @@ class WeavingMaterial(Weaving):
     @classmethod
     def of(cls, recipe: Recipe, *, blank: bool = False) -> WeavingMaterial:
         """The task of a recipe, as `Weaving.of` makes it."""
-        pixels, others = read(recipe, recipe.target, blank=blank)
+        pixels, others = read(recipe, recipe.target, blank=blank, judged=JUDGED)
         return cls(recipe.spec, pixels, recipe.phases[-1].grid, recipe.loss, others=others, **how_of(recipe))
 
     @classmethod

@@ -251,12 +251,15 @@ def how_of(recipe: Recipe) -> dict[str, Any]:
     return {"seed": recipe.seed, "steps": recipe.phases[-1].steps[1]}
 
 
-def read(recipe: Recipe, asked: str, *, blank: bool) -> tuple[Tensor, list[Tensor]]:
+def read(
+    recipe: Recipe, asked: str, *, blank: bool, judged: int | None = None
+) -> tuple[Tensor, list[Tensor]]:
     """A picture of a recipe, cut as it says, and others of the same size from elsewhere in it.
 
     Args:
         asked: as the recipe names it.
         blank: the picture need not be there any more: it is going to be filled from a checkpoint.
+        judged: pixels along a side of the others, at most.
 
     Raises:
         BadRequest: it cannot be used, or the phases are not of one square size.
@@ -275,7 +278,9 @@ def read(recipe: Recipe, asked: str, *, blank: bool) -> tuple[Tensor, list[Tenso
     if found.maps != wanted:
         theirs, ours = (", ".join(names) or "none" for names in (found.maps, wanted))
         raise BadRequest(f"{found.name} has the maps {theirs}, the recipe {ours}")
-    return torch.from_numpy(found.pixels), [torch.from_numpy(one) for one in found.others()]
+    side = found.pixels.shape[-1]
+    others = found.others(min(side, judged or side))
+    return torch.from_numpy(found.pixels), [torch.from_numpy(one) for one in others]
 
 
 def exemplar_of(recipe: Recipe, asked: str) -> Exemplar:

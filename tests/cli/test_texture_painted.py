@@ -179,3 +179,5 @@ def test_maps_in_a_folder_are_woven_and_measured(bricks, petri, monkeypatch, tmp
     assert "painted at 64²" in said and "maps, after 8 steps" in said
     assert "height, roughness, occlusion" in said
     assert Image.open(tmp_path / "sheet.png").format == "PNG"
+    said = petri("evaluate", bricks[0], "--target", "brick", code=2)
+    assert "brick has the maps none, material:bricks paints albedo, height" in said
