@@ -1,4 +1,4 @@
-"""petri data fetch: get a data set, checked."""
+"""petri data fetch: get a data set, or the weights of a network that losses look through, checked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from dni_cli.options import DataDir, note
 
 
 def fetch(
-    name: Annotated[str, typer.Argument(help="Data set: mnist, fashion or cifar10.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="Data set: mnist, fashion or cifar10; or vgg16, blocks 4 and 5 of that network."),
+    ],
     data_dir: DataDir = None,
 ) -> None:
     """Fetch a data set, unless it is there already.
@@ -19,12 +22,16 @@ def fetch(
     """
     from petri import checks
     from petri.console import out
-    from petri.datasets import files
+    from petri.datasets import files, vgg16
     from petri.datasets.sources import SOURCES
 
-    checks.choice("the data set", name, tuple(SOURCES))
+    checks.choice("the data set", name, (*SOURCES, vgg16.NAME))
     root = data_dir or files.default_root()
-    there = files.read(SOURCES[name], root) is not None
-    folder = files.fetch(SOURCES[name], root, note)
-    said = "is here already, whole" if there else f"is in {folder}"
-    out.say((SOURCES[name].title, "bold"), f" {said}")
+    if name == vgg16.NAME:
+        there = vgg16.read(root) is not None
+        title, place = vgg16.TITLE, vgg16.fetch(root, note)
+    else:
+        source = SOURCES[name]
+        there = files.read(source, root) is not None
+        title, place = source.title, files.fetch(source, root, note)
+    out.say((title, "bold"), f" is {'here already, whole' if there else f'in {place}'}")

@@ -25,7 +25,15 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "petri classify fashion --set loss.error=squares --dry-run",
         "petri classify --resume runs/mnist-28",
     ),
-    "mesh": ("petri mesh ring", "petri mesh grow bunny.obj spots"),
+    "mesh": ("petri mesh ring", "petri mesh grow bunny.obj spots", "petri mesh texture knot brick"),
+    "mesh texture": (
+        "petri mesh texture sphere:6 brick --scale 2.5",
+        "petri mesh texture bunny.obj scales --scale 2 --level 5",
+    ),
+    "mesh wear": (
+        "petri mesh wear runs/brick-40962 knot",
+        "petri mesh wear runs/brick-40962 bunny.obj --out bunny.webp",
+    ),
     "mesh ring": ("petri mesh ring", "petri mesh ring --seeds 1 --epochs 500"),
     "mesh grow": (
         "petri mesh grow bunny.obj spots",
@@ -98,7 +106,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "dni bench": ("petri dni bench", "petri dni bench --widths 1024,1024 --batch 256"),
     "dni pipeline": ("petri dni pipeline --stages 2",),
     "data": ("petri data fetch mnist",),
-    "data fetch": ("petri data fetch mnist",),
+    "data fetch": ("petri data fetch mnist", "petri data fetch vgg16"),
 }
 
 

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nca_cli import alone
+from nca_cli.completion import complete_target
 from nca_cli.examples import examples
 from nca_cli.grow import allow_only
 from nca_cli.running import resume_run, start_run
+from nca_cli.texture import place_of
+from petri import checks
 from petri.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -178,6 +181,174 @@ def grow(
         seed=seed,
     )
     start_run(recipe, found.notes, device, engine, out, name)
+
+
+@app.command(epilog=examples("mesh texture"))
+def texture(
+    context: typer.Context,
+    surface: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MESH",
+            help="What is to wear it: a mesh file, sphere:6, torus or knot.",
+            show_default=False,
+        ),
+    ] = None,
+    image: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="IMAGE",
+            help="An image, a .glsl shader, a pattern's name, emoji:🦎 or text:Hi.",
+            autocompletion=complete_target,
+            show_default=False,
+        ),
+    ] = None,
+    level: Annotated[
+        int,
+        typer.Option(
+            help="Level of the icosphere that it is trained on: 5 has 10,242 vertices, 6 40,962.",
+            min=2,
+            max=8,
+        ),
+    ] = 6,
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            help="Pixels of the image that an edge covers; as many as make the largest square if left out.",
+            show_default=False,
+        ),
+    ] = None,
+    crop: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y",
+            help="Place of the square in the image, as fractions from the left and the top; 0.5,0.5 if left "
+            "out.",
+            show_default=False,
+        ),
+    ] = None,
+    perception: Annotated[
+        str, typer.Option(help="What a vertex senses: laplacian, slope, harmonics2 or invariants.")
+    ] = "slope",
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Optimiser steps in all; with --resume, additional ones.", show_default=False),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.", show_default=False)] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Value that replaces one of the recipe's, such as pool.damage=0; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
+    engine: Annotated[str, typer.Option(help="Engine: auto, native or torch.")] = "auto",
+    out: Annotated[Path, typer.Option(help="Parent folder of the run's folder.")] = Path("runs"),
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the run's folder; IMAGE and the sphere's vertices if left out.", show_default=False
+        ),
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a run to continue from its last checkpoint.", show_default=False),
+    ] = None,
+) -> None:
+    """Train an automaton that weaves a texture like IMAGE on a mesh.
+
+    It is trained on a sphere and worn by MESH, whose triangles are cut until they are as small as the
+    sphere's; `petri mesh wear` puts it on any other. The run's folder gets the model, the mesh as PLY and
+    GLB, a turntable, the recipe, the metrics and a checkpoint.
+    """
+    if resume is not None:
+        allow_only(
+            context, ("resume", "epochs", "device", "engine"), "--resume goes on with the run's own recipe"
+        )
+        resume_run(resume, device, engine, more=epochs)
+        return
+    if surface is None or image is None:
+        raise BadRequest("say what is to wear what: petri mesh texture MESH IMAGE, such as sphere:6 brick")
+    from petri.graph import named
+    from petri.targets import exemplar
+    from petri.training.meshes import make_wear_recipe
+
+    notes = named.load(surface).notes
+    place = place_of(crop)
+    recipe = make_wear_recipe(
+        surface,
+        image,
+        level=level,
+        perception=perception,
+        settings=settings or (),
+        cut={name: value for name, value in (("scale", scale), ("crop", place)) if value is not None},
+        epochs=epochs,
+        seed=seed,
+    )
+    terms = recipe.loss
+    drawn = exemplar.load(image, terms.pixels, scale=terms.scale, crop=terms.crop)
+    start_run(recipe, (*notes, *drawn.notes), device, engine, out, name)
+
+
+@app.command(epilog=examples("mesh wear"))
+def wear(
+    model: Annotated[
+        str, typer.Argument(help="A model of a texture for meshes, or a run's folder.", show_default=False)
+    ],
+    surface: Annotated[
+        str,
+        typer.Argument(metavar="MESH", help="A mesh file, sphere:6, torus or knot.", show_default=False),
+    ],
+    steps: Annotated[int, typer.Option(help="Steps that it is given to weave.", min=1, max=100_000)] = 128,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="File to write: .glb or .ply, the mesh; .webp, a turntable; .png, four sides of it; "
+            "worn.glb if left out.",
+            show_default=False,
+        ),
+    ] = None,
+    baked: Annotated[
+        Path | None,
+        typer.Option(
+            help="PNG to write as well: the texture as the picture that the mesh's own uv map asks for.",
+            show_default=False,
+        ),
+    ] = None,
+    as_it_is: Annotated[
+        bool, typer.Option("--as-it-is", help="Leave the mesh's triangles as large as they are.")
+    ] = False,
+) -> None:
+    """Put a texture on any mesh.
+
+    MODEL was trained by `petri mesh texture`. The triangles of a coarse mesh are cut until they are as small
+    as those of the sphere that it was trained on, for a texture is as coarse as the mesh.
+    """
+    from petri import images, modelfile, models
+    from petri.console import out as console
+    from petri.graph import named
+    from petri.graph.bake import bake
+    from petri.graph.write import WRITTEN
+    from petri.tasks.wear import dress, save
+
+    path = out or Path("worn.glb")
+    checks.choice("the ending of --out", path.suffix.lower(), (*WRITTEN, ".webp", ".png"))
+    loaded, found = modelfile.read(models.find(model)), named.load(surface)
+    for note in found.notes:
+        console.say((note, "dim"))
+    if baked is not None:
+        checks.choice("the ending of --baked", baked.suffix.lower(), (".png",))
+        if found.surface.uv is None:
+            raise BadRequest(f"--baked is for a mesh with a uv map, which {surface} has not")
+    with console.status("weaving"):
+        dressed = dress(loaded, found.surface, steps=steps, cut=not as_it_is)
+        save(path, dressed)
+        if baked is not None:
+            images.save_picture(baked, bake(dressed))
+    console.say((str(path), "bold"), f": {len(dressed.vertices):,} vertices after {steps:,} steps")
 
 
 def _show_figures(figures: list[Figures]) -> None:

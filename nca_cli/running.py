@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from petri.evaluation.standing import Standing
     from petri.modelfile import Model
+    from petri.tasks.woven import Likeness
     from petri.training.loop import Result
     from petri.training.ranks import Ranks
     from petri.training.recipe import Recipe
@@ -267,6 +268,10 @@ def _conclude(recipe: Recipe, result: Result) -> None:
         "coloured.ply": "the mesh as it colours it",
         "coloured.glb": "the same, for web pages and viewers",
         "turntable.webp": "the same, from all sides",
+        "worn.ply": "the mesh in what it weaves",
+        "worn.glb": "the same, for web pages and viewers",
+        "worn.png": "four sides of it",
+        "baked.png": "the same as the picture that the mesh's uv map asks for",
         "tile.png": "what it weaves, without a seam",
         "sizes.png": "the same on larger grids",
         "weaving.webp": "the same, from noise on",
@@ -347,24 +352,33 @@ def _trouble(stands: bool, each: list[list[Standing]]) -> str:
     return "" if least.is_fair else f"what has grown is {least.likeness}:"
 
 
+def say_likeness(each: Mapping[str, Likeness | None]) -> None:
+    """Print how far textures lie from their exemplars; None where no view of a mesh is flat enough to say."""
+    from petri.console import out, table
+
+    shown = table("", "style distance", "floor", "ceiling", "of the way")
+    for name, found in each.items():
+        if found is None:
+            shown.add_row(name, "no view of it is flat enough")
+            continue
+        figures = (f"{figure:.4f}" for figure in (found.distance, found.floor, found.ceiling))
+        shown.add_row(name, *figures, percent(found.way) or "there is none")
+    out.print(shown)
+    steps = next(found.steps for found in each.values() if found is not None)
+    out.print(
+        f"after {steps} steps, in layers that it was not trained by; floor: more of the same picture, "
+        "ceiling: its pixels in random order",
+        style="dim",
+    )
+
+
 def _say_woven(recipe: Recipe, result: Result) -> str:
     """Print what a texture has come to; what is wrong if it is none."""
-    from petri.console import out, table
     from petri.tasks.woven import Woven
 
     woven = result.outcome
     assert isinstance(woven, Woven), "what this command trains for is a texture"
-    first = next(iter(woven.each.values()))
-    shown = table("", "style distance", "floor", "ceiling", "of the way")
-    for name, found in woven.each.items():
-        figures = (f"{figure:.4f}" for figure in (found.distance, found.floor, found.ceiling))
-        shown.add_row(name, *figures, percent(found.way) or "there is none")
-    out.print(shown)
-    out.print(
-        f"after {first.steps} steps, in layers that it was not trained by; floor: more of the same picture, "
-        "ceiling: its pixels in random order",
-        style="dim",
-    )
+    say_likeness(woven.each)
     return "" if woven.stands else "it has not become the texture:"
 
 
@@ -386,6 +400,16 @@ def _say_classified(recipe: Recipe, result: Result) -> str:
         )
     out.print(said, style="dim", soft_wrap=True)
     return "" if classified.stands else "it does not recognise half of the test pictures:"
+
+
+def _say_worn(recipe: Recipe, result: Result) -> str:
+    """Print what a texture has come to on the sphere and on a mesh; what is wrong if it is none."""
+    from petri.tasks.wear import Worn
+
+    outcome = result.outcome
+    assert isinstance(outcome, Worn), "what this command trains for is a texture of meshes"
+    say_likeness(outcome.each)
+    return "" if outcome.stands else "it has not become the texture:"
 
 
 def _say_coated(recipe: Recipe, result: Result) -> str:
@@ -411,14 +435,18 @@ def _say_coated(recipe: Recipe, result: Result) -> str:
 # What a run says of itself, by its task.
 DOING = {
     "grow": "growing", "many": "growing", "paint": "growing", "texture": "weaving", "textures": "weaving",
-    "material": "weaving",    "classify": "classifying", "surface": "colouring",
+    "material": "weaving", "classify": "classifying", "surface": "colouring", "wear": "dressing",
 }  # fmt: skip
-VERBS = {"growing": "grow", "weaving": "texture", "classifying": "classify", "colouring": "mesh grow"}
+VERBS = {
+    "growing": "grow", "weaving": "texture", "classifying": "classify", "colouring": "mesh grow",
+    "dressing": "mesh texture",
+}  # fmt: skip
 DONE = {
     "growing": ("has not grown", "grown"),
     "weaving": ("has not become a texture", "woven"),
     "classifying": ("has not become a classifier", "learned"),
     "colouring": ("has not come to its colours", "coloured"),
+    "dressing": ("has not become a texture", "woven"),
 }
 NEXT = {"classify": "Test it on all test pictures:  petri evaluate"}
 SAY: dict[str, Callable[[Recipe, Result], str]] = {
@@ -429,5 +457,6 @@ SAY: dict[str, Callable[[Recipe, Result], str]] = {
     "texture": _say_woven,
     "textures": _say_woven,
     "material": _say_woven,
+    "wear": _say_worn,
     "classify": _say_classified,
 }

@@ -157,7 +157,7 @@ def texture(
     size = res if res is not None else last_res(fields, RES if pixels is None and not material else PAINTED)
     if material and pixels is None and fields.get("task") != "material":
         pixels = SCALE * size
-    place = _place(crop)
+    place = place_of(crop)
     cut: dict[str, Any] = {"pixels": pixels, "scale": scale or 0.0, "crop": place or exemplar.MIDDLE}
     drawn = [exemplar.load(one, size, **cut) for one in asked]
     name_of_all = " ".join(several.labels(asked)) if len(asked) > 1 else drawn[0].name
@@ -202,7 +202,7 @@ def texture(
         start_run(made, notes, device, engine, out, name, tensorboard, model=model)
 
 
-def _place(crop: str | None) -> tuple[float, float] | None:
+def place_of(crop: str | None) -> tuple[float, float] | None:
     """Two fractions, as `--crop` has them."""
     if crop is None:
         return None

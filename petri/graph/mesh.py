@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ class Surface:
         vertices: places, float64 `[vertices, 3]`.
         faces: int64 `[faces, 3]`, corners counterclockwise as seen from outside.
         colours: RGB of the vertices in 0..1, float32 `[vertices, 3]`; None if they have none.
+        uv: where each face's corners lie in a picture, right and up, float64 `[faces, 3, 2]`; None if nobody
+            has said.
 
     Raises:
         BadRequest: no vertex or no face, too many, a place that is not finite, or a corner that is no vertex.
@@ -29,6 +32,7 @@ class Surface:
     vertices: np.ndarray
     faces: np.ndarray
     colours: np.ndarray | None = None
+    uv: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         vertices, faces = np.asarray(self.vertices, np.float64), np.asarray(self.faces, np.int64)
@@ -54,6 +58,13 @@ class Surface:
                     f"colours must be finite RGB {list(vertices.shape)}, got {list(colours.shape)}"
                 )
             object.__setattr__(self, "colours", colours.clip(0, 1))
+        if self.uv is not None:
+            uv = np.asarray(self.uv, np.float64)
+            if uv.shape != (*faces.shape, 2) or not np.isfinite(uv).all():
+                raise BadRequest(
+                    f"places in a picture must be finite {[*faces.shape, 2]}, got {list(uv.shape)}"
+                )
+            object.__setattr__(self, "uv", uv)
         object.__setattr__(self, "vertices", vertices)
         object.__setattr__(self, "faces", faces)
 
@@ -86,10 +97,41 @@ class Surface:
             if np.array_equal(before, root):
                 return len(np.unique(root))
 
-    def graph(self) -> Graph:
-        """Its vertices, each of which reads those that it shares an edge with."""
+    def graph(self, frame: str = "world") -> Graph:
+        """Its vertices, each of which reads those that it shares an edge with.
+
+        Args:
+            frame: what directions are told by, as `Mesh.frame` has it: the axes of space, or right, up and
+                out as they are at each vertex.
+        """
         places, pairs = torch.from_numpy(self.vertices.copy()), torch.from_numpy(self.edges.copy())
-        return of_edges(len(self.vertices), pairs, places)
+        axes = torch.from_numpy(upright(self.normals())) if frame == "upright" else None
+        return of_edges(len(self.vertices), pairs, places, axes)
+
+    @property
+    def edge(self) -> float:
+        """How long its edges are, the mean."""
+        first, second = self.edges.T
+        return float(np.linalg.norm(self.vertices[second] - self.vertices[first], axis=1).mean())
+
+    def cut(self) -> Surface:
+        """The same, each triangle cut into four by the middles of its edges; colours go along."""
+        sides = np.sort(self.faces[:, [[0, 1], [1, 2], [2, 0]]], axis=2).reshape(-1, 2)
+        keys, which = np.unique(sides[:, 0] * len(self.vertices) + sides[:, 1], return_inverse=True)
+        first, second = np.divmod(keys, len(self.vertices))
+        ab, bc, ca = (len(self.vertices) + which.reshape(-1, 3)).T
+        a, b, c = self.faces.T
+        faces = _quarters(a, b, c, ab, bc, ca).reshape(-1, 3)
+        uv = None
+        if self.uv is not None:
+            a, b, c = self.uv.transpose(1, 0, 2)
+            uv = _quarters(a, b, c, (a + b) / 2, (b + c) / 2, (c + a) / 2).reshape(-1, 3, 2)
+
+        def halved(values: np.ndarray) -> np.ndarray:
+            return np.concatenate([values, (values[first] + values[second]) / 2])
+
+        colours = None if self.colours is None else halved(self.colours)
+        return Surface(halved(self.vertices), faces, colours, uv)
 
     def fitted(self) -> Surface:
         """The same, its box's middle in the origin and its farthest vertex at distance 1."""
@@ -110,6 +152,30 @@ class Surface:
         for corner in range(3):
             np.add.at(found, self.faces[:, corner], across)
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-300)
+
+
+def _quarters(a: Any, b: Any, c: Any, ab: Any, bc: Any, ca: Any) -> np.ndarray:
+    """The four triangles that each is cut into, of whatever its corners and the middles of its edges have."""
+    pieces = ((a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca))
+    return np.stack([np.stack(corners, axis=1) for corners in pieces], axis=1)
+
+
+def upright(normals: np.ndarray) -> np.ndarray:
+    """What lies right, up and out of places that face somewhere, y being up.
+
+    Args:
+        normals: unit vectors `[places, 3]`.
+
+    Returns:
+        `[places, 3, 3]`: three unit vectors each. Where a place faces straight up or down, z takes the part
+        of y; where it faces nowhere, they are x, y and z.
+    """
+    out = np.where(np.any(normals, axis=1, keepdims=True), normals, [0.0, 0.0, 1.0])
+    steep = np.abs(out[:, 1:2]) > 1 - 1e-6
+    up = np.where(steep, [0.0, 0.0, 1.0], [0.0, 1.0, 0.0])
+    up = up - (up * out).sum(axis=1, keepdims=True) * out
+    up /= np.linalg.norm(up, axis=1, keepdims=True)
+    return np.stack([np.cross(up, out), up, out], axis=1)
 
 
 @dataclass(frozen=True)
@@ -166,7 +232,8 @@ def mend(surface: Surface) -> Mended:
     full = (a != b) & (b != c) & (c != a)
     whole = faces[full]
     _, index = np.unique(np.sort(whole, axis=1), axis=0, return_index=True)
-    kept = whole[np.sort(index)]
+    index = np.sort(index)
+    kept = whole[index]
     if not len(kept):
         raise BadRequest("a mesh needs faces with an area, this one has none")
     used = np.unique(kept)
@@ -176,6 +243,7 @@ def mend(surface: Surface) -> Mended:
         surface.vertices[used],
         number[kept],
         None if surface.colours is None else surface.colours[used],
+        None if surface.uv is None else surface.uv[np.flatnonzero(full)[index]],
     )
     welded = int((target != np.arange(len(target))).sum())
     alone = len(np.unique(target)) - len(used)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from petri.errors import BadRequest
 from petri.graph.mesh import Mended, mend
 from petri.graph.read import read
+from petri.graph.shapes import SHAPES
 from petri.graph.sphere import icosphere
 
 SPHERE = "sphere:"
@@ -14,7 +15,7 @@ def load(asked: str) -> Mended:
     """A mesh, mended, its middle in the origin and its farthest vertex at 1.
 
     Args:
-        asked: the path of a file, or `sphere:4`, an icosphere of that level.
+        asked: the path of a file; `sphere:4`, an icosphere of that level; or a shape by name.
 
     Raises:
         BadRequest: it cannot be had.
@@ -24,5 +25,7 @@ def load(asked: str) -> Mended:
         if not level.isascii() or not level.isdigit() or len(level) > 3:
             raise BadRequest(f"a sphere is asked for by its level, such as sphere:4, got {asked!r}")
         return Mended(icosphere(int(level)), 0, 0, 0, 0)
+    if asked in SHAPES:
+        return Mended(SHAPES[asked](), 0, 0, 0, 0)
     found = mend(read(asked))
     return Mended(found.surface.fitted(), found.welded, found.flat, found.doubled, found.alone)

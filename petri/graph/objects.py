@@ -23,7 +23,8 @@ def surface_of(thing: Any) -> Surface:
     if isinstance(thing, Surface):
         return thing
     if hasattr(thing, "vertices") and hasattr(thing, "faces"):
-        return Surface(np.asarray(thing.vertices), np.asarray(thing.faces), _colours_of(thing))
+        faces = np.asarray(thing.faces)
+        return Surface(np.asarray(thing.vertices), faces, _colours_of(thing), _uv_of(thing, faces))
     if hasattr(thing, "points") and hasattr(thing, "cells"):
         blocks = [np.asarray(block.data) for block in thing.cells if block.type == "triangle"]
         if not blocks:
@@ -40,6 +41,12 @@ def _colours_of(thing: Any) -> np.ndarray | None:
     if getattr(visual, "kind", None) != "vertex":
         return None
     return np.asarray(visual.vertex_colors, np.float32)[:, :3] / 255
+
+
+def _uv_of(thing: Any, faces: np.ndarray) -> np.ndarray | None:
+    """Where a trimesh's corners lie in a picture, if it says so for its vertices."""
+    places = getattr(getattr(thing, "visual", None), "uv", None)
+    return None if places is None or len(places) != len(thing.vertices) else np.asarray(places)[faces]
 
 
 def graph_of(thing: Any) -> Graph:

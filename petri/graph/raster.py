@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -15,6 +16,7 @@ FILLS = 0.92  # share of the picture that the surface may fill
 LEAST_LIGHT = 0.45  # of a face that is seen from its edge
 LIGHT = np.array([0.3, 0.5, 0.8]) / math.sqrt(0.98)  # the way to it, from the eye's side
 GROUND = (255, 255, 255)
+TURNS, TURN_FPS = 36, 20  # pictures of a turn
 
 
 def draw(
@@ -72,3 +74,8 @@ def _turned(turn: float, tilt: float) -> np.ndarray:
 def sides(surface: Surface, *, pixels: int = 320) -> np.ndarray:
     """Four views beside each other: from the front, and a quarter turned each time."""
     return np.concatenate([draw(surface, turn=turn, pixels=pixels) for turn in (0, 90, 180, 270)], axis=1)
+
+
+def turning(surface: Surface, *, pixels: int = 320) -> Iterator[np.ndarray]:
+    """Views of a whole turn, for a film of `TURN_FPS`."""
+    return (draw(surface, turn=360 * number / TURNS, pixels=pixels) for number in range(TURNS))

@@ -27,7 +27,9 @@ ORDERS = {"binary_little_endian": "<", "binary_big_endian": ">", "ascii": ""}
 
 
 def read(path: str | Path) -> Surface:
-    """Read a mesh: its vertices, triangles and colours of vertices. Faces of more corners become fans.
+    """Read a mesh: its vertices, triangles, colours of vertices and places in a picture (of PLY none).
+
+    Faces of more corners become fans.
 
     Raises:
         BadRequest: not there, of an ending that is not read, or damaged; the message names the file.
@@ -73,12 +75,18 @@ def _by_trimesh(path: Path) -> Surface:
 def _obj(data: bytes) -> Surface:
     vertices: list[list[float]] = []
     corners: list[list[int]] = []
+    places: list[list[float]] = []
+    mapped: list[list[int]] = []  # of each face the places of its corners, as long as all have one
     for number, line in enumerate(data.splitlines(), 1):
         words = line.split()
-        if not words or words[0] not in (b"v", b"f"):
+        if not words or words[0] not in (b"v", b"vt", b"f"):
             continue
         try:
-            if words[0] == b"v":
+            if words[0] == b"vt":
+                places.append([float(word) for word in words[1:3]])
+                if len(places[-1]) < 2:
+                    raise ValueError
+            elif words[0] == b"v":
                 vertices.append([float(word) for word in words[1:]])
                 if len(vertices[-1]) < 3:
                     raise ValueError
@@ -88,10 +96,13 @@ def _obj(data: bytes) -> Surface:
                 corners.append([at - 1 if at > 0 else len(vertices) + at for at in face])
                 if len(face) < 3 or 0 in face:
                     raise ValueError
+                if places and all(word.count(b"/") and word.split(b"/")[1] for word in words[1:]):
+                    there = [int(word.split(b"/")[1]) for word in words[1:]]
+                    mapped.append([at - 1 if at > 0 else len(places) + at for at in there])
         except ValueError:
             said = line[:40].decode("utf-8", "replace")
             raise BadRequest(f"line {number} is no vertex or face of an OBJ file: {said!r}") from None
-        if len(vertices) > MOST_VERTICES or len(corners) > MOST_FACES:
+        if len(vertices) > MOST_VERTICES or len(places) > 4 * MOST_VERTICES or len(corners) > MOST_FACES:
             raise BadRequest(
                 f"a mesh may have {MOST_VERTICES:,} vertices and {MOST_FACES:,} faces, this one has more: "
                 "thin it out first"
@@ -101,7 +112,13 @@ def _obj(data: bytes) -> Surface:
     # Colours stand behind the place in what many programs write.
     coloured = all(len(vertex) >= 6 for vertex in vertices)
     table = np.array([vertex[: 6 if coloured else 3] for vertex in vertices])
-    return Surface(table[:, :3], _fans(corners), table[:, 3:] if coloured else None)
+    faces, uv = _fans(corners), None
+    if mapped and len(mapped) == len(corners):
+        which = _fans(mapped)
+        if which.min() < 0 or which.max() >= len(places):
+            raise BadRequest(f"a face's corners must be among the file's {len(places):,} places (vt)")
+        uv = np.array(places)[which]
+    return Surface(table[:, :3], faces, table[:, 3:] if coloured else None, uv)
 
 
 def _fans(faces: list[list[int]]) -> np.ndarray:

@@ -17,7 +17,7 @@ def icosphere(level: int) -> Surface:
     Returns:
         Vertices of valence 6, but for twelve of valence 5.
     """
-    checks.whole("the level of an icosphere", level, 0, 9)
+    check_level(level)
     golden = (1 + 5**0.5) / 2
     flat = [(0, a, b * golden) for a in (-1, 1) for b in (-1, 1)]
     vertices = np.array([np.roll(corner, turn) for turn in range(3) for corner in flat])
@@ -32,20 +32,25 @@ def icosphere(level: int) -> Surface:
         ]
     )
     vertices /= np.linalg.norm(vertices, axis=1, keepdims=True)
+    surface = Surface(vertices, faces)
     for _ in range(level):
-        vertices, faces = _cut(vertices, faces)
-    return Surface(vertices, faces)
+        finer = surface.cut()
+        new = finer.vertices[len(surface.vertices) :]
+        new /= np.linalg.norm(new, axis=1, keepdims=True)
+        surface = finer
+    return surface
 
 
-def _cut(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each triangle into four, the new vertices pushed out to the sphere."""
-    sides = np.sort(faces[:, [[0, 1], [1, 2], [2, 0]]], axis=2).reshape(-1, 2)
-    edges, which = np.unique(sides[:, 0] * len(vertices) + sides[:, 1], return_inverse=True)
-    ends = np.stack(np.divmod(edges, len(vertices)))
-    middles = vertices[ends[0]] + vertices[ends[1]]
-    middles /= np.linalg.norm(middles, axis=1, keepdims=True)
-    ab, bc, ca = (len(vertices) + which.reshape(-1, 3)).T
-    a, b, c = faces.T
-    quarters = ((a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca))
-    cut = np.stack([np.stack(corners, axis=1) for corners in quarters], axis=1).reshape(-1, 3)
-    return np.concatenate([vertices, middles]), cut
+def nodes_of(level: int) -> int:
+    """How many vertices an icosphere of a level has."""
+    check_level(level)
+    return 10 * 4**level + 2
+
+
+def check_level(level: int) -> None:
+    """Refuse what is no level of an icosphere.
+
+    Raises:
+        BadRequest: it is none.
+    """
+    checks.whole("the level of an icosphere", level, 0, 9)

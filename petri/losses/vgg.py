@@ -1,7 +1,8 @@
 """VGG16's convolutions, frozen: what the perceptual and the transport loss see pictures through.
 
 The weights beside this file are its first three blocks (Simonyan and Zisserman, Visual Geometry Group,
-University of Oxford; CC BY 4.0), in half precision.
+University of Oxford; CC BY 4.0), in half precision; `petri.datasets.vgg16` has the other two, if they were
+fetched.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import safe_open
+from safetensors.torch import load_file
 from torch import Tensor
 
+from petri.datasets import vgg16
 from petri.datasets.files import default_root
 from petri.engine import multiplies_bfloat16
 from petri.errors import BadRequest
 
 WEIGHTS = Path(__file__).with_name("vgg16.safetensors")  # blocks 1 to 3
-MORE = "vgg16_blocks4-5_fp16.safetensors"  # 4 and 5, if they lie where data sets are kept
 BLOCKS = (2, 2, 3, 3, 3)  # convolutions of each
 WIDTHS = (64, 128, 256, 512, 512)  # channels of each
 SHIPPED = 3
@@ -43,7 +44,7 @@ def features(rgb: Tensor, layers: Sequence[str]) -> list[Tensor]:
         where the hardware multiplies it, else float32.
 
     Raises:
-        BadRequest: the weights of one of the blocks are not here.
+        BadRequest: the weights of one of the blocks are not here, or damaged.
 
     Source: Simonyan and Zisserman 2015.
     """
@@ -72,28 +73,21 @@ def check_blocks(blocks: int) -> None:
     """Refuse blocks whose weights are not here.
 
     Raises:
-        BadRequest: they are not.
+        BadRequest: they are not, or they are damaged.
     """
-    if blocks > SHIPPED and not _more().is_file():
+    if blocks > SHIPPED and vgg16.read(default_root()) is None:
         raise BadRequest(
-            f"{blocks} blocks of VGG16 are asked for, petri ships {SHIPPED} and {_more()} is not there: "
-            f"--set loss.blocks={SHIPPED}"
+            f"{blocks} blocks of VGG16 are asked for, petri ships {SHIPPED}: petri data fetch {vgg16.NAME}, "
+            f"or --set loss.blocks={SHIPPED}"
         )
-
-
-def _more() -> Path:
-    return default_root() / MORE
 
 
 @cache
 def _weights(device: torch.device, dtype: torch.dtype, blocks: int) -> dict[str, tuple[Tensor, Tensor]]:
     """Kernel and bias of each layer of the first blocks."""
     check_blocks(blocks)
-    found = {}
-    for path in (WEIGHTS, _more())[: 1 + (blocks > SHIPPED)]:
-        with safe_open(path, "pt") as file:
-            for name in file.keys():  # noqa: SIM118 - it is no dict
-                found[name] = file.get_tensor(name).float().to(device, dtype)
+    kept = load_file(WEIGHTS) | ((vgg16.read(default_root()) or {}) if blocks > SHIPPED else {})
+    found = {name: tensor.float().to(device, dtype) for name, tensor in kept.items()}
     return {
         layer: (
             found[f"{conv}.weight"].contiguous(memory_format=torch.channels_last),

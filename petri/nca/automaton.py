@@ -70,7 +70,7 @@ class Automaton(nn.Module):
         """Who is whose neighbour among so many nodes; None of a grid.
 
         Raises:
-            BadRequest: an automaton of a mesh was given none, or one of other nodes.
+            BadRequest: an automaton of a mesh was given none, or one of other nodes or another frame.
         """
         if not self.spec.space.on_graph:
             return None
@@ -80,6 +80,11 @@ class Automaton(nn.Module):
             raise BadRequest("an automaton of a mesh runs on one that it is given: automaton.on(graph)")
         if self.graph.nodes != nodes:
             raise BadRequest(f"the mesh has {self.graph.nodes} nodes, the state {nodes}")
+        if self.graph.directions is not None and self.graph.frame != self.spec.space.frame:
+            raise BadRequest(
+                f"the automaton is told directions by {self.spec.space.frame!r}, the graph has them by "
+                f"{self.graph.frame!r}: surface.graph({self.spec.space.frame!r})"
+            )
         return self.graph.to(self.device)
 
     def seed_state(

@@ -12,6 +12,7 @@ from petri.errors import BadRequest
 
 ORDERS = {1: 1, 3: 2}  # largest order of harmonics, by dimensions
 SMALLEST_RING = 3
+FRAMES = ("world", "upright")  # what directions are told by
 
 
 class Graph:
@@ -24,12 +25,22 @@ class Graph:
         neighbours: int64 `[edges]`.
         directions: where each neighbour lies, unit vectors `[edges, dimensions]` in float64, of one or three
             dimensions; None of a graph without places.
+        frame: what directions are told by, as `Mesh.frame` has it.
+        lengths: of the edges, float64 `[edges]`; None of a graph without places.
 
     Raises:
         BadRequest: they do not fit each other, or a neighbour is no node.
     """
 
-    def __init__(self, offsets: Tensor, neighbours: Tensor, directions: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        offsets: Tensor,
+        neighbours: Tensor,
+        directions: Tensor | None = None,
+        *,
+        frame: str = FRAMES[0],
+        lengths: Tensor | None = None,
+    ) -> None:
         edges = len(neighbours)
         if offsets.ndim != 1 or len(offsets) < 2 or int(offsets[0]) or int(offsets[-1]) != edges:
             raise BadRequest(f"a graph's offsets must rise from 0 to its {edges} edges, one more than nodes")
@@ -45,6 +56,7 @@ class Graph:
         if directions is not None and directions.shape[1] not in ORDERS:
             raise BadRequest(f"a graph's directions have 1 or 3 dimensions, got {directions.shape[1]}")
         self.offsets, self.neighbours, self.directions = offsets, neighbours, directions
+        self.frame, self.lengths = frame, lengths
         self._made: dict[Any, Any] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
@@ -80,8 +92,21 @@ class Graph:
         key = ("on", str(device))
         if key not in self._made:
             parts = (self.offsets, self.neighbours, self.directions)
-            self._made[key] = Graph(*(None if part is None else part.to(device) for part in parts))  # type: ignore[arg-type]
+            moved = (None if part is None else part.to(device) for part in parts)
+            lengths = None if self.lengths is None else self.lengths.to(device)
+            self._made[key] = Graph(*moved, frame=self.frame, lengths=lengths)  # type: ignore[arg-type]
         return self._made[key]
+
+    def mean_length(self) -> Tensor:
+        """How long the edges of each node are, the mean: float64 `[nodes]`; 1 of a node without any.
+
+        Raises:
+            BadRequest: the nodes have no places.
+        """
+        if self.lengths is None:
+            raise BadRequest("a sense that heeds how long edges are needs places, the graph has none")
+        total = torch.zeros_like(self.offsets[1:], dtype=torch.float64).index_add(0, self.rows, self.lengths)
+        return torch.where(self.valence > 0, total / self.valence.clamp(min=1), 1.0)
 
     def basis(self, order: int, dimensions: int) -> Tensor:
         """The harmonics of all edges' directions, float64 `[harmonics, edges]`; see `harmonics`.
@@ -138,7 +163,7 @@ def ring(nodes: int) -> Graph:
     return Graph(torch.arange(nodes + 1) * 2, neighbours, directions)
 
 
-def of_edges(nodes: int, pairs: Tensor, places: Tensor | None = None) -> Graph:
+def of_edges(nodes: int, pairs: Tensor, places: Tensor | None = None, axes: Tensor | None = None) -> Graph:
     """A graph of undirected edges; an edge that stands twice counts once, a loop not at all.
 
     Args:
@@ -146,6 +171,8 @@ def of_edges(nodes: int, pairs: Tensor, places: Tensor | None = None) -> Graph:
         pairs: int64 `[edges, 2]`.
         places: of the nodes, float64 `[nodes, 3]`; None if they have none. Two nodes in one place have no
             direction: the odd harmonics of their edge are 0.
+        axes: of the nodes, float64 `[nodes, 3, 3]`, right, up and out, by which directions are told; None:
+            by x, y and z.
     """
     both = torch.cat([pairs, pairs.flip(1)])
     both = both[both[:, 0] != both[:, 1]]
@@ -157,11 +184,14 @@ def of_edges(nodes: int, pairs: Tensor, places: Tensor | None = None) -> Graph:
     rows, neighbours = keys // nodes, keys % nodes
     offsets = torch.zeros(nodes + 1, dtype=torch.int64)
     offsets[1:] = torch.bincount(rows, minlength=nodes).cumsum(0)
-    directions = None
+    directions = lengths = None
     if places is not None:
         apart = places[neighbours] - places[rows]
-        directions = apart / apart.norm(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny)
-    return Graph(offsets, neighbours, directions)
+        lengths = apart.norm(dim=1)
+        directions = apart / lengths[:, None].clamp(min=torch.finfo(torch.float64).tiny)
+        if axes is not None:
+            directions = (axes[rows] @ directions[:, :, None])[:, :, 0]
+    return Graph(offsets, neighbours, directions, frame=FRAMES[axes is not None], lengths=lengths)
 
 
 def hops(graph: Graph, source: int, *, enough: int | None = None) -> Tensor:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from petri import checks
+from petri.nca.graph import FRAMES
 from petri.nca.padding import PADDINGS
 
 
@@ -18,6 +19,7 @@ class Grid:
     """
 
     on_graph: ClassVar[bool] = False
+    frame: ClassVar[str] = FRAMES[0]
 
     padding: str = "zero"  # beyond the edge lie empty cells (zero) or the opposite side (wrap)
 
@@ -34,6 +36,7 @@ class Ring:
 
     on_graph: ClassVar[bool] = True
     padding: ClassVar[str] = "none"
+    frame: ClassVar[str] = FRAMES[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +45,21 @@ class Mesh:
 
     A model that was trained on one mesh so runs on any other.
 
+    Raises:
+        BadRequest: an unknown frame.
+
     Source: Pajouheshgar et al. 2024, "Mesh Neural Cellular Automata".
     """
 
     on_graph: ClassVar[bool] = True
     padding: ClassVar[str] = "none"
+
+    # What directions are told by: x, y and z (world), or what lies right, up and out of a vertex (upright),
+    # y being up: a texture then looks the same from all sides.
+    frame: str = FRAMES[0]
+
+    def __post_init__(self) -> None:
+        checks.choice("frame", self.frame, FRAMES)
 
 
 Space = Grid | Ring | Mesh

@@ -17,6 +17,7 @@ from petri.tasks.surface import ColouringMesh
 from petri.tasks.task import Rows, Task
 from petri.tasks.texture import Weaving
 from petri.tasks.textures import WeavingMany
+from petri.tasks.wear import Wearing
 
 if TYPE_CHECKING:
     from petri.training.recipe import Recipe
@@ -31,6 +32,7 @@ __all__ = [
     "Painting",
     "Rows",
     "Task",
+    "Wearing",
     "Weaving",
     "WeavingMany",
     "make",
@@ -44,6 +46,7 @@ TASKS: dict[str, type[Task]] = {
     "texture": Weaving,
     "textures": WeavingMany,
     "material": WeavingMaterial,
+    "wear": Wearing,
     "classify": Classifying,
 }
 

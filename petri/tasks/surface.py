@@ -14,7 +14,7 @@ from petri import checks, images
 from petri.errors import BadRequest
 from petri.graph import named, patterns
 from petri.graph.mesh import Surface
-from petri.graph.raster import draw, sides
+from petri.graph.raster import TURN_FPS, draw, sides, turning
 from petri.graph.write import write
 from petri.nca import show
 from petri.nca.graph import nearest
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from petri.nca import Automaton, Spec
     from petri.training.recipe import Recipe
 
-SIDE, SMALL = 320, 128  # pixels of what is drawn, and of what a terminal is shown
-TURNS, FPS = 36, 20  # pictures of a turn
+SMALL = 128  # pixels of what a terminal is shown
 GROWTH = 48  # pictures of the growth
 ROLLOUTS = 8  # that a figure is the mean of
 LATE = 10  # times as many steps, after which it must still be there
@@ -87,7 +86,7 @@ class ColouringMesh(Colouring):
         if surface.colours is None:
             raise BadRequest("the mesh has no colours of its own: name a pattern")
         colours = torch.from_numpy(surface.colours.T.copy())
-        super().__init__(spec, colours, surface.graph(), steps=steps)
+        super().__init__(spec, colours, surface.graph(spec.space.frame), steps=steps)
         self.weights = self.weigh(terms or SurfaceTerms())
         self.places = torch.from_numpy(surface.vertices.copy())
         self.faces = torch.from_numpy(surface.faces.copy())
@@ -125,7 +124,7 @@ class ColouringMesh(Colouring):
 
     def enter(self, number: int) -> None:
         """The mesh is now the one that a checkpoint had."""
-        self.graph = self.surface.graph()
+        self.graph = self.surface.graph(self.spec.space.frame)
         if self.automaton is not None:
             self.automaton.graph = self.graph
 
@@ -170,9 +169,8 @@ class ColouringMesh(Colouring):
             state = automaton.rollout(state, min(every, self.steps - step), seed=FIRE, start=step)
             frames.append(draw(self.seen(state[0])))
         grown = self.seen(state[0])
-        images.save_animation(folder / "growth.webp", frames, fps=FPS)
-        turning = (draw(grown, turn=360 * number / TURNS, pixels=SIDE) for number in range(TURNS))
-        images.save_animation(folder / "turntable.webp", turning, fps=FPS)
+        images.save_animation(folder / "growth.webp", frames, fps=TURN_FPS)
+        images.save_animation(folder / "turntable.webp", turning(grown), fps=TURN_FPS)
         images.save_picture(folder / "grown.png", sides(grown))
         for name in ("coloured.ply", "coloured.glb"):
             write(folder / name, grown)

@@ -6,12 +6,13 @@ import copy
 from pathlib import Path
 from typing import Any
 
-from petri import checks
+from petri import checks, targets
 from petri.errors import BadRequest
 from petri.graph.mesh import Surface
-from petri.nca import Cell, Harmonics, Invariants, Mesh, Spec
+from petri.graph.sphere import nodes_of
+from petri.nca import Cell, Harmonics, Invariants, Mesh, Noise, Spec
 from petri.nca.graph import hops
-from petri.training.presets import merge, over
+from petri.training.presets import PATIENCE, merge, over
 from petri.training.recipe import Recipe, plain
 
 # What a vertex senses, by the names that `petri mesh grow` has for it.
@@ -21,7 +22,7 @@ PERCEPTIONS: dict[str, Harmonics | Invariants] = {
     "harmonics2": Harmonics(order=2),
     "invariants": Invariants(),
 }
-EPOCHS = 2000
+EPOCHS, WEAR_EPOCHS = 2000, 1500
 PACE = 2.0  # steps that growth is given for each edge of the way to the farthest vertex
 LEAST = 32  # steps
 
@@ -87,3 +88,49 @@ def checked(mesh: str, pattern: str | None, surface: Surface) -> str:
     if pattern is None and surface.colours is None:
         raise BadRequest(f"{mesh} has no colours of its own: name a pattern, such as spots")
     return pattern or mesh
+
+
+def make_wear_recipe(
+    mesh: str,
+    image: str,
+    *,
+    level: int = 6,
+    perception: str = "slope",
+    settings: list[str] | tuple[str, ...] = (),
+    cut: dict[str, Any] | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+) -> Recipe:
+    """The recipe for a texture that is woven on a sphere, and that meshes wear.
+
+    Args:
+        mesh: that wears it when it is trained, as the user named it.
+        image: the picture as the user named it.
+        level: of the icosphere.
+        perception: one of `PERCEPTIONS`.
+        cut: `scale` and `crop` of the picture, if they were asked for.
+        settings, epochs, seed: as of `petri.training.presets.make_recipe`.
+
+    Raises:
+        BadRequest: a field unknown, a value out of range or two that contradict each other.
+    """
+    checks.choice("perception", perception, tuple(PERCEPTIONS))
+    spec = Spec(
+        space=Mesh(frame="upright"), senses=(PERCEPTIONS[perception],), start=Noise(), colour_offset=0.5
+    )
+    phase = {"res": [1, nodes_of(level)], "epochs": WEAR_EPOCHS, "batch": 1, "turns": 8, "steps": [32, 64]}
+    fields: dict[str, Any] = {
+        "spec": plain(spec.to_fields()),
+        "phases": [phase],
+        "pool": {"size": 32, "newcomer": 1, "damage": 1, "damage_every": 4},
+        "patience": PATIENCE,
+        "optimiser": {"learning_rate": 3e-3, "warm_up": 0.02, "shortest": 1.0, "average": 0.99},
+        "hold": 0,
+        "target": targets.written(image),
+        "targets": [],
+        "task": "wear",
+        "name": image if image in targets.PICTURES else Path(image).name,
+        "loss": {**(cut or {}), "mesh": mesh, "level": level},
+    }
+    merge(fields, {"spec": {"rule": {"hidden": 96, "layers": 2}}})
+    return over(fields, settings=settings, architecture={}, epochs=epochs, seed=seed)

@@ -207,7 +207,7 @@ def test_play_pause_step_and_reset(visit):
     page.click("#play")
     wait_for_step(page, 5)
     page.click("#play")
-    page.evaluate("() => new Promise(requestAnimationFrame)")
+    cells(page)  # the steps that were asked for before are taken
     stopped = step(page)
     page.wait_for_timeout(150)
     assert step(page) == stopped
@@ -532,6 +532,7 @@ def test_a_recording_has_a_fixed_rate(visit, speed, rate, every):
     page.click("#record")
     wait_for_step(page, 6 * every)
     page.click("#play")
+    cells(page)  # the steps that were asked for before are taken
     with page.expect_download() as saved:
         page.click("#record")
     assert saved.value.suggested_filename == "circle.webm"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from PIL import Image
 
 from petri import modelfile
-from petri.graph import Surface, icosphere, write
+from petri.graph import Surface, icosphere, read, write
 
 TINY = ["--epochs", 2, "--set", "phases.steps=[2, 3]", "--set", "pool.size=4"]
 
@@ -68,3 +69,51 @@ def test_what_is_odd_about_a_mesh_is_said(petri, tmp_path, monkeypatch):
     write("open.ply", Surface(ball.vertices, ball.faces[:-1], abs(ball.vertices)))
     said = petri("mesh", "grow", "open.ply", *TINY, code=1)
     assert "3 edges are the rim" in said
+
+
+SMALL = [
+    "--level", 4, "--set", "loss.pixels=16", "--set", "loss.sizes=1", "--set", "loss.views=1",
+    "--set", "phases.steps=[2, 3]", "--set", "pool.size=4", "--epochs", 2,
+]  # fmt: skip
+
+
+def test_a_texture_is_woven_on_a_sphere_and_worn_by_other_meshes(petri, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = petri("mesh", "texture", "torus", "brick", "--scale", 8, *SMALL, code=1)
+    assert "2,562 vertices" in said and "128² of the 512 × 512 pixels" in said
+    assert "sphere:4" in said and "torus" in said and "has not become a texture" in said
+    folder = tmp_path / "runs" / "brick-2562"
+    there = {path.name for path in folder.iterdir()}
+    assert {"worn.ply", "worn.glb", "worn.png", "turntable.webp", "exemplar.png"} <= there
+    assert len(read(folder / "worn.ply").vertices) == 6912  # fine enough as it is
+    said = petri("mesh", "texture", "--resume", folder, "--epochs", 1, code=1)
+    assert "resumed at epoch 2" in said
+    said = petri("mesh", "wear", folder, "sphere:2", "--out", "ball.ply", "--steps", 3)
+    assert "ball.ply: 2,562 vertices after 3 steps" in said  # cut twice
+    said = petri("mesh", "wear", folder, "sphere:2", "--out", "ball.png", "--steps", 3, "--as-it-is")
+    assert "162 vertices" in said and (tmp_path / "ball.png").is_file()
+    petri("mesh", "grow", "sphere:1", "wheel", *TINY, code=1)
+    assert "is no texture for meshes" in petri("mesh", "wear", "runs/sphere-1-wheel-42", "torus", code=2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ((), "say what is to wear what"),
+        (("torus",), "say what is to wear what"),
+        (("nowhere.obj", "brick"), "No such file"),
+        (("torus", "nothing.png"), "nothing.png"),
+        (("torus", "dot.png"), "a texture needs 16 along a side"),
+        (("torus", "brick", "--level", 3, "--set", "loss.pixels=32"), "sees more than a sphere of level 3"),
+        (("torus", "brick", "--set", "loss.level=5"), "level 5 has 10,242 vertices, phases.res names others"),
+        (("torus", "brick", "--crop", "2,2"), "--crop must be two fractions"),
+        (("torus", "brick", "--set", "loss.blocks=5"), "petri data fetch vgg16"),
+    ],
+)
+def test_a_bad_request_for_a_texture_is_one_line(petri, tmp_path, monkeypatch, asked, said):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PETRI_DATA", str(tmp_path))
+    Image.new("RGB", (1, 1)).save("dot.png")
+    error = petri("mesh", "texture", *asked, code=2)
+    assert said in error and len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "runs").exists()

@@ -37,6 +37,10 @@ class Harmonics:
     dimensions: int = 3  # of the directions: 3, of a ring 1
     gather: str = "mean"  # over the neighbours, times the valence; or their sum
     valence: float = 6.0  # neighbours of the usual node: of triangles 6, of a ring 2
+    # Length of the usual edge: where a node's edges are half as long, differences are doubled and the even
+    # harmonics, of second differences, taken four times, so that a pattern keeps its size in space and not
+    # in edges. 0: how long an edge is has no part.
+    edge: float = 0.0
 
     def __post_init__(self) -> None:
         if self.dimensions not in ORDERS:
@@ -47,6 +51,7 @@ class Harmonics:
         checks.choice("the gather of harmonics", self.gather, GATHERS)
         valence = checks.number("the valence of harmonics", self.valence, 0, 1e3, low_open=True)
         object.__setattr__(self, "valence", valence)
+        object.__setattr__(self, "edge", checks.number("the edge of harmonics", self.edge, 0, 1e6))
 
     @property
     def size(self) -> int:
@@ -74,13 +79,17 @@ class Harmonics:
     def word(self, width: int) -> str:
         """Its name for people; a Spec holds it as a table."""
         kind = {0: "Laplacian", 1: "slope"}.get(self.order, f"harmonics to order {self.order}")
-        return kind + f" ({self.gather})" * (self.gather == "sum")
+        return kind + f" ({self.gather})" * (self.gather == "sum") + " by length" * (self.edge > 0)
 
     def weights(self, graph: Graph) -> Tensor:
         """What each harmonic gives to each edge's difference, float64 `[harmonics, edges]`."""
 
         def make() -> Tensor:
             basis = graph.basis(self.order, self.dimensions)
+            if self.edge:
+                longer = (self.edge / graph.mean_length())[graph.rows]
+                odd = torch.tensor([number in (1, 2, 3) for number in range(len(basis))])[:, None]
+                basis = basis * torch.where(odd.to(longer.device), longer, longer.square())
             if self.gather == "sum":
                 return basis
             return basis * (self.valence / graph.valence.double())[graph.rows]
