@@ -13,11 +13,13 @@ const HIGH = 0.35; // of a light above the picture, of its shorter side
  * @param {number[]} size width and height of the picture, in pixels
  * @param {{left: number, top: number}} part
  * @param {number} span of the picture, as a share of the grid
- * @returns {{map: string, light: number[], pixel: number}} light: pixels to the right of the part's left edge, down from
- *   its top and out of it, and 1; or the direction that it comes from, right, up and out, and 0. pixel: of the picture,
- *   as a share of the grid's side
+ * @returns {{map: string, light: number[], from: number[], pixel: number}} light: pixels to the right of the part's left
+ *   edge, down from its top and out of it, and 1; or the direction that it comes from, right, up and out, and 0. from: that
+ *   direction as the picture's middle has it. pixel: of the picture, as a share of the grid's side
  */
 export function surfaceOf(map, light, [width, height], { left, top }, span) {
-  const near = light && [light.x * width - left, light.y * height - top, HIGH * Math.min(width, height), 1];
-  return { map, light: near || AFAR, pixel: span / width };
+  const pixel = span / width;
+  if (!light) return { map, light: AFAR, from: AFAR.slice(0, 3), pixel };
+  const [x, y, z] = [light.x * width, light.y * height, HIGH * Math.min(width, height)];
+  return { map, light: [x - left, y - top, z, 1], from: [x - width / 2, height / 2 - y, z], pixel };
 }

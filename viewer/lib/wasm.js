@@ -70,12 +70,6 @@ function decoderNumbers(decoder) {
   return decoder ? [decoder.layers, Math.ceil(decoder.width / 4), decoder.frequencies] : [0, 0, 0];
 }
 
-/** The direction that a light of lit.js comes from, the same for a whole picture: as its middle has it. */
-function fromAfar([x, y, z, near], width, height) {
-  const towards = near ? [x - width / 2, height / 2 - y, z] : [x, y, z];
-  return towards.map((part) => part / Math.hypot(...towards));
-}
-
 export class Wasm {
   #cells;
   #plan; // what the cells know of the model
@@ -158,7 +152,9 @@ export class Wasm {
   /** What a decoder paints: `{ width, height, pixels }`, RGBA on a ground, or null once it is closed. */
   async draw({ columns, rows }, ground, surface = null) {
     const [width, height] = [columns.length / 4, rows.length / 4];
-    const asked = surface && { map: SHOWN.indexOf(surface.map), light: fromAfar(surface.light, width, height) };
+    // The light comes from one side for all pixels.
+    const long = Math.hypot(...(surface?.from ?? []));
+    const asked = surface && { map: SHOWN.indexOf(surface.map), light: surface.from.map((part) => part / long) };
     const pixels = await painters.share("draw", this.#cells, this.#plan, { columns, rows }, ground, asked);
     return pixels && { width, height, pixels };
   }
