@@ -110,8 +110,7 @@ class CropLoss:
     ) -> None:
         self.sizes, self.views, self.shown, self.projections = tuple(sizes), views, shown, projections
         self.layers = [name for name in layers if name != PICTURE]
-        halves = [0.5**number for number in range(len(sizes))]
-        self.weights = [half / sum(halves) / len(layers) for half in halves]
+        self.weight = 1 / len(self.sizes) / len(layers)  # of each cloud
         self.clouds = [self._known(exemplar, size) for size in sizes]
 
     @torch.no_grad()
@@ -146,17 +145,17 @@ class CropLoss:
             chance: of the directions, of the views and of the exemplar's places, on the CPU.
 
         Returns:
-            `[batch]`, as `TransportLoss` has it.
+            `[batch]`, as `TransportLoss` has it, but all sizes count alike: what cells make is large here.
         """
         chosen = [_one_of(0, self.shown, chance)]
         if len(self.views) > self.shown:
             chosen.append(_one_of(self.shown, len(self.views), chance))
         total = crops[0].new_zeros(())
-        for seen, known, weight in zip(crops, self.clouds, self.weights, strict=True):
-            total = total + weight * self._apart([_cloud(seen)], known[0], chance)
+        for seen, known in zip(crops, self.clouds, strict=True):
+            total = total + self.weight * self._apart([_cloud(seen)], known[0], chance)
             for view in chosen:
                 clouds = self._seen(seen[:, :, list(self.views[view])])
-                total = total + weight / len(chosen) * self._apart(clouds, known[1 + view], chance)
+                total = total + self.weight / len(chosen) * self._apart(clouds, known[1 + view], chance)
         return total
 
     def _apart(
