@@ -4,10 +4,12 @@ from __future__ import annotations
 
 
 def complete_target(incomplete: str) -> list[str]:
-    """Names of patterns and pictures that begin so."""
-    from petri.targets import PATTERNS, PICTURES
+    """Names of patterns, pictures and materials that begin so."""
+    from petri.targets import MATERIAL, PATTERNS, PICTURES
+    from petri.targets.materials import MATERIALS
 
-    return [name for name in (*PATTERNS, *PICTURES) if name.startswith(incomplete)]
+    materials = (f"{MATERIAL}{name}" for name in MATERIALS)
+    return [name for name in (*PATTERNS, *PICTURES, *materials) if name.startswith(incomplete)]
 
 
 def complete_model(incomplete: str) -> list[str]:

@@ -23,6 +23,7 @@ def tables(found: TextureEvaluation | TexturesEvaluation) -> dict[str, Table]:
     return {
         "style, of 0 % for more of the same picture and 100 % for its shuffled pixels": _style(found),
         "damage": _damage(found),
+        **({f"maps, after {found.regeneration[0].damaged_at:,} steps": _maps(found)} if found.maps else {}),
     }
 
 
@@ -48,4 +49,12 @@ def _damage(found: TextureEvaluation) -> Table:
     for one in found.regeneration:
         course = one.course
         made.add_row(one.kind, f"{course.damaged.mean:.4f}", f"{course.healed.mean:.4f}", healed(course))
+    return made
+
+
+def _maps(found: TextureEvaluation) -> Table:
+    made = columns("", found.floor_by, "distance", "shuffled pixels", "way")
+    for one in found.maps:
+        figures = (f"{figure:.4f}" for figure in (one.floor, one.distance, one.ceiling))
+        made.add_row(one.maps, *figures, percent(one.way))
     return made

@@ -17,6 +17,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "petri texture brick --scale 2.5",
         "petri texture photo.jpg --res 96 --scale 4 --crop 0,0.5",
         "petri texture bricks.jpg grass.jpg",
+        "petri texture bricks.jpg --res 96 --pixels 768",
+        "petri texture material:bricks",
         "petri texture --resume runs/bricks-128",
     ),
     "classify": (

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from petri.modelfile import Model
+    from petri.nca import Automaton
 
 
 PICTURES_BYTES = 2_000_000_000  # of a file, all of which are held at once, unless it is a film of MP4
+MAPS_BYTES = 10  # of a pixel of all maps of a material
 TERMINAL = 192  # pixels along a side of what a decoder paints for a terminal
 
 
@@ -42,7 +44,10 @@ def play(
     ] = None,
     tile: Annotated[
         Path | None,
-        typer.Option(help="PNG of a texture's last step, a pixel a cell: its edges fit each other."),
+        typer.Option(
+            help="PNG of a texture's last step, a pixel a cell or as many as a decoder paints: its edges fit "
+            "each other. Of a material a folder, for its maps."
+        ),
     ] = None,
     res: Annotated[
         int | None, typer.Option(help="Cells along a side; as in training if left out.", min=8, max=4096)
@@ -121,7 +126,7 @@ def play(
     from petri import devices, images, memory, modelfile, models
     from petri import ground as grounds
     from petri.console import err
-    from petri.film import EVERY, film
+    from petri.film import EVERY, film, growth
 
     path = models.find(model)
     loaded = modelfile.read(path)
@@ -151,16 +156,26 @@ def play(
     if tile is not None:
         if out is not None or zoom is not None:
             raise BadRequest("--tile writes one picture, a pixel a cell: leave out --out and --zoom")
-        if tile.suffix.lower() != ".png":
-            raise BadRequest(f"a tile is a .png, got {tile}")
-        out, zoom = tile, 1
+        if tile.suffix.lower() == ".png":
+            out = tile
+        elif tile.suffix:
+            raise BadRequest(f"a tile is a .png, got {tile}; of a material it is a folder")
     if out is not None:
         images.check_name(out, ground)
-    elif ground == grounds.TRANSPARENT:
+    elif ground == grounds.TRANSPARENT and tile is None:
         raise BadRequest("a terminal cannot be transparent: give --out FILE, or choose another --ground")
     grounds.check_figure(ground, loaded.target, loaded.automaton.spec)
-    if tile is not None and not loaded.spec.fills_any_shape:
-        raise BadRequest(f"{model} is no texture: its edges do not fit each other, so it makes no --tile")
+    if tile is not None:
+        if not loaded.spec.fills_any_shape:
+            raise BadRequest(f"{model} is no texture: its edges do not fit each other, so it makes no --tile")
+        material = loaded.spec.decoder is not None and bool(loaded.spec.decoder.maps)
+        if material != (out is None):
+            raise BadRequest(
+                f"{model} is a material, a tile of which is a folder of maps: leave out the .png, got {tile}"
+                if material
+                else f"a tile is a .png, got {tile}"
+            )
+        zoom = None if loaded.spec.decoder else 1
     shown = loaded.condition(None if target is None else as_utf8(target))
     switches: dict[int, int | Tensor] = {}
     seen = None
@@ -180,9 +195,11 @@ def play(
     if steps is not None and switches and last >= steps:
         raise BadRequest(f"--at {last} is not before the end: take more than {last} --steps, got {steps}")
     steps = steps or last + 2 * loaded.steps
-    size, zoom = _size(loaded, res, pixels, zoom, file=out is not None)
+    size, zoom = _size(loaded, res, pixels, zoom, file=(out or tile) is not None)
     advice = "--steps or --pixels" if loaded.spec.decoder else "--res, --steps or --zoom"
-    if out is not None:
+    if tile is not None and out is None:
+        _check_folder(tile, size)
+    elif out is not None:
         count = steps // EVERY + 2 if out.suffix.lower() in images.HELD else 1
         needed = count * (size * zoom) ** 2 * (4 if ground == grounds.TRANSPARENT else 3)
         if needed > PICTURES_BYTES:
@@ -196,22 +213,21 @@ def play(
     memory.check_growing(automaton, res)
     if ground == grounds.AUTO:
         ground = grounds.of(loaded)
-    pictures = film(
-        automaton,
-        (res, res),
-        steps,
-        ground=ground,
-        seed=seed,
-        damage_at=steps // 2 if damage else None,
-        condition=shown,
-        fixed=seen,
-        switches=switches,
-        pixels=size,
-        every=max(1, steps // 2) if last_alone else EVERY,
-    )
-    with memory.explained(f"lower {advice}" if out is not None else "lower --res"):
+    how: dict[str, Any] = {
+        "seed": seed,
+        "damage_at": steps // 2 if damage else None,
+        "condition": shown,
+        "fixed": seen,
+        "switches": switches,
+        "every": max(1, steps // 2) if last_alone or (tile is not None) else EVERY,
+    }
+    pictures = film(automaton, (res, res), steps, ground=ground, pixels=size, **how)
+    with memory.explained(f"lower {advice}" if (out or tile) is not None else "lower --res"):
         if out is not None:
             _save(out, pictures, zoom, fps)
+        elif tile is not None:
+            *_, (_, state) = growth(automaton, (res, res), steps, **how)
+            _save_maps(tile, automaton, state, size)
         else:
             _show(_titles(loaded, shown, switches), pictures, fps)
     if seen is not None:
@@ -273,6 +289,35 @@ def _save(path: Path, pictures: Iterator[tuple[int, np.ndarray]], zoom: int, fps
     except OSError as error:
         raise BadRequest(f"cannot write {path}: {error.strerror or error}") from None
     out.say((str(path), "bold"), f" · {path.stat().st_size / 1000:,.0f} kB")
+
+
+def _check_folder(folder: Path, pixels: int) -> None:
+    """Refuse a folder that maps of so many pixels a side cannot be written into.
+
+    Raises:
+        BadRequest: it is a file, the folder that it is to be in is not there, or they are too large.
+    """
+    if MAPS_BYTES * pixels**2 > PICTURES_BYTES:
+        raise BadRequest(
+            f"maps of {pixels}² pixels make {MAPS_BYTES * pixels**2 / 1e9:.1f} GB, at most "
+            f"{PICTURES_BYTES / 1e9:.0f} are allowed: lower --pixels"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise BadRequest(f"cannot write {folder}: it is no folder")
+    if not folder.absolute().parent.is_dir():
+        raise BadRequest(f"cannot write {folder}: there is no folder {folder.parent}")
+
+
+def _save_maps(folder: Path, automaton: Automaton, state: Tensor, pixels: int) -> None:
+    from petri import mapfiles
+    from petri.console import out
+
+    try:
+        names = mapfiles.save(folder, automaton, state, pixels)
+    except OSError as error:
+        raise BadRequest(f"cannot write into {folder}: {error.strerror or error}") from None
+    size = sum((folder / name).stat().st_size for name in names)
+    out.say((f"{folder}/", "bold"), f" · {', '.join(names)} · {size / 1000:,.0f} kB")
 
 
 def _show(titles: dict[int, str], pictures: Iterator[tuple[int, np.ndarray]], fps: int) -> None:

@@ -282,6 +282,8 @@ def _conclude(recipe: Recipe, result: Result) -> None:
         "metrics.csv": "all losses",
         "recipe.toml": "how it was trained",
     }
+    said_of |= {file: "a map of it" for file in result.files if file.startswith("maps/")}
+    said_of["maps/lit.png"] = "the surface under a light"
     said_of |= {file: "what it weaves of each" for file in result.files if file.startswith("tile-")}
     out.print(grid(*[(f"  {file}", said_of[file]) for file in result.files]))
     if result.finished and recipe.spec.space.on_graph:
@@ -433,7 +435,7 @@ def _say_coated(recipe: Recipe, result: Result) -> str:
 # What a run says of itself, by its task.
 DOING = {
     "grow": "growing", "many": "growing", "paint": "growing", "texture": "weaving", "textures": "weaving",
-    "classify": "classifying", "surface": "colouring", "wear": "dressing",
+    "material": "weaving", "classify": "classifying", "surface": "colouring", "wear": "dressing",
 }  # fmt: skip
 VERBS = {
     "growing": "grow", "weaving": "texture", "classifying": "classify", "colouring": "mesh grow",
@@ -454,6 +456,7 @@ SAY: dict[str, Callable[[Recipe, Result], str]] = {
     "surface": _say_coated,
     "texture": _say_woven,
     "textures": _say_woven,
+    "material": _say_woven,
     "wear": _say_worn,
     "classify": _say_classified,
 }

@@ -16,7 +16,8 @@ def targets(
     """List what can be grown."""
     from petri.console import grid, out
     from petri.errors import BadRequest
-    from petri.targets import PATTERNS, PICTURES
+    from petri.targets import MATERIAL, PATTERNS, PICTURES
+    from petri.targets.materials import MATERIALS
 
     if sheet is not None:
         from petri.files import replacing
@@ -41,6 +42,15 @@ def targets(
             ]
         )
     )
+    out.print("\nMaterials, to weave with all their maps")
+    out.print(
+        grid(
+            *[
+                (Text(f"{MATERIAL}{name}", "bold not dim"), made.description)
+                for name, made in MATERIALS.items()
+            ]
+        )
+    )
     out.print("\nAlso")
     out.print(
         grid(
@@ -50,6 +60,7 @@ def targets(
             ),
             ("emoji:🦎", "an emoji"),
             ("text:Hi", "a few letters"),
+            ("folder/", "the maps of a material, to weave: albedo.png, height.png, normal.png …"),
             ("shader.glsl", "a Shadertoy fragment shader; shader.glsl@2.5 as it stands after 2.5 seconds"),
         )
     )

@@ -13,7 +13,8 @@ from nca_cli.grow import allow_only, last_res, named, read_recipe
 from nca_cli.running import resume_run, say_plan, start_run
 from petri.errors import BadRequest
 
-RES = 128  # cells along a side, if nobody says
+RES, PAINTED = 128, 64  # cells along a side, if nobody says; of what a decoder paints
+SCALE = 8  # pixels along a cell of a material, if nobody says
 
 
 def texture(
@@ -23,7 +24,7 @@ def texture(
         typer.Argument(
             metavar="[IMAGE]...",
             help="An image, a .glsl shader, a pattern's name, emoji:🦎 or text:Hi; "
-            "or several, which one rule weaves.",
+            "or several, which one rule weaves; or a folder with a material's maps, or material:bricks.",
             autocompletion=complete_target,
             show_default=False,
         ),
@@ -31,6 +32,13 @@ def texture(
     res: Annotated[
         int | None,
         typer.Option(help="Cells along a side; the recipe file's or 128 if left out.", show_default=False),
+    ] = None,
+    pixels: Annotated[
+        int | None,
+        typer.Option(
+            help="Pixels along a side of the texture that a decoder paints, a multiple of --res.",
+            show_default=False,
+        ),
     ] = None,
     scale: Annotated[
         float | None,
@@ -118,7 +126,8 @@ def texture(
 
     It comes out of noise, at any size, without a seam, and heals. The run's folder gets the model, a tile,
     larger pieces, a film, the recipe, the metrics and a checkpoint. Of several images one rule weaves any,
-    told which, and where, by a condition that every cell sees.
+    told which, and where, by a condition that every cell sees. With --pixels a decoder paints it, of a
+    material all maps.
     """
     if resume is not None:
         allow_only(
@@ -142,9 +151,15 @@ def texture(
         asked = [targets.at_time(asked[0], time)]
     if res is not None and "phases" in fields:
         raise BadRequest(f"--res contradicts the phases in {recipe}: leave one of them out")
-    size = res if res is not None else last_res(fields, RES)
+    material = any(targets.is_material(one) for one in asked)
+    if material and len(asked) > 1:
+        raise BadRequest(f"a material is woven alone, got {len(asked)} textures")
+    size = res if res is not None else last_res(fields, RES if pixels is None and not material else PAINTED)
+    if material and pixels is None and fields.get("task") != "material":
+        pixels = SCALE * size
     place = place_of(crop)
-    drawn = [exemplar.load(one, size, scale=scale or 0.0, crop=place or exemplar.MIDDLE) for one in asked]
+    cut: dict[str, Any] = {"pixels": pixels, "scale": scale or 0.0, "crop": place or exemplar.MIDDLE}
+    drawn = [exemplar.load(one, size, **cut) for one in asked]
     name_of_all = " ".join(several.labels(asked)) if len(asked) > 1 else drawn[0].name
 
     # Only now, as torch takes seconds to import: a typing error is found before.
@@ -158,6 +173,8 @@ def texture(
         model = modelfile.read(models.find(from_model))
         theirs = model.automaton.spec.to_fields()
         architecture = {name: theirs[name] for name in ("channels", "senses", "rule")} | architecture
+        if pixels is not None and theirs["decoder"]:
+            architecture["decoder"] = theirs["decoder"]
     made = make_texture_recipe(
         name_of_all,
         asked,
@@ -167,6 +184,8 @@ def texture(
         settings=settings or (),
         cut={name: value for name, value in (("scale", scale), ("crop", place)) if value is not None},
         architecture={field: value for field, value in architecture.items() if value is not None},
+        pixels=pixels,
+        maps=drawn[0].maps,
         epochs=epochs,
         seed=seed,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,45 +20,64 @@ NONE: Mapping[int, int | Tensor] = MappingProxyType({})
 HOLE = (0.6, 0.45)  # centre of the damage, beside the pattern's, so that part of its outline goes too
 
 
-@torch.no_grad()
 def film(
     automaton: Automaton,
     grid: tuple[int, int],
     steps: int,
     *,
     ground: str,
+    pixels: int | None = None,
+    **how: Any,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Grow from the seed, in pictures.
+
+    Args:
+        automaton, grid, steps, how: as for `growth`.
+        ground: what a figure is seen on, as for `picture`.
+        pixels: along the longer side, as for `picture`.
+
+    Yields:
+        The number of steps taken and the picture then, as `picture` gives it.
+    """
+    for step, state in growth(automaton, grid, steps, **how):
+        yield step, picture(automaton, state, ground, pixels)
+
+
+@torch.no_grad()
+def growth(
+    automaton: Automaton,
+    grid: tuple[int, int],
+    steps: int,
+    *,
     seed: int = 0,
     damage_at: int | None = None,
     condition: int | None = None,
     fixed: Tensor | None = None,
     switches: Mapping[int, int | Tensor] = NONE,
     every: int = EVERY,
-    pixels: int | None = None,
-) -> Iterator[tuple[int, np.ndarray]]:
+) -> Iterator[tuple[int, Tensor]]:
     """Grow from the seed.
 
     Args:
         automaton: what grows.
         grid: rows and columns.
         steps: taken in all.
-        ground: what a figure is seen on, as for `picture`.
         seed: decides which cells fire.
         damage_at: the step after which a circle of a quarter of the area is emptied; shown at once.
         condition: of an automaton of several targets, which fixed plane asks for the first, from 0.
         fixed: of another automaton with fixed planes these, `[plane, height, width]`; zero if left out.
         switches: and which one, or which planes, from the step on that is named, by steps; a film stops there
             for a picture.
-        every: steps a picture.
-        pixels: along the longer side, as for `picture`.
+        every: steps from one to the next.
 
     Yields:
-        The number of steps taken and the picture then, as `picture` gives it: before the first step, after
+        The number of steps taken and the state then, `[planes, height, width]`: before the first step, after
         so many each and after the last.
     """
     state = opening_state(
         automaton.spec, *grid, device=automaton.device, seed=seed, condition=condition, fixed=fixed
     )
-    yield 0, picture(automaton, state[0], ground, pixels)
+    yield 0, state[0]
     step = 0
     while step < steps:
         if damage_at is not None and step >= damage_at:
@@ -65,7 +85,7 @@ def film(
             evolving = state[:, : automaton.spec.channels]
             evolving.copy_(cut_circle(evolving, x=HOLE[0], y=HOLE[1]))
             damage_at = None
-            yield step, picture(automaton, state[0], ground, pixels)
+            yield step, state[0]
         if step in switches:
             asked = switches[step]
             if isinstance(asked, Tensor):
@@ -75,4 +95,4 @@ def film(
         count = min(every, steps - step, *(later - step for later in switches if later > step))
         state = automaton.rollout(state, count, seed=seed, start=step)
         step += count
-        yield step, picture(automaton, state[0], ground, pixels)
+        yield step, state[0]

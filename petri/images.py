@@ -12,7 +12,7 @@ from PIL import Image
 
 from petri.errors import BadRequest
 from petri.files import replacing
-from petri.ground import TRANSPARENT, over, straight
+from petri.ground import TRANSPARENT, WHITE, over, straight
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +37,12 @@ def picture(automaton: Automaton, state: Tensor, ground: str, pixels: int | None
 
     Returns:
         uint8 `[height, width, 3]`, or `[height, width, 4]` of a figure that is transparent: RGB, and alpha.
+        Of a material it is the surface under a light.
     """
+    if automaton.spec.decoder is not None and automaton.spec.decoder.maps:
+        from petri import lit
+
+        return np.concatenate([drawn(band, WHITE) for band in lit.bands(automaton, state, pixels)])
     return np.concatenate([drawn(band, ground) for band in automaton.bands(state, pixels)])
 
 

@@ -91,6 +91,8 @@ PICTURES: dict[str, Picture] = {
     "scales": Picture("scales.webp", "rows of scales in green and blue, to weave"),
 }
 
+MATERIAL = "material:"  # begins the name of one that petri makes; of `petri.targets.materials`
+
 
 def load(name: str, res: int) -> Target:
     """Find out what is asked for and draw it.
@@ -122,13 +124,20 @@ def load(name: str, res: int) -> Target:
         from petri.targets import text
 
         return text.load(as_utf8(rest), res)
+    if is_material(name):
+        raise BadRequest(f"a material is woven, not grown: petri texture {readable(name)}")
     target = _load_file(name, res)
     return replace(target, name=readable(target.name))
 
 
 def travels(name: str) -> bool:
     """Whether a target is known by its name alone, wherever petri is: no file of the user's."""
-    return name in PATTERNS or name in PICTURES or name.startswith(("emoji:", "text:"))
+    return name in PATTERNS or name in PICTURES or name.startswith(("emoji:", "text:", MATERIAL))
+
+
+def is_material(name: str) -> bool:
+    """Whether a target is the maps of a material: one that petri makes, or a folder."""
+    return name.startswith(MATERIAL) or (not travels(name) and path_of(name).expanduser().is_dir())
 
 
 def written(name: str) -> str:

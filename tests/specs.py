@@ -158,6 +158,23 @@ DECODED = {
         decoder={"kind": "lppn", "width": 18, "layers": 2, "outputs": 9},
         **SMALL_FIELDS,
     ),
+    "a material": Spec.of(
+        channels=8,
+        padding="wrap",
+        decoder={
+            "kind": "lppn",
+            "width": 12,
+            "outputs": 9,
+            "maps": ["albedo", "height", "roughness", "occlusion", "normal"],
+        },
+        **SMALL_FIELDS,
+    ),
+    "heights alone": Spec.of(
+        channels=4,
+        padding="wrap",
+        decoder={"kind": "lppn", "width": 8, "layers": 1, "outputs": 1, "maps": ["height"]},
+        **SMALL_FIELDS,
+    ),
     "corners, x first": Spec.of(
         channels=5,
         fixed=2,

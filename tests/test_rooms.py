@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = {f"petri.{name}": ROOT / name for name in ("models", "targets", "viewer")} | {
     name: ROOT / name for name in ("petri", "nca_cli", "dni_cli")
 }
-GROUND = {"petri.checks", "petri.errors", "petri.hooks"}  # what petri.nca stands on
+GROUND = {"petri.checks", "petri.errors", "petri.hooks", "petri.maps"}  # what petri.nca stands on
 
 
 def _modules():

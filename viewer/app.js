@@ -2,7 +2,7 @@
 
 import { onGraph } from "./lib/graph.js";
 import { isMesh } from "./lib/mesh.js";
-import { fillsAnyShape } from "./lib/spec.js";
+import { MAPS, fillsAnyShape } from "./lib/spec.js";
 import { verify } from "./lib/verify.js";
 import { Brush } from "./page/brush.js";
 import { Classes } from "./page/classes.js";
@@ -13,6 +13,7 @@ import { gridFor, toggleFull } from "./page/full.js";
 import { Gestures } from "./page/gestures.js";
 import { listen } from "./page/keyboard.js";
 import { label, listChannels, listSizes, noteSize, showFilm } from "./page/label.js";
+import { carryLight } from "./page/light.js";
 import { readLink, viewInLink, writeLink } from "./page/link.js";
 import { complain, say, silence, trying } from "./page/messages.js";
 import { entryOf, listModels, loadModel, meshOf } from "./page/models.js";
@@ -54,6 +55,7 @@ const brush = new Brush(part("dish"), part("brush"), stage.view, (tool, x, y, ra
 });
 
 const gestures = new Gestures(part("dish"), stage.view, brush, { wheel: true });
+carryLight(part("dish"), (light) => stage.shine(light));
 const classes = new Classes(part("classes"), part("verdict"), (sample) => {
   stage.look(sample);
   goOnStill();
@@ -110,7 +112,7 @@ async function choose(chosen, leave = () => {}) {
   stage.view.whole();
   offerTurning(onGraph(stage.model.spec));
   part("with-pixels").hidden = !stage.model.spec.decoder;
-  listChannels(stage.model.spec.channels, stage.channel, stage.model.classes);
+  listChannels(stage.model.spec, stage, stage.model.classes);
   listSizes(entry, linked.size);
   delete linked.size; // from here on it is the visitor's
   offerClasses(stage.model);
@@ -410,6 +412,7 @@ function keepLink() {
     seed: seed(),
     speed: stage.pace.speed,
     channel: stage.channel,
+    map: stage.map,
     tool: brush.tool,
     brush: brush.reach,
     ink: part("ink").value,
@@ -451,6 +454,7 @@ async function takeLink() {
   linked = settings;
   part("seed").value = settings.seed ?? 0;
   stage.channel = settings.channel ?? null;
+  stage.map = settings.map ?? null;
   for (const name of ["tool", "brush"]) {
     for (const input of document.getElementsByName(name)) {
       input.checked = settings[name] ? input.value === settings[name] : input.defaultChecked;
@@ -471,6 +475,7 @@ async function takeLink() {
   if (found && !found.obstacle && stage.channel !== (settings.channel ?? null)) refused.push("channel");
   // From no nearer than whole only a mesh can be seen otherwise than at first.
   if (found && !found.obstacle && view?.span >= 1 && stage.view === stage.flat) refused.push("view");
+  if (found && !found.obstacle && stage.map !== (settings.map ?? null)) refused.push("map");
   if (found && refused.length) complain(`The link has no valid ${refused.join(", ")}.`);
   if (entry && !entry.obstacle) setPlaying(!calm.matches && settings.play !== "no");
 }
@@ -513,7 +518,9 @@ function wire() {
     return restart();
   });
   on("channel", "change", () => {
-    stage.channel = part("channel").value === "" ? null : Number(part("channel").value);
+    const { value } = part("channel");
+    stage.map = value in MAPS ? value : null;
+    stage.channel = value === "" || stage.map ? null : Number(value);
     stage.pace.request();
     keepLink();
   });

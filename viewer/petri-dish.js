@@ -22,6 +22,7 @@ import { Brush } from "./page/brush.js";
 import { Classes } from "./page/classes.js";
 import { gridFor } from "./page/full.js";
 import { Gestures } from "./page/gestures.js";
+import { carryLight } from "./page/light.js";
 import { Orbit } from "./page/orbit.js";
 import { Pace } from "./page/pace.js";
 import { FIRST_SEEN, portrait } from "./page/portrait.js";
@@ -106,6 +107,7 @@ export class PetriDish extends HTMLElement {
     root.append(this.#canvas, ring, this.#legend, this.#said, this.#button, this.#error, this.#film);
     this.#brush = new Brush(this.#canvas, ring, this.#view, (...use) => this.#use(...use));
     this.#gestures = new Gestures(this.#canvas, this.#view, this.#brush, { wheel: false });
+    carryLight(this.#canvas, (light) => this.#shine(light));
     this.#button.addEventListener("click", () => (this.hasAttribute("paused") ? this.play() : this.pause()));
     this.#watch = new IntersectionObserver(([entry]) => {
       this.#seen = entry.isIntersecting; // nobody sees it: let it rest
@@ -256,6 +258,13 @@ export class PetriDish extends HTMLElement {
     this.#lookFirst();
     this.#ask();
     this.#fit();
+  }
+
+  /** Move the light of a material, or, with null, far away. */
+  #shine(light) {
+    if (!this.#dish?.spec.decoder?.maps.length) return;
+    this.#dish.light = light;
+    this.#pace.request();
   }
 
   async #draw() {

@@ -83,6 +83,7 @@ MEASURES: dict[str, Callable[..., Found]] = {
     "paint": _grown,
     "texture": _woven,
     "textures": textures.evaluate,
+    "material": _woven,
     "classify": _recognised,
     "surface": surface.evaluate,
 }

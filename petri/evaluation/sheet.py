@@ -127,7 +127,7 @@ def _woven(found: TextureEvaluation) -> list[tuple[str, list[_Tile]]]:
         damage.append(_Tile(one.healed_picture, later, said, second=True))
     sizes = []
     for look in found.sizes:
-        side, shown = found.res * look.factor, 2 * found.res
+        side, shown = found.res * look.factor, 2 * found.pixels
         label = f"{side}×{side}, step {look.steps:,}"
         sizes.append(_Tile(look.picture[:shown, :shown], label, _way(look)))
     return [("texture", looks), ("damage", damage), ("larger grids", sizes)]

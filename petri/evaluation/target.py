@@ -32,7 +32,7 @@ def target_of(model: Model, path: Path, number: int = 0) -> str:
     asked = _asked(path.parent / RECIPE, number)
     if asked is not None and targets.name_of(asked) == name:
         file, _ = targets.split_time(asked)
-        if targets.path_of(file).is_file():
+        if targets.path_of(file).exists():  # a folder of a material's maps, too
             return asked
     raise BadRequest(f"{path} grows {name}, which is not to be found: say with --target what that is")
 

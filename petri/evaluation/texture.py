@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from petri import checks, images, memory
+from petri import checks, images, lit, memory
 from petri.errors import BadRequest
 from petri.evaluation.course import Course
 from petri.evaluation.regeneration import KINDS
@@ -18,14 +18,14 @@ from petri.evaluation.report import EVALUATION_SEED, Measure, plain
 from petri.evaluation.style import Judge, woven
 from petri.evaluation.walk import walk
 from petri.ground import WHITE
+from petri.losses.crops import views_of
 from petri.modelfile import Model
-from petri.nca import show
 from petri.targets import exemplar
 
 SEEDS = 2  # textures that a figure is the mean of, if nobody says: each is a sample of thousands of places
 STEPS = (64, 500, 5000)
 FACTORS = (2, 4)  # times the size it was trained at
-LARGEST = 1024  # cells a side that are compared: beyond, VGG16's features fill the memory
+LARGEST = 1024  # pixels a side that are compared: beyond, VGG16's features fill the memory
 DAMAGE_AT, MOST_STEPS = 500, 100_000
 DAMAGES = ("half", "circle")
 HEAL_STEPS = 300  # given to heal; the NCAtorch paper: from 149 to 449
@@ -73,6 +73,23 @@ class Healing:
         return when | self.course.to_fields()
 
 
+@dataclass(frozen=True)
+class MapsLook:
+    """Some maps of a material, which are one picture for VGG16."""
+
+    maps: str  # their names
+    floor: float  # as of `TextureEvaluation`
+    distance: float  # style distance, the mean of the textures
+    ceiling: float
+    way: float  # of it between floor and ceiling, percent
+
+    def to_fields(self) -> dict[str, Any]:
+        """As plain values."""
+        return {
+            name: value if isinstance(value, str) else plain(value) for name, value in asdict(self).items()
+        }
+
+
 @dataclass(frozen=True, kw_only=True)
 class TextureEvaluation:
     """How good a texture's model is.
@@ -83,6 +100,8 @@ class TextureEvaluation:
     target: str  # name of the exemplar
     architecture: str  # of the automaton, in a few words
     res: int  # cells along a side that it was trained on
+    pixels: int  # along a side of what is compared; without a decoder a pixel is a cell
+    painted: bool  # by a decoder
     seeds: int  # textures, each from noise and with fire masks of its own; larger grids have one
     floor: float  # distance of more of the same picture
     floor_by: str  # what of it
@@ -90,13 +109,15 @@ class TextureEvaluation:
     looks: tuple[Look, ...]  # at its size, early and late
     sizes: tuple[Look, ...]  # on larger grids
     regeneration: tuple[Healing, ...]  # a kind of damage each
+    maps: tuple[MapsLook, ...] = ()  # of a material, at the step after which it is damaged
     exemplar: np.ndarray = field(compare=False, repr=False)  # uint8
     shuffled: np.ndarray = field(compare=False, repr=False)
 
     @property
     def summary(self) -> str:
         """What was measured, in one line."""
-        return f"{self.target} on {self.res}×{self.res} cells · {self.architecture} · {self.seeds} textures"
+        size = f"{self.res}×{self.res} cells" + f", painted at {self.pixels}²" * self.painted
+        return f"{self.target} on {size} · {self.architecture} · {self.seeds} textures"
 
     def to_fields(self) -> dict[str, Any]:
         """As plain values, which JSON can hold; the pictures are left out."""
@@ -105,6 +126,7 @@ class TextureEvaluation:
             "target": self.target,
             "architecture": self.architecture,
             "res": self.res,
+            **({"pixels": self.pixels} if self.painted else {}),
             "seeds": self.seeds,
             "floor": plain(self.floor),
             "floor_by": self.floor_by,
@@ -112,6 +134,7 @@ class TextureEvaluation:
             "drift": [look.to_fields() for look in self.looks],
             "sizes": [look.to_fields() for look in self.sizes],
             "regeneration": [one.to_fields() for one in self.regeneration],
+            **({"maps": [one.to_fields() for one in self.maps]} if self.maps else {}),
         }
 
 
@@ -152,7 +175,11 @@ def evaluate(
         raise BadRequest(
             f"a texture is measured on its own grid and on larger ones: leave out res, got {res}"
         )
-    found = exemplar.load(target or model.target, model.res, **_cut(model))
+    found = exemplar.load(target or model.target, model.res, pixels=_judged(model), **_cut(model))
+    maps = model.spec.decoder.maps if model.spec.decoder else ()
+    if found.maps != maps:
+        theirs, ours = (", ".join(names) or "none" for names in (found.maps, maps))
+        raise BadRequest(f"{found.name} has the maps {theirs}, {model.target} paints {ours}")
     with memory.explained("ask for fewer seeds"):
         return _evaluate(model, found, seeds, (damage_at, damage_at + heal_steps), condition, say)
 
@@ -166,8 +193,10 @@ def _evaluate(
     say: Callable[[str], object],
 ) -> TextureEvaluation:
     automaton, spec, res = model.automaton, model.spec, model.res
-    pixels = torch.from_numpy(found.pixels).to(automaton.device)
-    judge = Judge(pixels, [torch.from_numpy(one).to(pixels) for one in found.others()])
+    whole = torch.from_numpy(found.pixels).to(automaton.device)
+    part = list(spec.decoder.seen(alpha=False)) if spec.decoder else [0, 1, 2]  # what is seen, and judged
+    pixels = whole[part]
+    judge = Judge(pixels, [torch.from_numpy(one[part]).to(pixels) for one in found.others()])
     damaged_at, healed_at = moments
     looks, kept = {}, {}
     state = automaton.seed_state(res, batch=seeds, seed=EVALUATION_SEED, condition=condition)
@@ -183,7 +212,7 @@ def _evaluate(
         regeneration.append(_healing(model, judge, kind, kept, moments))
     sizes = []
     for factor in FACTORS:
-        if factor * res > LARGEST:
+        if factor * found.pixels.shape[-1] > LARGEST:
             continue
         say(f"{factor * res}×{factor * res} cells")
         large = woven(automaton, (factor * res, factor * res), damaged_at, condition=condition)
@@ -192,6 +221,8 @@ def _evaluate(
         target=found.name,
         architecture=spec.describe(),
         res=res,
+        pixels=found.pixels.shape[-1],
+        painted=spec.decoder is not None,
         seeds=seeds,
         floor=judge.floor,
         floor_by=judge.by,
@@ -199,17 +230,49 @@ def _evaluate(
         looks=tuple(looks[step] for step in STEPS),
         sizes=tuple(sizes),
         regeneration=tuple(regeneration),
-        exemplar=images.drawn(pixels, WHITE),
+        maps=_maps(model, found, kept[damaged_at], say),
+        exemplar=images.drawn(lit.seen(whole, spec.decoder) if spec.decoder else pixels, WHITE),
         shuffled=images.drawn(judge.shuffled, WHITE),
     )
 
 
 def _look(model: Model, judge: Judge, state: Tensor, factor: int, steps: int) -> Look:
-    rgb = show(state, model.spec)
+    rgb = _seen(model, judge, state)
     distance = _measured(judge, rgb)
     mean, spread = colours_apart(rgb.clamp(0, 1), judge.exemplar)
-    picture = images.picture(model.automaton, state[0], WHITE)
+    picture = images.picture(model.automaton, state[0], WHITE, rgb.shape[-1])
     return Look(factor, steps, distance, judge.way(distance.mean), mean, spread, picture)
+
+
+def _maps(
+    model: Model, found: exemplar.Exemplar, states: Tensor, say: Callable[[str], object]
+) -> tuple[MapsLook, ...]:
+    """How like the exemplar's the maps of a material are, each picture of them by itself."""
+    decoder = model.spec.decoder
+    if decoder is None or not decoder.maps:
+        return ()
+    pixels = found.pixels.shape[-1]
+    painted = [torch.cat(list(model.automaton.bands(state, pixels, whole=True)), dim=1) for state in states]
+    looks = []
+    for name, view in views_of(decoder.places()).items():
+        say(name)
+        wanted, *others = (
+            torch.from_numpy(one[list(view)]).to(states) for one in (found.pixels, *found.others())
+        )
+        judge = Judge(wanted, others)
+        distance = judge.distance(torch.stack(painted)[:, list(view)]).mean().item()
+        looks.append(MapsLook(name, judge.floor, distance, judge.ceiling, judge.way(distance)))
+    return tuple(looks)
+
+
+def _judged(model: Model) -> int | None:
+    """Pixels along a side of what is judged where a decoder paints: as trained, if they are not too many."""
+    return min(model.pixels, LARGEST // model.res * model.res) if model.spec.decoder else None
+
+
+def _seen(model: Model, judge: Judge, state: Tensor) -> Tensor:
+    """What is seen of states of any size, to each cell as many pixels as the exemplar has."""
+    return model.automaton.view(state, judge.exemplar.shape[-1] * state.shape[-1] // model.res)
 
 
 def _measured(judge: Judge, rgb: Tensor) -> Measure:
@@ -246,10 +309,11 @@ def _healing(
     cut[:, : spec.channels] = KINDS[kind](before[:, : spec.channels])
     *_, (_, later) = walk(model.automaton, cut, [healed_at], start=damaged_at)
     course = Course.of(
-        *(judge.distance(show(state, spec)) for state in (before, cut, later, undamaged)),
-        empty=judge.distance(show(torch.zeros_like(before[:1]), spec)).item(),
+        *(judge.distance(_seen(model, judge, state)) for state in (before, cut, later, undamaged)),
+        empty=judge.distance(_seen(model, judge, torch.zeros_like(before[:1]))).item(),
     )
-    pictures = (images.picture(model.automaton, state[0], WHITE) for state in (cut, later))
+    side = judge.exemplar.shape[-1]
+    pictures = (images.picture(model.automaton, state[0], WHITE, side) for state in (cut, later))
     return Healing(kind, damaged_at, healed_at, course, *pictures)
 
 

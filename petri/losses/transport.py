@@ -65,8 +65,8 @@ class TransportLoss:
         for cloud, (wanted, spread), weight in zip(clouds, self.clouds, self.weights, strict=True):
             ways = torch.randn(self.projections, cloud.shape[2], generator=chance)
             ways = (ways / ways.norm(dim=1, keepdim=True)).to(cloud.device) / spread
-            there = _sorted(_projected(wanted, ways)[0])
-            total = total + weight * _moved(_projected(cloud, ways), there)
+            there = ordered(projected(wanted, ways)[0])
+            total = total + weight * moved(projected(cloud, ways), there)
         return total
 
     def _clouds(self, rgb: Tensor) -> list[Tensor]:
@@ -81,12 +81,12 @@ class TransportLoss:
         return found
 
 
-def _projected(cloud: Tensor, ways: Tensor) -> Tensor:
+def projected(cloud: Tensor, ways: Tensor) -> Tensor:
     """Points on lines: `[batch, line, point]`."""
     return F.linear(cloud, ways).transpose(1, 2).contiguous()
 
 
-def _moved(points: Tensor, there: Tensor) -> Tensor:
+def moved(points: Tensor, there: Tensor) -> Tensor:
     """The mean squared distance between points on lines and where they belong, `[batch]`.
 
     Args:
@@ -114,7 +114,8 @@ def _order(values: Tensor) -> Tensor:
     return packed & LOW_BITS
 
 
-def _sorted(values: Tensor) -> Tensor:
+def ordered(values: Tensor) -> Tensor:
+    """Values, sorted along the last axis; on the CPU in their place."""
     if values.device.type != "cpu":
         return values.sort(dim=-1).values
     values.numpy().sort(axis=-1)

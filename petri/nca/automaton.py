@@ -264,7 +264,8 @@ class Automaton(nn.Module):
         if self.decoder is None:
             raise BadRequest("the automaton has no decoder to paint with")
         lives = self.between(state[:, ALPHA : ALPHA + 1], raster) > THRESHOLD if self.spec.living else None
-        return self.decoder(state, raster, lives)[:, : ALPHA + self.spec.living]
+        said, seen = self.decoder(state, raster, lives), self.decoder.kind.seen(alpha=self.spec.living)
+        return said[:, : len(seen)] if seen[-1] == len(seen) - 1 else said[:, list(seen)]
 
     def between(self, state: Tensor, raster: Raster) -> Tensor:
         """Values of states between their cells, where the decoder has the cells: `[batch, channel, …]`."""
@@ -289,22 +290,24 @@ class Automaton(nn.Module):
         return torch.stack(views).unflatten(0, state.shape[:-3]) if state.ndim > 3 else views[0]
 
     @torch.no_grad()
-    def bands(self, state: Tensor, pixels: int | None = None) -> Iterator[Tensor]:
+    def bands(self, state: Tensor, pixels: int | None = None, *, whole: bool = False) -> Iterator[Tensor]:
         """The view of one state, in bands of whole rows from the top, so that memory is bounded.
 
         Args:
             state: `[planes, height, width]`.
             pixels: as for `view`.
+            whole: all that the decoder says, not only what is seen: all maps of a material.
         """
         if self.decoder is None:
             yield show(state, self.spec)
             return
+        paint = self.decoder if whole else self.paint
         height, width = state.shape[-2:]
         pixels = pixels or max(height, width)
         rows, columns = (max(1, round(side * pixels / max(height, width))) for side in (height, width))
         raster, high = Raster.of(rows, columns, device=state.device), max(1, BAND // columns)
         for top in range(0, rows, high):
-            yield self.paint(state[None], raster.crop(top, 0, high, columns))[0]
+            yield paint(state[None], raster.crop(top, 0, high, columns))[0]
 
 
 def departure(automaton: Automaton) -> str:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from petri import checks
+from petri.errors import BadRequest
+from petri.maps import MAPS
 
 COORDINATES = ("centre", "corner")
 ORDERS = ("yx", "xy")
@@ -37,15 +39,49 @@ class Lppn:
     frequencies: int = 1  # n: what is given is sin kπu and cos kπu for k = 1…n; 0: u itself
     coordinates: str = "centre"  # of the patch, where its cell sits; corner: at the first corner
     order: str = "yx"  # of the coordinates that are given: down and then right, or the other way about
+    maps: tuple[str, ...] = ()  # of a material: names of MAPS, in their order, which the outputs are
 
     def __post_init__(self) -> None:
         checks.whole("width", self.width, 1, 512)
         checks.whole("layers", self.layers, 1, 8)
-        checks.whole("outputs", self.outputs, 3, 64)
+        if self.maps:
+            self._check_maps()
+        else:
+            checks.whole("outputs", self.outputs, 3, 64)
         object.__setattr__(self, "omega", checks.number("omega", self.omega, 0, 1e3, low_open=True))
         checks.whole("frequencies", self.frequencies, 0, 16)
         checks.choice("coordinates", self.coordinates, COORDINATES)
         checks.choice("order", self.order, ORDERS)
+
+    def _check_maps(self) -> None:
+        names = tuple(self.maps) if isinstance(self.maps, (tuple, list)) else (self.maps,)
+        for name in names:
+            checks.choice("each of maps", name, tuple(MAPS))
+        if names != tuple(name for name in MAPS if name in names):
+            raise BadRequest(f"maps must be in the order {', '.join(MAPS)}, got {', '.join(names)}")
+        object.__setattr__(self, "maps", names)
+        wanted = sum(MAPS[name] for name in names)
+        if self.outputs != wanted:
+            raise BadRequest(f"the maps {', '.join(names)} are {wanted} outputs, got {self.outputs}")
+
+    def places(self) -> dict[str, tuple[int, ...]]:
+        """The outputs of each map, by its name."""
+        found, at = {}, 0
+        for name in self.maps:
+            found[name] = tuple(range(at, at + MAPS[name]))
+            at += MAPS[name]
+        return found
+
+    def seen(self, *, alpha: bool) -> tuple[int, ...]:
+        """The outputs that are RGB of what is seen, and alpha if there is any.
+
+        Of a material they are its albedo; without one its normals, or else its first map, in grey.
+        """
+        places = self.places()
+        for name in ("albedo", "normal"):
+            if name in places:
+                return places[name]
+        return (0, 0, 0) if self.maps else tuple(range(3 + alpha))
 
     def inputs(self, channels: int) -> int:
         """Numbers that it is given at a point."""

@@ -95,7 +95,9 @@ class Spec:
                 raise BadRequest(
                     f"decoder must be none or of the kinds {', '.join(DECODERS)}, got {self.decoder!r}"
                 )
-            if self.decoder.outputs < 3 + self.living:
+            if self.decoder.maps and self.living:
+                raise BadRequest("the maps of a material fill their plane: leave out the living mask")
+            if self.decoder.outputs < 3 + self.living and not self.decoder.maps:
                 raise BadRequest(
                     f"the decoder of a figure paints RGB and alpha, 4 outputs, got {self.decoder.outputs}"
                 )
@@ -202,7 +204,7 @@ class Spec:
     def to_fields(self) -> dict[str, Any]:
         """All fields as plain values in tables; the senses by name where the name says all.
 
-        Only what holds channels says so: what earlier versions wrote is written as they did.
+        Only what holds channels or paints maps says so: what earlier versions wrote is written as they did.
         """
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         if not self.held:
@@ -217,6 +219,8 @@ class Spec:
         fields["start"] = kinds.to_table(self.start, STARTS)
         if self.decoder is not None:
             fields["decoder"] = kinds.to_table(self.decoder, DECODERS)
+            if not self.decoder.maps:
+                del fields["decoder"]["maps"]
         return fields
 
     def to_json(self) -> str:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from petri import checks
 from petri.errors import BadRequest
+from petri.maps import MAPS
 from petri.modelfile import Model
 from petri.nca import Automaton, Spec, opening_state
 from petri.nca.decoder import COORDINATES, Lppn, Raster
@@ -25,7 +26,7 @@ from petri.wording import readable
 LARGEST = 4 << 20  # bytes; those of figures have some 280 thousand
 CONVENTION = Convention(order="blocks", padding="wrap")
 FILTERS = 4  # the cell itself, two slopes, the Laplacian
-FIGURE, MATERIAL = 4, 9  # outputs: RGBA; albedo, height, roughness, occlusion, normal
+FIGURE, MATERIAL = 4, 9  # outputs: RGBA; all of MAPS, in that order
 OMEGA = 10.0
 PIXELS = 8  # along a cell, in training
 LANES = 4  # the last side of each tensor is filled up with zeros to a multiple of this
@@ -35,7 +36,7 @@ SMOOTHER = 0.95  # of the one's jump at the patches' edges is the other's, to be
 
 
 def read_cells2pixels(path: str | Path, *, coordinates: str = "centre") -> Model:
-    """Read a figure or a material; of a material what is seen is the albedo, its first three outputs.
+    """Read a figure or a material.
 
     The file is a JSON object of tensors, each `{shape, dtype, data64}` with little-endian float32: the
     automaton's as `nca.w1.weight`, `nca.w1.bias` and `nca.w2.weight.T`, the decoder's as
@@ -84,7 +85,7 @@ def read_cells2pixels(path: str | Path, *, coordinates: str = "centre") -> Model
         "authors": "Ehsan Pajouheshgar and others",
         "licence": "CC BY-SA 4.0, as their page says",
         "recipe": {
-            "task": "paint" if figure else "texture",
+            "task": "paint" if figure else "material",
             "phases": [{"res": cells, "steps": list(SETTLED[figure])}],
             "loss": {"pixels": PIXELS * cells},
         },
@@ -153,7 +154,7 @@ def _parts(tensors: dict[str, Tensor], coordinates: str) -> tuple[Layers, Lppn, 
     turned = matrices[0].shape[1] >= channels + 4 and bool(matrices[0][:, given:].any())
     lppn = Lppn(
         width=width, layers=len(matrices) - 1, outputs=outputs, omega=OMEGA, frequencies=int(turned),
-        coordinates=coordinates, order="yx",
+        coordinates=coordinates, order="yx", maps=tuple(MAPS) if outputs == MATERIAL else (),
     )  # fmt: skip
     if outputs not in (FIGURE, MATERIAL):
         raise BadRequest(

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from petri.lit import DULL
 from petri.nca import Automaton, Spec
 from petri.nca.decoder import Lppn
-from petri.nca.life import ALPHA
 from petri.shaders.lanes import LANES
+
+# Of maps that are not painted.
+PLAIN = {"height": 0.5, "roughness": DULL, "occlusion": 1.0}
+PLAIN_NORMAL = (0.5, 0.5, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +42,8 @@ def given(spec: Spec) -> int:
 def layer_places(spec: Spec) -> list[LayerPlace]:
     """Where the layers of a Spec's decoder lie, the linear one last."""
     decoder, begin, places = _lppn(spec), 0, []
-    quads = [given(spec)] + [-(-decoder.width // LANES)] * decoder.layers + [1]
+    last = len(material_outputs(decoder)) if decoder.maps else 1
+    quads = [given(spec)] + [-(-decoder.width // LANES)] * decoder.layers + [last]
     for before, after in itertools.pairwise(quads):
         places.append(LayerPlace(begin=begin, before=before, quads=after))
         begin += after * places[-1].stride
@@ -53,6 +58,19 @@ def texels(spec: Spec) -> int:
     return last.begin + last.quads * last.stride
 
 
+def material_outputs(decoder: Lppn) -> list[list[int | float]]:
+    """What the last layer says of a material, in quads: the outputs, or numbers of maps that are not painted.
+
+    What is seen; height, roughness and occlusion; normals.
+    """
+    places = decoder.places()
+    single = [
+        places[name][0] if name in places else PLAIN[name] for name in ("height", "roughness", "occlusion")
+    ]
+    normal = places.get("normal", PLAIN_NORMAL)
+    return [list(decoder.seen(alpha=False)), single, list(normal)]
+
+
 def pack_decoder(automaton: Automaton) -> np.ndarray:
     """The layers of a decoder, omega multiplied in: texels, float32 `[texel, 4]`."""
     spec, decoder = automaton.spec, automaton.decoder
@@ -64,13 +82,35 @@ def pack_decoder(automaton: Automaton) -> np.ndarray:
         if number < kind.layers:
             weight, bias = np.float32(kind.omega) * weight, np.float32(kind.omega) * bias
         else:  # there may be more outputs than are seen
-            weight, bias = weight[: ALPHA + spec.living], bias[: ALPHA + spec.living]
+            weight, bias = _last(kind, weight, bias, alpha=spec.living)
         padded = np.zeros((place.quads * LANES, place.stride), np.float32)
         padded[: len(bias), 0] = bias
         columns = _slots(spec) if number == 0 else list(range(weight.shape[1]))
         padded[: len(bias), [1 + column for column in columns]] = weight
         parts.append(padded.reshape(place.quads, LANES, -1).swapaxes(1, 2).reshape(-1, LANES))
     return np.concatenate(parts)
+
+
+def _last(
+    decoder: Lppn, weight: np.ndarray, bias: np.ndarray, *, alpha: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """The units of the last layer in the order in which they are packed, a quad after the other."""
+    if not decoder.maps:
+        seen = list(decoder.seen(alpha=alpha))
+        return weight[seen], bias[seen]
+    quads = material_outputs(decoder)
+    packed = (
+        np.zeros((LANES * len(quads), weight.shape[1]), np.float32),
+        np.zeros(LANES * len(quads), np.float32),
+    )
+    for quad, outputs in enumerate(quads):
+        for lane, output in enumerate(outputs):
+            unit = LANES * quad + lane
+            if isinstance(output, float):
+                packed[1][unit] = output
+            else:
+                packed[0][unit], packed[1][unit] = weight[output], bias[output]
+    return packed
 
 
 def _slots(spec: Spec) -> list[int]:

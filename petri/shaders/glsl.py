@@ -61,6 +61,7 @@ def name(spec: Spec) -> str:
         words.append(
             f"lppn{spec.decoder.layers}x{spec.decoder.width}" + f"f{frequencies}" * (frequencies != 1)
         )
+        words += ["maps-" + "".join(name[0] for name in spec.decoder.maps)] * bool(spec.decoder.maps)
     return "-".join(words)
 
 
@@ -95,6 +96,10 @@ def _decoder_values(spec: Spec) -> dict[str, Any]:
         ],
         "last": last.begin,
         "from_last": arrays[decoder.layers],
+        "material": bool(decoder.maps),
+        "stride_last": last.stride,
+        "albedo": "albedo" in decoder.maps,
+        "sloped_by_height": "height" in decoder.maps and "normal" not in decoder.maps,
     }
 
 

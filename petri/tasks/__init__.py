@@ -11,6 +11,7 @@ from petri.tasks.classify import Classifying
 from petri.tasks.grow import Growing
 from petri.tasks.learner import Learner
 from petri.tasks.many import GrowingMany
+from petri.tasks.material import WeavingMaterial
 from petri.tasks.paint import Painting
 from petri.tasks.surface import ColouringMesh
 from petri.tasks.task import Rows, Task
@@ -44,6 +45,7 @@ TASKS: dict[str, type[Task]] = {
     "surface": ColouringMesh,
     "texture": Weaving,
     "textures": WeavingMany,
+    "material": WeavingMaterial,
     "wear": Wearing,
     "classify": Classifying,
 }

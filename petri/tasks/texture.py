@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from petri import checks, images
+from petri import checks, images, targets
 from petri import ground as grounds
 from petri.errors import BadRequest
 from petri.evaluation.style import Judge, woven
 from petri.losses import overflow_loss
+from petri.losses.correlation import CorrelationLoss
 from petri.losses.transport import FIRST, TransportLoss
 from petri.losses.vgg import BLOCKS, check_blocks
 from petri.nca import show
@@ -44,6 +45,7 @@ class TextureTerms:
     blocks: int = 3  # of VGG16, whose first layers are compared; petri ships three
     sizes: int = 3  # compared at 1, 1/2, 1/4 … of the size, so that the first layers see large structure too
     projections: int = 32  # random directions a layer, new in each epoch
+    correlation: float = 0.0  # weight of how far repetitions are apart; 10 to 100 for what repeats strictly
     overflow: float = 10.0  # weight of the penalty on state values beyond the bound
     bound: float = 1.0  # the magnitude from which on a state value is penalised
 
@@ -56,6 +58,7 @@ class TextureTerms:
         checks.whole("loss.blocks", self.blocks, 0, len(BLOCKS))
         checks.whole("loss.sizes", self.sizes, 1, 6)
         checks.whole("loss.projections", self.projections, 1, 4096)
+        checks.number("loss.correlation", self.correlation, 0, 1e6)
         checks.number("loss.overflow", self.overflow, 0, 1e6)
         checks.number("loss.bound", self.bound, 0, 1e6)
 
@@ -70,6 +73,7 @@ class Weaving(Task):
         others: more of the same, as large as the exemplar; what the model is measured by.
         seed: of the random directions of the loss.
         steps: most steps that it is trained to take.
+        grid: rows and columns; as many as the exemplar has pixels if None.
 
     Raises:
         BadRequest: the Spec has a living mask or fixed planes, the exemplar is no such picture or too small
@@ -87,6 +91,7 @@ class Weaving(Task):
         others: Sequence[Tensor] = (),
         seed: int = 0,
         steps: int = 64,
+        grid: tuple[int, int] | None = None,
     ) -> None:
         self.wanted, self.others = terms or TextureTerms(), others
         self.seed, self.steps = seed, steps
@@ -98,15 +103,9 @@ class Weaving(Task):
                 f"got living = {str(spec.living).lower()}, fixed = {spec.fixed}"
             )
         check_blocks(self.wanted.blocks)
-        # Each of them halves it, and the last layer needs places that can differ.
-        least = 2 ** (max(1, self.wanted.blocks) + self.wanted.sizes - 1)
         height, width = exemplar.shape[-2:]
-        if min(height, width) < least:
-            raise BadRequest(
-                f"loss.blocks = {self.wanted.blocks} and loss.sizes = {self.wanted.sizes} need a grid of "
-                f"{least} cells a side, got {height}×{width}"
-            )
-        super().__init__(spec, (height, width))
+        self.check_sizes(height, width)
+        super().__init__(spec, grid or (height, width))
         self.exemplar = exemplar
         self.drawn = torch.zeros((), dtype=torch.int64)  # how often directions have been
         self.weights = self.weigh(self.wanted)
@@ -136,6 +135,25 @@ class Weaving(Task):
         if exemplar.ndim != 3 or exemplar.shape[0] != 3 or not exemplar.is_floating_point():
             raise BadRequest(f"an exemplar must be RGB [3, height, width], got {list(exemplar.shape)}")
 
+    def check_sizes(self, height: int, width: int) -> None:
+        """Refuse a picture that is too small to be compared at all its sizes.
+
+        Raises:
+            BadRequest: it is.
+        """
+        # Each of them halves it, and the last layer needs places that can differ.
+        least = 2 ** (max(1, self.wanted.blocks) + self.wanted.sizes - 1)
+        if min(height, width) < least:
+            raise BadRequest(
+                f"loss.blocks = {self.wanted.blocks} and loss.sizes = {self.wanted.sizes} need a grid of "
+                f"{least} cells a side, got {height}×{width}"
+            )
+
+    @property
+    def pixels(self) -> int | None:
+        """Pixels along the longer side of what is seen and judged; None where a pixel is a cell."""
+        return None
+
     @property
     def exemplars(self) -> list[Tensor]:
         """Every one of them, `[3, height, width]`."""
@@ -144,7 +162,8 @@ class Weaving(Task):
     @classmethod
     def weigh(cls, terms: TextureTerms) -> Mapping[str, float]:
         """See `Task`."""
-        return {"style": 1.0, "overflow": terms.overflow}
+        weights = {"style": 1.0, "overflow": terms.overflow}
+        return weights | ({"correlation": terms.correlation} if terms.correlation else {})
 
     def enter(self, number: int) -> None:
         """See `Task`."""
@@ -155,6 +174,7 @@ class Weaving(Task):
             TransportLoss(one, layers=layers, sizes=how.sizes, projections=how.projections)
             for one in self.exemplars
         ]
+        self.orders = [CorrelationLoss(one) for one in self.exemplars] if how.correlation else []
 
     @cached_property
     def judges(self) -> list[Judge]:
@@ -170,7 +190,7 @@ class Weaving(Task):
     def introduce(self, folder: Path) -> None:
         """Draw the exemplar."""
         if not (folder / EXEMPLAR).is_file():
-            images.save_picture(folder / EXEMPLAR, self.goal())
+            images.save_picture(folder / EXEMPLAR, self.shown(targets.LARGEST))
 
     def losses(self, looks: Sequence[Tensor], rows: Rows) -> dict[str, Tensor]:
         """See `Task`: how far features lie from the exemplar's, and what is out of bounds."""
@@ -179,14 +199,21 @@ class Weaving(Task):
         seed = int(sample_seeds(self.seed, 1, first=int(self.drawn)))
         chance = torch.Generator().manual_seed(seed)
         self.drawn += 1
-        return {
-            "style": self.apart(show(state, self.spec), rows, chance),
+        found = {
+            "style": self.apart(state, rows, chance),
             "overflow": overflow_loss(state[:, : self.spec.channels], bound=self.wanted.bound),
         }
+        if self.wanted.correlation:
+            found["correlation"] = self.apart_in_order(state, rows)
+        return found
 
-    def apart(self, rgb: Tensor, rows: Rows, chance: torch.Generator) -> Tensor:
+    def apart(self, state: Tensor, rows: Rows, chance: torch.Generator) -> Tensor:
         """The style loss of each row, `[batch]`."""
-        return self.styles[0](rgb, chance)
+        return self.styles[0](show(state, self.spec), chance)
+
+    def apart_in_order(self, state: Tensor, rows: Rows) -> Tensor:
+        """How far the repetitions of each row are from the exemplar's, `[batch]`."""
+        return self.orders[0](show(state, self.spec))
 
     def tensors(self) -> dict[str, Tensor]:
         """The exemplar, and how often directions have been drawn."""
@@ -194,6 +221,10 @@ class Weaving(Task):
 
     def goal(self) -> np.ndarray:
         """The exemplar; of several all of them, side by side."""
+        return self.shown(targets.LARGEST)
+
+    def shown(self, pixels: int) -> np.ndarray:
+        """The same, of at most so many pixels along a side."""
         return images.tile([images.drawn(one, self.ground) for one in self.exemplars])
 
     def curve(self, columns: Mapping[str, Sequence[float]]) -> tuple[list[float], str, float | None]:
@@ -207,7 +238,7 @@ class Weaving(Task):
         for number, judge in enumerate(self.judges):
             condition = number if self.conditions else None
             state = woven(automaton, self.grid, self.steps, seeds=seeds, condition=condition)
-            apart.append(judge.distance(show(state, self.spec)).mean().item())
+            apart.append(judge.distance(automaton.view(state, self.pixels)).mean().item())
         return {"loss": sum(apart) / len(apart)}
 
     def finish(self, automaton: Automaton, folder: Path) -> Woven:
@@ -215,17 +246,20 @@ class Weaving(Task):
         return finish(self, automaton, folder)
 
 
-def how_of(recipe: Recipe) -> dict[str, int]:
+def how_of(recipe: Recipe) -> dict[str, Any]:
     """What the tasks of a recipe take beside their pictures."""
     return {"seed": recipe.seed, "steps": recipe.phases[-1].steps[1]}
 
 
-def read(recipe: Recipe, asked: str, *, blank: bool) -> tuple[Tensor, list[Tensor]]:
+def read(
+    recipe: Recipe, asked: str, *, blank: bool, judged: int | None = None
+) -> tuple[Tensor, list[Tensor]]:
     """A picture of a recipe, cut as it says, and others of the same size from elsewhere in it.
 
     Args:
         asked: as the recipe names it.
         blank: the picture need not be there any more: it is going to be filled from a checkpoint.
+        judged: pixels along a side of the others, at most.
 
     Raises:
         BadRequest: it cannot be used, or the phases are not of one square size.
@@ -238,8 +272,15 @@ def read(recipe: Recipe, asked: str, *, blank: bool) -> tuple[Tensor, list[Tenso
     except BadRequest:
         if not blank:
             raise
-        return torch.zeros(3, rows, columns), []
-    return torch.from_numpy(found.pixels), [torch.from_numpy(one) for one in found.others()]
+        side, decoder = getattr(recipe.loss, "pixels", rows), recipe.spec.decoder
+        return torch.zeros(decoder.outputs if decoder else 3, side, side), []
+    wanted = recipe.spec.decoder.maps if recipe.spec.decoder else ()
+    if found.maps != wanted:
+        theirs, ours = (", ".join(names) or "none" for names in (found.maps, wanted))
+        raise BadRequest(f"{found.name} has the maps {theirs}, the recipe {ours}")
+    side = found.pixels.shape[-1]
+    others = found.others(min(side, judged or side))
+    return torch.from_numpy(found.pixels), [torch.from_numpy(one) for one in others]
 
 
 def exemplar_of(recipe: Recipe, asked: str) -> Exemplar:
@@ -251,4 +292,5 @@ def exemplar_of(recipe: Recipe, asked: str) -> Exemplar:
     from petri.targets import exemplar
 
     terms = recipe.loss
-    return exemplar.load(asked, recipe.res, scale=terms.scale, crop=terms.crop)
+    pixels = getattr(terms, "pixels", None)
+    return exemplar.load(asked, recipe.res, pixels=pixels, scale=terms.scale, crop=terms.crop)

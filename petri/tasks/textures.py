@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from petri.errors import BadRequest
 from petri.evaluation.style import Judge
+from petri.nca import show
 from petri.targets.several import labels
 from petri.tasks.conditioned import Conditioned
 from petri.tasks.task import Rows
@@ -77,9 +78,14 @@ class WeavingMany(Conditioned, Weaving):
             for one, others in zip(self.exemplars, self.more, strict=True)
         ]
 
-    def apart(self, rgb: Tensor, rows: Rows, chance: torch.Generator) -> Tensor:
+    def apart(self, state: Tensor, rows: Rows, chance: torch.Generator) -> Tensor:
         """See `Weaving`: each row from its own exemplar."""
-        which = rows["condition"].tolist()
-        return torch.cat(
-            [self.styles[one](each, chance) for one, each in zip(which, rgb.split(1), strict=True)]
-        )
+        return torch.cat([self.styles[one](each, chance) for one, each in self._each(state, rows)])
+
+    def apart_in_order(self, state: Tensor, rows: Rows) -> Tensor:
+        """See `Weaving`: each row from its own exemplar."""
+        return torch.cat([self.orders[one](each) for one, each in self._each(state, rows)])
+
+    def _each(self, state: Tensor, rows: Rows) -> Iterator[tuple[int, Tensor]]:
+        """The exemplar of each row, by its number, and what is seen of the row."""
+        return zip(rows["condition"].tolist(), show(state, self.spec).split(1), strict=True)

@@ -61,6 +61,10 @@ class WearingTerms(TextureTerms):
         checks.whole("loss.level", self.level, 2, 8)
         checks.whole("loss.pixels", self.pixels, 16, 512)
         checks.whole("loss.views", self.views, 1, KEPT)
+        if self.correlation:
+            raise BadRequest(
+                f"loss.correlation is of a torus, not of a mesh: it must be 0, got {self.correlation}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from petri import images
 from petri.evaluation.report import plain
 from petri.evaluation.style import Judge, woven
 from petri.film import film
-from petri.nca import Automaton, show
+from petri.nca import Automaton
 from petri.tasks.task import Outcome
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SEEDS = 2  # textures that a figure is the mean of
 FACTORS = (1, 2, 4)  # times the size it was trained at
-LARGEST = 2048  # cells a side of what is drawn
+LARGEST = 2048  # pixels a side of what is drawn
 AWAY = 0.5  # of the way from the floor to the ceiling: what is further is no such texture
 GAP, GROUND = 16, 255  # pixels between the sizes of the sheet, and the grey level behind them
 FILM_PIXELS, FILM_FPS = 256, 20
@@ -82,26 +82,27 @@ def _weave(
     task: Weaving, automaton: Automaton, judge: Judge, steps: int, condition: int | None
 ) -> tuple[Likeness, list[np.ndarray]]:
     """How like its exemplar a texture is, and pictures of it on larger and larger grids."""
-    spec = automaton.spec
     states = woven(automaton, task.grid, steps, seeds=SEEDS, condition=condition)
-    distance = judge.distance(show(states, spec)).mean().item()
-    pieces = [images.picture(automaton, states[0], task.ground)]
-    for factor in FACTORS[1:]:
+    distance = judge.distance(automaton.view(states, task.pixels)).mean().item()
+    pieces, pixels = [], max(task.exemplar.shape[-2:])
+    for factor in FACTORS:
         grid = task.grid[0] * factor, task.grid[1] * factor
-        if max(grid) <= LARGEST:
-            state = woven(automaton, grid, steps, condition=condition)[0]
-            pieces.append(images.picture(automaton, state, task.ground))
+        if factor == 1 or pixels * factor <= LARGEST:
+            large = states if factor == 1 else woven(automaton, grid, steps, condition=condition)
+            pieces.append(images.picture(automaton, large[0], task.ground, pixels * factor))
     return Likeness(steps, distance, judge.floor, judge.ceiling, judge.way(distance)), pieces
 
 
 def _draw_film(task: Weaving, automaton: Automaton, folder: Path, steps: int) -> None:
     """From noise on; of several textures one becomes the next in turn, and the first again."""
-    zoom, count = max(1, FILM_PIXELS // max(task.grid)), len(task.conditions)
+    cells, count = max(task.grid), len(task.conditions)
+    zoom = 1 if task.pixels else max(1, FILM_PIXELS // cells)
     shown = film(
         automaton,
         task.grid,
         steps * (count + 1),
         ground=task.ground,
+        pixels=max(cells, FILM_PIXELS),
         condition=0 if count else None,
         switches={turn * steps: turn % count for turn in range(1, count + 1)},
     )
@@ -110,7 +111,7 @@ def _draw_film(task: Weaving, automaton: Automaton, folder: Path, steps: int) ->
 
 
 def side_by_side(pieces: list[np.ndarray]) -> np.ndarray:
-    """Pictures beside each other, their lower edges in line, a pixel a cell."""
+    """Pictures beside each other, their lower edges in line."""
     height = max(len(piece) for piece in pieces)
     columns = []
     for piece in pieces:

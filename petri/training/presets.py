@@ -248,7 +248,7 @@ def make_recipe(
     checks.choice("preset", preset, tuple(PRESETS))
     asked = targets.written(asked)
     count = len(drawn_of(target))
-    fields, painted = _named(target, asked), _painted(pixels, file)
+    fields, painted = _named(target, asked), painted_by(pixels, file, PAINT)
     if painted:
         fields["task"] = PAINT
     spec = {"living": target.transparent, "seed": list(target.seed)}
@@ -302,9 +302,13 @@ def over(
     return Recipe.from_fields({**fields, "phases": share_out(fields["phases"], epochs)})
 
 
-def _painted(pixels: int | None, file: dict[str, Any] | None) -> int:
-    """Pixels along a side of what a decoder paints, as asked for or in a recipe file; 0: there is none."""
-    if pixels is not None or file is None or file.get("task") != PAINT:
+def painted_by(pixels: int | None, file: dict[str, Any] | None, task: str) -> int:
+    """Pixels along a side of what a decoder paints, as asked for or in a recipe file; 0: there is none.
+
+    Args:
+        task: that the file has if it paints.
+    """
+    if pixels is not None or file is None or file.get("task") != task:
         return pixels or 0
     loss = file.get("loss")
     there = loss.get("pixels") if isinstance(loss, dict) else None

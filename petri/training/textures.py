@@ -7,15 +7,23 @@ from collections.abc import Sequence
 from typing import Any
 
 from petri import checks, targets
+from petri.errors import BadRequest
+from petri.maps import MAPS
 from petri.nca.spec import Spec
-from petri.training.presets import PATIENCE, for_several, merge, over
+from petri.training.presets import PATIENCE, for_several, merge, over, painted_by
 from petri.training.recipe import Recipe, plain
 
 PRESETS = {
     "quick": "minutes on two cores at 96² or 128²; one state at a time; VGG16's blocks 1–3 at three sizes",
     "distill": "the settings of Self-Organising Textures (2021); needs VGG16's blocks 4 and 5",
 }
+MATERIAL = "material"  # the task of a decoder
 THREE_SIZES = 32  # cells along a side, of which a quarter still has places to compare
+DECODER = {
+    "kind": "lppn",
+    "width": 32,
+    "outputs": 3,
+}  # half as wide as a figure's: every place is painted, and often
 PLANE = {"living": False, "space": {"padding": "wrap"}, "colour_offset": 0.5, "clamp": "none"}
 
 
@@ -68,6 +76,8 @@ def make_texture_recipe(
     file: dict[str, Any] | None = None,
     settings: list[str] | tuple[str, ...] = (),
     cut: dict[str, Any] | None = None,
+    pixels: int | None = None,
+    maps: Sequence[str] = (),
     architecture: dict[str, Any] | None = None,
     epochs: int | None = None,
     seed: int | None = None,
@@ -82,6 +92,8 @@ def make_texture_recipe(
         file: fields of a recipe file, over the preset's.
         settings: single values over those, such as `loss.sizes=2`.
         cut: `scale` and `crop` of the picture, if they were asked for.
+        pixels: along a side of what a decoder paints; None for no decoder, unless the file has one.
+        maps: of a material, which it paints.
         architecture: Spec fields over those.
         epochs: in all.
         seed: of everything random.
@@ -93,13 +105,27 @@ def make_texture_recipe(
     fields: dict[str, Any] = {"spec": plain(Spec().to_fields() | {"fire_rate": None}), "hold": 0}
     merge(fields, {"spec": PLANE})
     made, count = MAKERS[preset](res), len(asked)
+    if painted := painted_by(pixels, file, MATERIAL):
+        if count > 1 or preset != "quick":
+            raise BadRequest("--pixels is for one texture and the preset quick")
+        made["spec"]["decoder"] = DECODER
+        merge(made, {"loss": {"pixels": painted, "sizes": 3 if painted >= THREE_SIZES else 2}})
     merge(fields, for_several(made, count) if count > 1 else made)
     merge(fields, copy.deepcopy(file or {}))
+    if painted:
+        decoder = fields["spec"]["decoder"]
+        outputs = sum(MAPS[name] for name in maps) or 3
+        if not isinstance(decoder, dict):
+            decoder = DECODER  # the file has none
+        merge(fields, {"spec": {"decoder": {**decoder, "outputs": outputs, "maps": list(maps)}}})
     written = [targets.written(one) for one in asked]
     if count > 1:
         merge(fields, {"target": name, "targets": written, "task": "textures", "spec": {"fixed": count}})
     else:
-        merge(fields, {"target": written[0], "targets": [], "task": "texture", "spec": {"fixed": 0}})
+        merge(fields, {"target": written[0], "targets": [], "spec": {"fixed": 0}})
+        merge(fields, {"task": MATERIAL if painted else "texture"})
+    if pixels is not None:
+        merge(fields, {"loss": {"pixels": pixels}})
     merge(fields, {"name": name})
     merge(fields, {"loss": cut or {}})
     return over(fields, settings=settings, architecture=architecture or {}, epochs=epochs, seed=seed)

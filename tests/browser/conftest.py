@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 import os
 import shutil
+from urllib.parse import unquote
 
 import pytest
 
@@ -97,3 +98,31 @@ def _serve(route):
         route.fulfill(body=path.read_bytes(), content_type=mimetypes.guess_type(path.name)[0])
     else:
         route.abort()
+
+
+@pytest.fixture
+def visit(browser, site):
+    """Open an address of the folder `site`, a fixture of the test's own module, and of the viewer's files."""
+    contexts, problems = [], []
+
+    def open_page(address, **how):
+        context = browser.new_context(**({"viewport": {"width": 1000, "height": 800}} | how))
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(WAIT)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+
+        def answer(route):
+            name = unquote(route.request.url.removeprefix(f"{SITE}/").partition("#")[0]) or "index.html"
+            path = site / name
+            path = path if path.is_file() else ROOT / name
+            route.fulfill(body=path.read_bytes(), content_type=mimetypes.guess_type(path.name)[0] or "")
+
+        page.route("**/*", answer)
+        page.goto(f"{SITE}/{address}")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not problems

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import mimetypes
 import re
 from urllib.parse import unquote
 
@@ -18,7 +17,6 @@ from petri.images import drawn
 from petri.modelfile import Model
 from petri.nca import Automaton, Spec, seed_state
 from petri.nca.decoder import Raster
-from petri.viewer import ROOT
 from petri.viewing.export import export
 from petri.viewing.site import build
 from petri.viewing.specimens import gather
@@ -64,33 +62,6 @@ def site(tmp_path_factory, painted):
     export(build(gather([str(models)])[0]), folder)
     (folder / "component.html").write_text(COMPONENT)
     return folder
-
-
-@pytest.fixture
-def visit(browser, site):
-    contexts, problems = [], []
-
-    def open_page(address, **how):
-        context = browser.new_context(**({"viewport": {"width": 1000, "height": 800}} | how))
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(WAIT)
-        page.on("pageerror", lambda error: problems.append(str(error)))
-
-        def answer(route):
-            name = unquote(route.request.url.removeprefix(SITE).partition("#")[0]) or "index.html"
-            path = site / name
-            path = path if path.is_file() else ROOT / name
-            route.fulfill(body=path.read_bytes(), content_type=mimetypes.guess_type(path.name)[0] or "")
-
-        page.route("**/*", answer)
-        page.goto(SITE + address)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not problems
 
 
 def open_dish(visit, settings, **how):

@@ -111,7 +111,9 @@ def test_a_step_and_a_picture_are_those_of_plain_loops(tmp_path, channels, outpu
     tensors = made_up(channels, outputs, turned, prefix)
     model = read_cells2pixels(write(tmp_path / "Moth.json", tensors))
     assert model.target == "Moth" and model.spec.living == (outputs == 4)
-    assert model.task == ("paint" if outputs == 4 else "texture") and model.pixels == 8 * model.res
+    maps = model.spec.decoder.maps
+    assert maps == (() if outputs == 4 else ("albedo", "height", "roughness", "occlusion", "normal"))
+    assert model.task == ("paint" if outputs == 4 else "material") and model.pixels == 8 * model.res
     automaton = Automaton(replace(model.spec, fire_rate=1.0, living=False))
     automaton.load_state_dict(model.automaton.state_dict())
     state = np.random.default_rng(1).normal(0, 0.3, (channels, 7, 9))

@@ -11,7 +11,8 @@ class Cells {
   }
 
   /** Make room for a model on a grid, as `plan` describes them; a state of the same size stays, else all is empty. */
-  set({ width, height, groups, layers, living, tone, classes, masked, palette, weights, settings, graph }) {
+  set(planned) {
+    const { width, height, groups, layers, living, tone, classes, masked, palette, said, weights, settings, graph } = planned;
     const state = 16 * layers * width * height;
     const begins = [];
     let end = this.code.__heap_base.value;
@@ -28,7 +29,8 @@ class Cells {
     [this.weights, this.now, this.next, this.lives] = begins;
     rows.forEach((row, i) => new row.constructor(this.memory.buffer, begins[4 + i], row.length).set(row));
     settings.set(rows.length ? begins.slice(4) : [0, 0, 0]); // where they lie comes first
-    Object.assign(this, { width, height, groups, layers, living, tone, classes, masked, palette });
+    Object.assign(this, { width, height, groups, layers, living, tone, classes, masked, palette, said });
+    this.first = said && weights.slice(said.at, said.at + said.count);
     new Float32Array(this.memory.buffer, this.weights, weights.length).set(weights);
     new Uint32Array(this.memory.buffer, this.code.settings(), settings.length).set(settings);
     this.fill(kept ?? new Float32Array(state / 4));
@@ -141,9 +143,11 @@ class Cells {
 
   /**
    * What the decoder paints where columns and rows meet, of each four numbers as in raster.js.
+   * @param {number} quad of a material, which four numbers of those that its last layer says
    * @returns {Float32Array} `[row, column, 4]`: RGB, multiplied by alpha, and alpha; not bounded
    */
-  paint(columns, rows) {
+  paint(columns, rows, quad = 0) {
+    if (this.said) this.#choose(quad);
     const begin = 16 * Math.ceil(this.#end / 16);
     const out = begin + 4 * (columns.length + rows.length);
     const [across, down] = [columns.length / 4, rows.length / 4];
@@ -155,9 +159,54 @@ class Cells {
     return new Float32Array(buffer, out, 4 * across * down).slice();
   }
 
-  /** The same as a picture, on a ground or see-through: RGBA as `ImageData` has it. */
-  draw(columns, rows, ground) {
-    return this.#tinted(this.paint(columns, rows), [0, 1], ground);
+  /** Let four units of a material's last layer be those that are painted, which are the first. */
+  #choose(quad) {
+    const { at, count } = this.said;
+    const place = (begin) => new Float32Array(this.memory.buffer, this.weights + 4 * begin, count);
+    place(at).set(quad ? place(at + quad * count) : this.first);
+  }
+
+  /**
+   * The same as a picture, on a ground or see-through: RGBA as `ImageData` has it.
+   * @param {?{map: number, light: number[]}} surface of a material what is shown, by its number in the shader, and the
+   *   direction that the light comes from
+   */
+  draw(columns, rows, ground, surface = null) {
+    if (!surface || surface.map === 1) return this.#tinted(this.paint(columns, rows), [0, 1], ground);
+    if (surface.map === 5) return this.#tinted(this.paint(columns, rows, 2), [0, 1], ground);
+    const dull = this.paint(columns, rows, 1); // height, roughness, occlusion
+    if (surface.map) {
+      const lane = surface.map - 2;
+      for (let i = 0; i < dull.length; i += 4) dull.fill(dull[i + lane], i, i + 3);
+      return this.#tinted(dull, [0, 1], ground);
+    }
+    return this.#lit(this.paint(columns, rows), dull, this.paint(columns, rows, 2), surface.light);
+  }
+
+  /** A surface under a light; as petri/lit.py. */
+  #lit(seen, dull, normals, [x, y, z]) {
+    const pixels = new Uint8ClampedArray(seen.length);
+    const between = [x, y, z + 1].map((part) => part / Math.hypot(x, y, z + 1));
+    const thrown = 0.04 + 0.96 * (1 - between[2]) ** 5;
+    const bounded = (value, low) => Math.min(1, Math.max(low, value));
+    for (let i = 0; i < seen.length; i += 4) {
+      const way = [2 * normals[i] - 1, 2 * normals[i + 1] - 1, Math.max(2 * normals[i + 2] - 1, 1e-3)];
+      const facing = way.map((part) => part / Math.hypot(...way));
+      const met = Math.max(0, facing[0] * x + facing[1] * y + facing[2] * z);
+      const along = Math.max(0, facing[0] * between[0] + facing[1] * between[1] + facing[2] * between[2]);
+      const rough = bounded(dull[i + 1], 0.1);
+      const [alpha, shadow] = [rough ** 4, (rough + 1) ** 2 / 8];
+      const spread = alpha / (Math.PI * (along * along * (alpha - 1) + 1) ** 2);
+      const hidden = 0.25 / ((met * (1 - shadow) + shadow) * (facing[2] * (1 - shadow) + shadow));
+      const around = 0.35 * bounded(dull[i + 2], 0.05);
+      for (let lane = 0; lane < 3; lane++) {
+        const albedo = this.said.albedo ? bounded(seen[i + lane], 0) ** 2.2 : 0.6;
+        const back = ((1 - thrown) * albedo) / Math.PI + spread * hidden * thrown;
+        pixels[i + lane] = 255 * bounded(3.2 * met * back + around * albedo, 0) ** (1 / 2.2);
+      }
+      pixels[i + 3] = 255;
+    }
+    return pixels;
   }
 
   /** Colours of which those of a figure are multiplied by alpha, as RGBA that is not. */

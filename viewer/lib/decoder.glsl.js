@@ -14,6 +14,14 @@ uniform sampler2D lines;         // texel (x, 0) is of the picture's columns, te
 uniform bool shown;              // bounded, and on a ground; else as it is
 uniform vec4 ground;             // premultiplied by alpha
 
+//#if material
+uniform int map;                 // 0: the surface under a light, 1: its albedo, 2: height, 3: roughness, 4: occlusion,
+                                 // 5: normals
+uniform vec4 light;              // where it is, in pixels right, up and out of the picture's lower left corner; or,
+                                 // where w = 0, the direction that it comes from
+uniform float pixel;             // of the picture, as a share of the grid's side
+//#end
+
 out vec4 painted;                // RGB, premultiplied by alpha, and alpha
 
 // In vec4s, of every four units of a layer: their biases, then their weights from each input; layer after layer.
@@ -63,6 +71,59 @@ vec4 wave(vec4 angle) {
     return sine * (1.0 - 2.0 * (half_turns - 2.0 * floor(0.5 * half_turns)));
 }
 
+//#if material
+// Four numbers that the last layer says.
+vec4 said(int quad) {
+    int at = {{last}} + {{stride_last}} * quad;
+    vec4 sum = weight(at);
+    for (int i = 0; i < {{quads}}; i++) {
+        vec4 from = {{from_last}}[i];
+        at += 4;
+        sum += weight(at - 3) * from.x + weight(at - 2) * from.y + weight(at - 1) * from.z + weight(at) * from.w;
+    }
+    return sum;
+}
+
+// A map, or what all of them come to under a light; as petri/lit.py.
+vec3 surface(vec3 seen) {
+    if (map == 1) {
+        return seen;
+    }
+    vec3 dull = said(1).rgb;         // height, roughness, occlusion
+    if (map > 1 && map < 5) {
+        return vec3(map == 2 ? dull.x : map == 3 ? dull.y : dull.z);
+    }
+    vec3 facing = said(2).rgb;
+    if (map == 5) {
+        return facing;
+    }
+    facing = 2.0 * facing - 1.0;
+//#if sloped_by_height
+    facing = vec3(-vec2(dFdx(dull.x), dFdy(dull.x)) * 0.02 / pixel, 1.0);
+//#end
+    facing = normalize(vec3(facing.xy, max(facing.z, 1e-3)));
+//#if albedo
+    vec3 albedo = pow(clamp(seen, 0.0, 1.0), vec3(2.2));
+//#else
+    vec3 albedo = vec3(0.6);
+//#end
+    float rough = clamp(dull.y, 0.1, 1.0);
+    vec3 towards = normalize(light.w == 0.0 ? light.xyz : light.xyz - vec3(gl_FragCoord.xy, 0.0));
+    vec3 between = normalize(towards + vec3(0.0, 0.0, 1.0));
+    float met = max(dot(facing, towards), 0.0);
+    float along = max(dot(facing, between), 0.0);
+    float alpha = rough * rough * rough * rough;
+    float ridge = along * along * (alpha - 1.0) + 1.0;
+    float spread = alpha / (PI * ridge * ridge);
+    float shadow = (rough + 1.0) * (rough + 1.0) / 8.0;
+    float hidden = 0.25 / ((met * (1.0 - shadow) + shadow) * (facing.z * (1.0 - shadow) + shadow));
+    float thrown = 0.04 + 0.96 * pow(1.0 - between.z, 5.0);
+    vec3 back = (1.0 - thrown) * albedo / PI + spread * hidden * thrown;
+    vec3 colour = 3.2 * met * back + 0.35 * clamp(dull.z, 0.05, 1.0) * albedo;
+    return pow(clamp(colour, 0.0, 1.0), vec3(1.0 / 2.2));
+}
+
+//#end
 void main() {
     vec4 column = texelFetch(lines, ivec2(int(gl_FragCoord.x), 0), 0);
     vec4 row = texelFetch(lines, ivec2(int(gl_FragCoord.y), 1), 0);
@@ -96,6 +157,10 @@ void main() {
         {{to}}[q] = wave(sum);
     }
 //#end
+//#if material
+    vec4 seen = said(0);
+    painted = vec4(shown ? surface(seen.rgb) : seen.rgb, 1.0);
+//#else
     painted = weight({{last}});
     for (int i = 0; i < {{quads}}; i++) {
         int at = {{last}} + 4 * i;
@@ -104,6 +169,7 @@ void main() {
     }
 //#if !living
     painted.a = 1.0;
+//#end
 //#end
     if (shown) {
         float alpha = clamp(painted.a, 0.0, 1.0);

@@ -1,6 +1,11 @@
 // What a decoder's layers are to a browser: where they lie in the texture of weights, and how they are packed. As
 // petri/shaders/decoder.py.
 
+import { MAPS } from "./spec.js";
+
+const MATERIAL_QUADS = 3; // that the last layer of a material has, see `said`
+const PLAIN = { height: 0.5, roughness: 0.8, occlusion: 1 }; // of maps that are not painted
+
 /**
  * Where the layers of an `lppn` lie, in texels from its first on. Of every four units of a layer there are their
  * biases, then their weights from each input. The inputs are four channels of the state after the other, and of each
@@ -9,11 +14,12 @@
  *   that a layer is given; quads: vec4s that it has; given: those that the first one is given
  */
 export function decoderPlaces({ decoder, groups }) {
+  const said = decoder.maps.length ? MATERIAL_QUADS : 1;
   const given = groups + Math.max(1, decoder.frequencies);
   const layers = [];
   let [texels, before] = [0, given];
   for (let layer = 0; layer <= decoder.layers; layer++) {
-    const quads = layer < decoder.layers ? Math.ceil(decoder.width / 4) : 1;
+    const quads = layer < decoder.layers ? Math.ceil(decoder.width / 4) : said;
     layers.push({ begin: texels, before, quads });
     texels += quads * (1 + 4 * before);
     before = quads;
@@ -31,19 +37,48 @@ export function packDecoder({ spec, weights }) {
     const [weight, bias] = [weights[`decoder.weights.${layer}`], weights[`decoder.biases.${layer}`]];
     const sines = layer < decoder.layers;
     const inputs = weight.length / bias.length;
-    const units = sines ? decoder.width : 3 + Number(spec.living);
     const slots = layer ? null : inputSlots(spec);
     const scaled = (value) => (sines ? omega * value : value);
-    for (let unit = 0; unit < units; unit++) {
+    const units = sines ? Array.from({ length: decoder.width }, (_, i) => i) : said(spec);
+    units.forEach((output, unit) => {
       const quad = begin + (unit >> 2) * (1 + 4 * before);
-      data[4 * quad + (unit & 3)] = scaled(bias[unit]);
+      if (output === null) return;
+      if (typeof output === "object") {
+        data[4 * quad + (unit & 3)] = output.always;
+        return;
+      }
+      data[4 * quad + (unit & 3)] = scaled(bias[output]);
       for (let input = 0; input < inputs; input++) {
         const texel = quad + 1 + (slots ? slots[input] : input);
-        data[4 * texel + (unit & 3)] = scaled(weight[unit * inputs + input]);
+        data[4 * texel + (unit & 3)] = scaled(weight[output * inputs + input]);
       }
-    }
+    });
   });
   return data;
+}
+
+/** The outputs of each map of a material, by its name. */
+export function outputsOf({ maps }) {
+  let at = 0;
+  const found = {};
+  for (const name of maps) {
+    found[name] = Array.from({ length: MAPS[name] }, () => at++);
+  }
+  return found;
+}
+
+/**
+ * What the last layer says, in the order in which it is packed: outputs, `null` for a lane of none, and of a material
+ * `{always}`, what a map that is not painted is everywhere. Of a material: what is seen; height, roughness and
+ * occlusion; normals.
+ */
+function said({ decoder, living }) {
+  if (!decoder.maps.length) return Array.from({ length: 3 + Number(living) }, (_, i) => i);
+  const places = outputsOf(decoder);
+  const seen = places.albedo ?? places.normal ?? [0, 0, 0];
+  const single = Object.entries(PLAIN).map(([name, always]) => places[name]?.[0] ?? { always });
+  const normal = places.normal ?? [0.5, 0.5, 1].map((always) => ({ always }));
+  return [...seen, null, ...single, null, ...normal, null];
 }
 
 /** Among the lanes that the first layer is given, the places of its inputs in the order of the file. */

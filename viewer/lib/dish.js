@@ -4,6 +4,7 @@ import { Body, SIDE as POINTS } from "./body.js";
 import { probeGpu } from "./context.js";
 import { Gpu } from "./gpu.js";
 import { onGraph } from "./graph.js";
+import { surfaceOf } from "./lit.js";
 import { toLayers } from "./pack.js";
 import { WHOLE, linesAmong, partsOf } from "./raster.js";
 import { fillsAnyShape, seedState } from "./spec.js";
@@ -98,6 +99,10 @@ export class Dish {
   onrestored = null;
   /** Under the colours of models with a living mask: RGB in 0..1, or null for a canvas that is see-through there. */
   ground = [1, 1, 1];
+  /** What is shown of a material: `lit`, the surface under a light, or one of its maps. */
+  map = "lit";
+  /** Where the light is in the picture, `{x, y}` as shares of it from its left and top; null: far away. */
+  light = null;
   /**
    * What of the grid is seen: where it begins and how far it goes, in shares of the grid's sides. Of a ring or a mesh,
    * from where: `turn` and `tilt` in degrees, and `zoom`.
@@ -259,7 +264,8 @@ export class Dish {
     const size = [canvas.width, canvas.height];
     const [width, height] = size.map((side) => Math.max(1, Math.round(share * side)));
     for (const part of partsOf(width, height, going ? SOON : Infinity, SIDE)) {
-      const looking = this.#engine.look({ channel: null, ground, at: this.#points(width, height, part) });
+      const surface = this.#surface([width, height], part);
+      const looking = this.#engine.look({ channel: null, ground, at: this.#points(width, height, part), surface });
       const seen = looking instanceof Promise ? await looking : looking;
       if (!seen || canvas.width !== size[0] || canvas.height !== size[1]) return;
       if (model !== this.model || begun !== this.#begun) return;
@@ -271,6 +277,11 @@ export class Dish {
       await new Promise((resolve) => setTimeout(resolve));
       if (!going() || this.#gone() || model !== this.model || begun !== this.#begun) return;
     }
+  }
+
+  /** What is shown of a part of a material; null of anything else. */
+  #surface(size, part) {
+    return this.spec.decoder.maps.length ? surfaceOf(this.map, this.light, size, part, this.view.span) : null;
   }
 
   #lay(image, from, onto, smooth) {
@@ -317,7 +328,8 @@ export class Dish {
       for (const part of partsOf(width, bottom - top, Infinity, SIDE)) {
         if (this.#gone()) throw new Error("the graphics are lost");
         const whole = { ...part, top: part.top + top, bottom: part.bottom + top };
-        const { pixels } = await this.#engine.draw(this.#points(width, height, whole), this.ground);
+        const surface = this.#surface([width, height], whole);
+        const { pixels } = await this.#engine.draw(this.#points(width, height, whole), this.ground, surface);
         const across = 4 * (part.right - part.left);
         for (let row = part.top; row < part.bottom; row++) {
           const begin = across * (row - part.top);

@@ -263,10 +263,11 @@ export class Gpu {
   /**
    * Draw the state: `{ image, width, height }`, the picture at the bottom left of the image.
    * @param {?{columns: Float32Array, rows: Float32Array}} at where a decoder is to paint; else the cells are shown
+   * @param {?object} surface what is to be shown of a material, as in lit.js
    */
-  look({ channel, ground, at: points = null }) {
+  look({ channel, ground, at: points = null, surface = null }) {
     const { gl } = this;
-    if (points) return this.#lookPainted(points, ground);
+    if (points) return this.#lookPainted(points, ground, surface);
     const { handle, at } = this.lookProgram;
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
     gl.viewport(0, 0, this.width, this.height);
@@ -284,20 +285,20 @@ export class Gpu {
     return { image: this.image, width: this.width, height: this.height };
   }
 
-  #lookPainted({ columns, rows }, ground) {
+  #lookPainted({ columns, rows }, ground, surface) {
     const [width, height] = [columns.length / 4, rows.length / 4];
     this.context.makeRoom(width, height);
     this.gl.bindFramebuffer(this.gl.FRAMEBUFFER, null);
     const upwards = new Float32Array(rows.length); // a canvas begins at the bottom
     for (let row = 0; row < height; row++) upwards.set(rows.subarray(4 * row, 4 * row + 4), 4 * (height - 1 - row));
-    this.painter.paint(this, { columns, rows: upwards }, ground ? [...ground, 1] : [0, 0, 0, 0]);
+    this.painter.paint(this, { columns, rows: upwards }, ground ? [...ground, 1] : [0, 0, 0, 0], surface);
     return { image: this.image, width, height };
   }
 
   /** What a decoder paints: `{ width, height, pixels }`, RGBA on a ground, not multiplied by alpha. */
-  draw(at, ground) {
+  draw(at, ground, surface = null) {
     const { gl } = this;
-    const { width, height } = this.#lookPainted(at, ground);
+    const { width, height } = this.#lookPainted(at, ground, surface);
     const upwards = new Uint8Array(4 * width * height);
     gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, upwards);
     const pixels = new Uint8ClampedArray(upwards.length);

@@ -1,6 +1,7 @@
 // What a decoder paints, on the GPU: one pass over the pixels of a picture.
 
 import { decoderPlaces } from "./decoder.js";
+import { SHOWN } from "./lit.js";
 import { layout } from "./pack.js";
 import { decoderShader } from "./shader.js";
 
@@ -34,8 +35,9 @@ export class Painter {
    * @param {Gpu} gpu that has the state and the weights
    * @param {{columns: Float32Array, rows: Float32Array}} at of each line four numbers, as in raster.js
    * @param {?number[]} ground RGBA, premultiplied; null for the colours as they are, not bounded
+   * @param {?object} surface of a material, as in lit.js
    */
-  paint({ buffers, weights }, { columns, rows }, ground) {
+  paint({ buffers, weights }, { columns, rows }, ground, surface = null) {
     const { gl } = this;
     const { handle, at } = this.program;
     const [width, height] = [columns.length / 4, rows.length / 4];
@@ -54,6 +56,12 @@ export class Painter {
     gl.uniform1i(at("lines"), 2);
     gl.uniform1i(at("shown"), ground ? 1 : 0);
     gl.uniform4f(at("ground"), ...(ground ?? [0, 0, 0, 0]));
+    if (surface) {
+      const [x, y, z, near] = surface.light;
+      gl.uniform1i(at("map"), SHOWN.indexOf(surface.map));
+      gl.uniform4f(at("light"), x, near ? height - y : y, z, near);
+      gl.uniform1f(at("pixel"), surface.pixel);
+    }
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   }
 

@@ -44,6 +44,10 @@ export function decoderShader(spec, { block = false } = {}) {
     })),
     last: layers.at(-1).begin,
     from_last: arrays.at(-1),
+    material: spec.decoder.maps.length > 0,
+    stride_last: 1 + 4 * layers.at(-1).before,
+    albedo: spec.decoder.maps.includes("albedo"),
+    sloped_by_height: spec.decoder.maps.includes("height") && !spec.decoder.maps.includes("normal"),
   });
 }
 

@@ -56,17 +56,20 @@ const SPACES = {
   ring: {},
   mesh: { frame: ["world", (value) => choice("frame", value, FRAMES)] },
 };
+/** The maps of a material in the order in which they are painted, and the outputs of each; as petri/maps.py. */
+export const MAPS = { albedo: 3, height: 1, roughness: 1, occlusion: 1, normal: 3 };
 const COORDINATES = ["centre", "corner"];
 const ORDERS = ["yx", "xy"];
 const DECODERS = {
   lppn: {
     width: [64, (value) => whole("width", value, 1, 512)],
     layers: [3, (value) => whole("layers", value, 1, 8)],
-    outputs: [4, (value) => whole("outputs", value, 3, 64)],
+    outputs: [4, (value) => whole("outputs", value, 1, 64)],
     omega: [10, (value) => number("omega", value, 0, 1e3, { open: true })],
     frequencies: [1, (value) => whole("frequencies", value, 0, 16)],
     coordinates: ["centre", (value) => choice("coordinates", value, COORDINATES)],
     order: ["yx", (value) => choice("order", value, ORDERS)],
+    maps: [[], checkMaps],
   },
 };
 const STARTS = {
@@ -128,7 +131,12 @@ export function checkSpec(fields) {
   if (spec.rule.gated && fire_rate !== null) {
     throw new Error(`a gated rule decides for itself which cells fire: leave fire_rate out, got ${fire_rate}`);
   }
-  if (spec.decoder && spec.decoder.outputs < 3 + Number(spec.living)) {
+  if (spec.decoder?.maps.length) {
+    const { maps, outputs } = spec.decoder;
+    const wanted = maps.reduce((sum, name) => sum + MAPS[name], 0);
+    if (outputs !== wanted) throw new Error(`the maps ${maps.join(", ")} are ${wanted} outputs, got ${outputs}`);
+    if (spec.living) throw new Error("the maps of a material fill their plane: leave out the living mask");
+  } else if (spec.decoder && spec.decoder.outputs < 3 + Number(spec.living)) {
     throw new Error(`the decoder of a figure paints RGB and alpha, 4 outputs, got ${spec.decoder.outputs}`);
   }
   if (spec.masked && (spec.living || !spec.fixed)) {
@@ -382,6 +390,14 @@ export function tensorShapes(spec) {
 
 function isTable(value) {
   return value !== null && typeof value === "object" && !Array.isArray(value);
+}
+
+function checkMaps(value) {
+  const order = Object.keys(MAPS).filter((name) => Array.isArray(value) && value.includes(name));
+  if (!Array.isArray(value) || value.length !== order.length || value.some((name, i) => name !== order[i])) {
+    throw new Error(`maps must be of ${Object.keys(MAPS).join(", ")}, in that order, got ${JSON.stringify(value)}`);
+  }
+  return Object.freeze([...value]);
 }
 
 function checkFilters(value) {

@@ -4,6 +4,8 @@
 import { COLOURS, UNDECIDED, parts } from "./colours.js";
 import { fireThreshold } from "./spec.js";
 import { Away, Here } from "./cells.js";
+import { decoderPlaces } from "./decoder.js";
+import { SHOWN } from "./lit.js";
 import { fromLayers, layout, packWeights, toLayers } from "./pack.js";
 import { Painters } from "./painters.js";
 import base64 from "./step.wasm.js";
@@ -54,7 +56,14 @@ function plan(model, width, height, graph) {
   const { classes, masked } = spec;
   const colours = { classes, masked, palette: [...COLOURS, UNDECIDED].map(parts) };
   const weights = packWeights(model).data;
-  return { width, height, groups, layers, living, tone, ...colours, weights, settings, graph };
+  const said = spec.decoder?.maps.length ? saidBy(spec, places) : null;
+  return { width, height, groups, layers, living, tone, ...colours, said, weights, settings, graph };
+}
+
+/** Where the last layer of a material lies among the weights, and how many numbers four units of it are. */
+function saidBy(spec, { below, width, decoder }) {
+  const { begin, before } = decoderPlaces(spec).layers.at(-1);
+  return { at: 4 * (below * width + decoder + begin), count: 4 * (1 + 4 * before), albedo: spec.decoder.maps[0] === "albedo" };
 }
 
 /** Its layers of sines, vec4s of each, and frequencies. */
@@ -143,8 +152,8 @@ export class Wasm {
    * Draw the state: `{ image, width, height }`, or null once it is closed.
    * @param {?{columns: Float32Array, rows: Float32Array}} at where a decoder is to paint; else the cells are shown
    */
-  async look({ channel, ground, at = null }) {
-    const found = at ? await this.draw(at, ground) : await this.#cells.ask("look", channel, ground);
+  async look({ channel, ground, at = null, surface = null }) {
+    const found = at ? await this.draw(at, ground, surface) : await this.#cells.ask("look", channel, ground);
     if (!found) return null;
     const { width, height, pixels } = found;
     if (this.image.width !== width || this.image.height !== height) Object.assign(this.image, { width, height });
@@ -153,9 +162,13 @@ export class Wasm {
   }
 
   /** What a decoder paints: `{ width, height, pixels }`, RGBA on a ground, or null once it is closed. */
-  async draw({ columns, rows }, ground) {
-    const pixels = await painters.share("draw", this.#cells, this.#plan, { columns, rows }, ground);
-    return pixels && { width: columns.length / 4, height: rows.length / 4, pixels };
+  async draw({ columns, rows }, ground, surface = null) {
+    const [width, height] = [columns.length / 4, rows.length / 4];
+    // The light comes from one side for all pixels.
+    const long = Math.hypot(...(surface?.from ?? []));
+    const asked = surface && { map: SHOWN.indexOf(surface.map), light: surface.from.map((part) => part / long) };
+    const pixels = await painters.share("draw", this.#cells, this.#plan, { columns, rows }, ground, asked);
+    return pixels && { width, height, pixels };
   }
 
   /** What a decoder paints, float32 `[row, column, 4]`, not bounded; null once it is closed. */

@@ -62,11 +62,13 @@ export function noteSize(entry, side) {
   part("size-note").textContent = onGrid(entry, side)?.words ?? "";
 }
 
-/** Offer the channels that there are. */
-export function listChannels(channels, shown, classes) {
+/** Offer the channels that there are, and of a material its maps. */
+export function listChannels({ channels, decoder }, { channel, map }, classes) {
   const names = classes.length ? classes.map((label) => `Votes for ${label}`) : COLOURS;
   const name = (number) => names[number] ?? `Hidden ${number - names.length + 1}`;
   const options = Array.from({ length: channels }, (_, number) => new Option(name(number), number));
-  part("channel").replaceChildren(new Option("Colour", ""), ...options);
-  part("channel").value = shown ?? "";
+  const maps = decoder?.maps ?? [];
+  const shown = maps.map((one) => new Option(one[0].toUpperCase() + one.slice(1), one));
+  part("channel").replaceChildren(new Option(maps.length ? "Under a light" : "Colour", ""), ...shown, ...options);
+  part("channel").value = channel ?? (maps.includes(map) ? map : "");
 }

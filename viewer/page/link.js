@@ -1,5 +1,6 @@
 // The part of the address after #: which model, how large, which seed, and the settings.
 
+import { MAPS } from "../lib/spec.js";
 import { speedAt } from "./pace.js";
 
 const TOOLS = ["turn", "erase", "draw", "seed", "paint"];
@@ -29,6 +30,7 @@ const READ = {
   seed: whole(0, 2 ** 32 - 1),
   speed: whole(1, speedAt(3)),
   channel: whole(0, 63),
+  map: oneOf(Object.keys(MAPS)),
   tool: oneOf(TOOLS),
   brush: oneOf(BRUSHES),
   ink: colour,

@@ -21,6 +21,8 @@ export class Stage {
     this.model = null;
     this.engine = null; // as it was asked for
     this.channel = null; // shown alone; null for the colours
+    this.map = null; // of a material, shown alone; null for the surface under a light
+    this.light = null; // where that is, `{x, y}` as shares of the canvas; null: far away
     this.ground = "auto"; // of a figure: `#rrggbb`, `transparent`, or as the page has it
     this.recording = null;
     this.filming = null; // what is under way for it
@@ -54,6 +56,7 @@ export class Stage {
     }
     this.model = model;
     if (this.channel !== null && this.channel >= model.spec.channels) this.channel = null;
+    if (!model.spec.decoder?.maps.includes(this.map)) this.map = null;
     this.pace.request();
   }
 
@@ -148,11 +151,18 @@ export class Stage {
   }
 
   #prepare() {
+    Object.assign(this.dish, { map: this.map ?? "lit", light: this.light });
     this.canvas.classList.toggle("fine", fitCanvas(this.canvas, this.dish));
     const through = this.ground === "transparent";
     this.canvas.classList.toggle("through", through);
     this.dish.lit = this.lit;
     this.dish.ground = this.ground === "auto" ? backgroundOf(this.canvas) : through ? null : rgb(this.ground);
+  }
+
+  /** Move the light of a material, or, with null, far away. */
+  shine(light) {
+    this.light = light;
+    if (this.dish?.spec.decoder?.maps.length && this.channel === null && !this.map) this.pace.request();
   }
 
   /** Use a tool at a point, in cells; `paint` asks the cells there for a condition. */
