@@ -28,6 +28,7 @@ class Judge:
         others: more of the same picture, each as large; if there are none, the exemplar's own quarters are
             compared with the whole of it, which lie further from it than what is as large.
         layers, sizes: what is compared, as for `TransportLoss`.
+        closer: textures of half the exemplar's side are going to be judged: so are floor and ceiling then.
 
     Attributes:
         floor: distance of the others from the exemplar, their mean: no texture need be nearer.
@@ -43,17 +44,23 @@ class Judge:
         *,
         layers: Sequence[str] = HELD_OUT,
         sizes: int = SIZES,
+        closer: bool = False,
     ) -> None:
         self.exemplar = exemplar
         sizes = min(sizes, max(1, min(exemplar.shape[1:]).bit_length() - LEAST_BITS))
         self._loss = TransportLoss(exemplar, layers=layers, sizes=sizes, projections=DIRECTIONS)
         self.by = "other crops" if others else "its quarters"
         same = list(others) or _quarters(exemplar)
-        self.floor = sum(self.distance(one[None]).item() for one in same) / len(same)
+        if closer and others:
+            same = [quarter for one in others for quarter in _quarters(one)]
+        self.floor = self._mean(same)
         chance = torch.Generator().manual_seed(EVALUATION_SEED)
         order = torch.randperm(exemplar[0].numel(), generator=chance).to(exemplar.device)
         self.shuffled = exemplar.flatten(1)[:, order].view_as(exemplar)
-        self.ceiling = self.distance(self.shuffled[None]).item()
+        self.ceiling = self._mean(_quarters(self.shuffled) if closer else [self.shuffled])
+
+    def _mean(self, pictures: Sequence[Tensor]) -> float:
+        return sum(self.distance(one[None]).item() for one in pictures) / len(pictures)
 
     @torch.no_grad()
     def distance(self, rgb: Tensor) -> Tensor:

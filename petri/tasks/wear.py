@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 KEPT = 64  # views that training draws from
 JUDGED, ELSEWHERE = 12, 20_261_126  # views that a likeness is the mean of, and the seed of their places
-SMALL = 0.5  # of the side of training's views are those that a mesh is judged by: it may be more curved
 FINEST, MOST = (
     1.25,
     200_000,
@@ -209,9 +208,9 @@ class Wearing(OnGraph):
         assert found is not None, "a sphere can be seen from all sides"
         return found
 
-    def judge(self) -> Judge:
-        """What says how far a texture lies from the exemplar."""
-        return Judge(self.exemplar, [other.to(self.exemplar) for other in self.others])
+    def judge(self, *, closer: bool = False) -> Judge:
+        """What says how far a texture lies from the exemplar; see `Judge`."""
+        return Judge(self.exemplar, [other.to(self.exemplar) for other in self.others], closer=closer)
 
     @torch.no_grad()
     def finish(self, automaton: Automaton, folder: Path) -> Worn:
@@ -220,8 +219,11 @@ class Wearing(OnGraph):
         found = self.likeness(automaton, judge)
         each: dict[str, Likeness | None] = {f"sphere:{self.wanted.level}": found}
         if body is not self.sphere:
-            side = round(SMALL * self.wanted.pixels)
-            each[self.wanted.mesh] = judged(automaton, body, judge, steps, side * body.edge, side)
+            # By smaller views, and beside it the sphere by such ones.
+            side = self.wanted.pixels // 2
+            small = self.judge(closer=True)
+            for name, one in ((f"sphere:{self.wanted.level}, closer", self.sphere), (self.wanted.mesh, body)):
+                each[name] = judged(automaton, one, small, steps, side * one.edge, side)
         dressed = wear(automaton, body, steps)
         files = ["worn.ply", "worn.glb", "turntable.webp", "worn.png"]
         for name in files:

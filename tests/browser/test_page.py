@@ -765,7 +765,8 @@ def test_the_way_back_leads_to_the_specimen_before(visit):
         wait(page, "(name) => document.querySelector('#name').textContent === name", name)
     page.evaluate("history.go(2)")
     wait(page, "document.querySelector('#name').textContent === 'butterfly'")
-    assert page.input_value("#size") == "96" and text(page, "error") == ""
+    wait(page, "document.querySelector('#size').value === '96'")  # it is listed when the model is there
+    assert text(page, "error") == ""
 
 
 def test_every_file_that_is_dropped_gets_its_name_and_its_picture(visit):

@@ -142,7 +142,7 @@ def test_a_texture_is_woven_on_a_sphere_and_worn_by_other_meshes(petri, tmp_path
     monkeypatch.chdir(tmp_path)
     said = petri("mesh", "texture", "torus", "brick", "--scale", 8, *SMALL, code=1)
     assert "2,562 vertices" in said and "128² of the 512 × 512 pixels" in said
-    assert "sphere:4" in said and "torus" in said and "has not become a texture" in said
+    assert "sphere:4, closer" in said and "torus" in said and "has not become a texture" in said
     folder = tmp_path / "runs" / "brick-2562"
     there = {path.name for path in folder.iterdir()}
     assert {"worn.ply", "worn.glb", "worn.png", "turntable.webp", "exemplar.png"} <= there

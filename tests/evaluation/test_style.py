@@ -33,6 +33,13 @@ def test_without_others_its_quarters_are_the_floor():
     assert judge.by == "its quarters" and 0 < judge.floor < judge.ceiling
 
 
+def test_smaller_textures_are_held_against_smaller_pieces():
+    plain, closer = Judge(woven(0), [woven(1), woven(2)]), Judge(woven(0), [woven(1), woven(2)], closer=True)
+    piece = woven(3)[:, :24, 24:]
+    assert closer.floor > plain.floor and closer.ceiling > closer.floor
+    assert abs(closer.way(closer.distance(piece[None]).item())) < 25
+
+
 def test_larger_textures_are_compared_too_and_each_of_several_alone():
     judge = Judge(woven(0), [woven(1)])
     assert judge.way(judge.distance(woven(4, 96)[None]).item()) < 20
