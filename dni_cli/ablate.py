@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from dni_cli.options import Data, DataDir, Device, Out, Unit, load, parse_widths, record_path, say_kept
+from dni_cli.options import Data, Out, Unit, load, parse_widths, record_path, say_kept
+from nca_cli.options import DataDir, Device
 
 
 def ablate(

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from dni_cli.options import Data, DataDir, Device, load, parse_widths
+from dni_cli.options import Data, load, parse_widths
+from nca_cli.options import DataDir, Device
 
 
 def bench(

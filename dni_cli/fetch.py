@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from dni_cli.options import DataDir, note
+from dni_cli.options import note
+from nca_cli.options import DataDir
 
 
 def fetch(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dni_cli.options import Data, DataDir, Device, Unit, load, parse_widths
+from dni_cli.options import Data, Unit, load, parse_widths
+from nca_cli.options import DataDir, Device
 from petri.errors import BadRequest
 from petri.wording import quoted
 

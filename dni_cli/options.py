@@ -15,14 +15,6 @@ if TYPE_CHECKING:
     from petri.datasets import Dataset
 
 Data = Annotated[str, typer.Option(help="Data set: mnist, fashion, or mini, which comes with petri.")]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="PETRI_DATA",
-        help="Folder of the data sets; the platform's cache folder if left out.",
-        show_default=False,
-    ),
-]
 Unit = Annotated[
     str,
     typer.Option(
@@ -33,7 +25,6 @@ Out = Annotated[
     Path | None,
     typer.Option(help="Results file; runs/dni-COMMAND-DATA.json if left out.", show_default=False),
 ]
-Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")]
 
 
 def parse_widths(text: str, option: str = "--widths") -> tuple[int, ...]:

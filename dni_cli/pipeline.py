@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dni_cli.options import Data, DataDir, Out, load, parse_widths, record_path, say_kept
+from dni_cli.options import Data, Out, load, parse_widths, record_path, say_kept
+from nca_cli.options import DataDir
 
 if TYPE_CHECKING:
     from petri.dni.pipeline import PipelinePlan, PipelineTrial

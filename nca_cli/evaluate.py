@@ -11,6 +11,7 @@ import typer
 
 from nca_cli.completion import complete_model, complete_target
 from nca_cli.figures import columns, decibels, healed
+from nca_cli.options import Device
 from petri.errors import BadRequest, NotAModel, RunFailed
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def evaluate(
         Path | None, typer.Option(help="PNG file for a picture of all results.", show_default=False)
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of tables.")] = False,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Measure MODELS: loss, drift, healing, growth on other grids.
 

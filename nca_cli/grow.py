@@ -7,7 +7,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nca_cli.completion import complete_model, complete_target
+from nca_cli.completion import complete_target
+from nca_cli.options import (
+    Device,
+    DryRun,
+    Engine,
+    Epochs,
+    FromModel,
+    Ground,
+    Hidden,
+    Layers,
+    Moment,
+    Perception,
+    RecipeFile,
+    Resume,
+    Runs,
+    Seed,
+    Tensorboard,
+)
 from nca_cli.running import resume_run, say_plan, start_run
 from petri.errors import BadRequest
 
@@ -26,10 +43,7 @@ def grow(
             show_default=False,
         ),
     ] = None,
-    time: Annotated[
-        float | None,
-        typer.Option(help="Moment of a moving shader, in seconds; 0 if left out.", show_default=False),
-    ] = None,
+    time: Moment = None,
     res: Annotated[
         int | None,
         typer.Option(
@@ -44,23 +58,11 @@ def grow(
             show_default=False,
         ),
     ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(help="Optimiser steps in all; with --resume, additional ones.", show_default=False),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Random seed.", show_default=False)] = None,
-    perception: Annotated[
-        str | None,
-        typer.Option(
-            help="What a cell senses, such as learned+dilated or conv3+conv5d2.", show_default=False
-        ),
-    ] = None,
-    hidden: Annotated[
-        int | None, typer.Option(help="Width of the hidden layers, a multiple of 16.", show_default=False)
-    ] = None,
-    layers: Annotated[
-        int | None, typer.Option(help="Layers of the update rule: 2 or 3.", show_default=False)
-    ] = None,
+    epochs: Epochs = None,
+    seed: Seed = None,
+    perception: Perception = None,
+    hidden: Hidden = None,
+    layers: Layers = None,
     residual: Annotated[
         bool | None,
         typer.Option(
@@ -72,13 +74,7 @@ def grow(
         typer.Option(help="Gate: each cell decides for itself whether it updates.", show_default=False),
     ] = None,
     preset: Annotated[str, typer.Option(help="Base of the recipe: quick, report or distill.")] = "quick",
-    recipe: Annotated[
-        Path | None,
-        typer.Option(
-            help="TOML file whose values replace the preset's, such as a run's recipe.toml.",
-            show_default=False,
-        ),
-    ] = None,
+    recipe: RecipeFile = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -88,14 +84,10 @@ def grow(
             show_default=False,
         ),
     ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only the plan (phases, memory, time), no training.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
-    engine: Annotated[
-        str, typer.Option(help="Engine: auto, native, torch, or compiled (by torch.compile).")
-    ] = "auto",
-    out: Annotated[Path, typer.Option(help="Parent folder of the run's folder.")] = Path("runs"),
+    dry_run: DryRun = False,
+    device: Device = "auto",
+    engine: Engine = "auto",
+    out: Runs = Path("runs"),
     name: Annotated[
         str | None, typer.Option(help="Name of the run's folder; TARGET-RES if left out.", show_default=False)
     ] = None,
@@ -105,30 +97,14 @@ def grow(
             help="Name of a study of `petri search`, whose best architecture is used.", show_default=False
         ),
     ] = None,
-    from_model: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            help="Model to start from: a model file, a run's folder or a shipped model's name.",
-            autocompletion=complete_model,
-            show_default=False,
-        ),
-    ] = None,
+    from_model: FromModel = None,
     storage: Annotated[
         str | None,
         typer.Option(help="Database URL of the study, as for `petri search`.", show_default=False),
     ] = None,
-    ground: Annotated[
-        str,
-        typer.Option(help="Background of a figure: auto, white, black, #rrggbb or transparent."),
-    ] = "auto",
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Curves for TensorBoard in the run's folder.")
-    ] = False,
-    resume: Annotated[
-        Path | None,
-        typer.Option(help="Folder of a run to continue from its last checkpoint.", show_default=False),
-    ] = None,
+    ground: Ground = "auto",
+    tensorboard: Tensorboard = False,
+    resume: Resume = None,
 ) -> None:
     """Train an automaton that grows TARGET.
 

@@ -11,6 +11,7 @@ from nca_cli import alone
 from nca_cli.completion import complete_target
 from nca_cli.examples import examples
 from nca_cli.grow import allow_only
+from nca_cli.options import Crop, Device, Epochs, Resume, Runs, Seed, Settings
 from nca_cli.running import resume_run, start_run
 from nca_cli.texture import place_of
 from petri import checks
@@ -122,33 +123,19 @@ def grow(
             "slope, which do not turn with the mesh)."
         ),
     ] = "slope",
-    epochs: Annotated[
-        int | None,
-        typer.Option(help="Optimiser steps in all; with --resume, additional ones.", show_default=False),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Random seed.", show_default=False)] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="FIELD=VALUE",
-            help="Value that replaces one of the recipe's, such as pool.damage=0; repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
+    epochs: Epochs = None,
+    seed: Seed = None,
+    settings: Settings = None,
+    device: Device = "auto",
     engine: Annotated[str, typer.Option(help="Engine: auto, native or torch.")] = "auto",
-    out: Annotated[Path, typer.Option(help="Parent folder of the run's folder.")] = Path("runs"),
+    out: Runs = Path("runs"),
     name: Annotated[
         str | None,
         typer.Option(
             help="Name of the run's folder; MESH-PATTERN and the vertices if left out.", show_default=False
         ),
     ] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option(help="Folder of a run to continue from its last checkpoint.", show_default=False),
-    ] = None,
+    resume: Resume = None,
 ) -> None:
     """Train an automaton that colours MESH.
 
@@ -218,45 +205,23 @@ def texture(
             show_default=False,
         ),
     ] = None,
-    crop: Annotated[
-        str | None,
-        typer.Option(
-            metavar="X,Y",
-            help="Place of the square in the image, as fractions from the left and the top; 0.5,0.5 if left "
-            "out.",
-            show_default=False,
-        ),
-    ] = None,
+    crop: Crop = None,
     perception: Annotated[
         str, typer.Option(help="What a vertex senses: laplacian, slope, harmonics2 or invariants.")
     ] = "slope",
-    epochs: Annotated[
-        int | None,
-        typer.Option(help="Optimiser steps in all; with --resume, additional ones.", show_default=False),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Random seed.", show_default=False)] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="FIELD=VALUE",
-            help="Value that replaces one of the recipe's, such as pool.damage=0; repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
+    epochs: Epochs = None,
+    seed: Seed = None,
+    settings: Settings = None,
+    device: Device = "auto",
     engine: Annotated[str, typer.Option(help="Engine: auto, native or torch.")] = "auto",
-    out: Annotated[Path, typer.Option(help="Parent folder of the run's folder.")] = Path("runs"),
+    out: Runs = Path("runs"),
     name: Annotated[
         str | None,
         typer.Option(
             help="Name of the run's folder; IMAGE and the sphere's vertices if left out.", show_default=False
         ),
     ] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option(help="Folder of a run to continue from its last checkpoint.", show_default=False),
-    ] = None,
+    resume: Resume = None,
 ) -> None:
     """Train an automaton that weaves a texture like IMAGE on a mesh.
 

@@ -12,6 +12,7 @@ import typer
 
 from nca_cli import play_classes, play_mesh
 from nca_cli.completion import complete_model
+from nca_cli.options import Device, Ground
 from petri.errors import BadRequest
 from petri.wording import as_utf8
 
@@ -111,11 +112,8 @@ def play(
             help="Another mesh for a model of meshes to colour, as of `petri mesh grow`.", show_default=False
         ),
     ] = None,
-    ground: Annotated[
-        str,
-        typer.Option(help="Background of a figure: auto, white, black, #rrggbb or transparent."),
-    ] = "auto",
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
+    ground: Ground = "auto",
+    device: Device = "auto",
 ) -> None:
     """Show MODEL growing from a single cell, or write a film of it.
 

@@ -9,6 +9,7 @@ import typer
 
 from nca_cli import alone
 from nca_cli.examples import examples
+from nca_cli.options import DataDir
 from petri.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -123,14 +124,7 @@ def mnist(
         typer.Option(help="Automata, with commas; all but attention if left out.", show_default=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Figures as JSON, no tables.")] = False,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="PETRI_DATA",
-            help="Folder of the data sets; the platform's cache folder if left out.",
-            show_default=False,
-        ),
-    ] = None,
+    data_dir: DataDir = None,
     out: Annotated[Path, typer.Option(help="Folder of networks, automata and results.")] = Path(
         "runs/repair"
     ),

@@ -11,6 +11,7 @@ import typer
 
 from nca_cli.completion import complete_target
 from nca_cli.grow import allow_only
+from nca_cli.options import Device
 from petri.errors import BadRequest, RunFailed
 from petri.wording import quoted
 
@@ -75,7 +76,7 @@ def search(
     ] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Tables as Markdown.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for plots and for runs at full size.")] = Path("runs"),
-    device: Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Find the architecture that grows TARGET best.
 
