@@ -26,7 +26,8 @@ They grow from a dot, with the living mask. The likeness is the PSNR of what is 
 whichever is worse: the median of eight fire seeds and the worst of them. Standing: how many of them are there
 after 5,000 steps. Healed is the share of the damage of a cut circle, a quarter of the grid, that is gone 300
 steps later. Emoji are drawn after Google's Noto (SIL OFL 1.1). An earlier default made the lizard; the
-butterfly was given 48,000 epochs, and 8,000 more with larger wounds ([figures](../docs/notes/2026-11-26-figures.md)).
+butterfly had 48,000 epochs, and 8,000 more with larger wounds
+([figures](../docs/notes/2026-11-26-figures.md)).
 """
 SEVERAL = """
 ## Several in one

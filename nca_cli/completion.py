@@ -5,8 +5,7 @@ from __future__ import annotations
 
 def complete_target(incomplete: str) -> list[str]:
     """Names of patterns, pictures and materials that begin so."""
-    from petri.targets import MATERIAL, PATTERNS, PICTURES
-    from petri.targets.materials import MATERIALS
+    from petri.targets import MATERIAL, MATERIALS, PATTERNS, PICTURES
 
     materials = (f"{MATERIAL}{name}" for name in MATERIALS)
     return [name for name in (*PATTERNS, *PICTURES, *materials) if name.startswith(incomplete)]

@@ -16,8 +16,7 @@ def targets(
     """List what can be grown."""
     from petri.console import grid, out
     from petri.errors import BadRequest
-    from petri.targets import MATERIAL, PATTERNS, PICTURES
-    from petri.targets.materials import MATERIALS
+    from petri.targets import MATERIAL, MATERIALS, PATTERNS, PICTURES
 
     if sheet is not None:
         from petri.files import replacing
@@ -46,8 +45,8 @@ def targets(
     out.print(
         grid(
             *[
-                (Text(f"{MATERIAL}{name}", "bold not dim"), made.description)
-                for name, made in MATERIALS.items()
+                (Text(f"{MATERIAL}{name}", "bold not dim"), description)
+                for name, description in MATERIALS.items()
             ]
         )
     )
@@ -60,7 +59,7 @@ def targets(
             ),
             ("emoji:🦎", "an emoji"),
             ("text:Hi", "a few letters"),
-            ("folder/", "the maps of a material, to weave: albedo.png, height.png, normal.png …"),
+            ("folder/", "the maps of a material, to weave: albedo.png, height.png, normal.png and so on"),
             ("shader.glsl", "a Shadertoy fragment shader; shader.glsl@2.5 as it stands after 2.5 seconds"),
         )
     )

@@ -91,7 +91,12 @@ PICTURES: dict[str, Picture] = {
     "scales": Picture("scales.webp", "rows of scales in green and blue, to weave"),
 }
 
-MATERIAL = "material:"  # begins the name of one that petri makes; of `petri.targets.materials`
+MATERIAL = "material:"  # begins the name of one that petri makes; `petri.targets.materials` does
+MATERIALS = {
+    "bricks": "red bricks in mortar",
+    "scales": "green scales with a yellow rim, shiny",
+    "planks": "boards with their grain",
+}
 
 
 def load(name: str, res: int) -> Target:

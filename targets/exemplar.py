@@ -113,10 +113,10 @@ def load(
 def _known(name: str) -> str:
     """The material of petri that a name such as `material:bricks` means."""
     short = name.removeprefix(targets.MATERIAL)
-    if short not in materials.MATERIALS:
-        hint = nearest(short, materials.MATERIALS)
+    if short not in targets.MATERIALS:
+        hint = nearest(short, targets.MATERIALS)
         raise BadRequest(
-            f"petri makes no material {readable(short)!r}{hint}; there are {', '.join(materials.MATERIALS)}"
+            f"petri makes no material {readable(short)!r}{hint}; there are {', '.join(targets.MATERIALS)}"
         )
     return short
 

@@ -20,7 +20,6 @@ Surface = tuple[np.ndarray, np.ndarray, np.ndarray]  # RGB [..., 3], height and 
 class Material:
     """One that petri makes: a function of a torus, and how deep it is."""
 
-    description: str  # one line
     surface: Callable[[Points, Points, int], Surface]  # of x to the right and y down in 0..1, and a seed
     depth: float  # of the whole range of heights, as a share of the side
 
@@ -29,7 +28,7 @@ def maps(name: str, pixels: int, *, seed: int = 0) -> dict[str, np.ndarray]:
     """All maps of a material.
 
     Args:
-        name: of `MATERIALS`.
+        name: one of `petri.targets.MATERIALS`.
         pixels: along a side.
         seed: another one for other stains, tones and joints.
 
@@ -37,7 +36,7 @@ def maps(name: str, pixels: int, *, seed: int = 0) -> dict[str, np.ndarray]:
         By name, float32 `[1 or 3, pixels, pixels]` in 0..1, row 0 on top; normals are half of theirs and 0.5,
         right, up and out of the surface.
     """
-    made = MATERIALS[name]
+    made = MADE[name]
     at = (np.arange(pixels * SUB) + 0.5) / (pixels * SUB)
     rgb, height, roughness = made.surface(*np.meshgrid(at, at), seed)
     height = _mean(height)
@@ -145,10 +144,10 @@ def planks(x: Points, y: Points, seed: int) -> Surface:
     return _blend(gap, wood, board), height, 0.85 - 0.4 * board * ring
 
 
-MATERIALS = {
-    "bricks": Material("red bricks in mortar", bricks, 0.02),
-    "scales": Material("green scales with a yellow rim, shiny", scales, 0.035),
-    "planks": Material("boards with their grain", planks, 0.02),
+MADE = {
+    "bricks": Material(bricks, 0.02),
+    "scales": Material(scales, 0.035),
+    "planks": Material(planks, 0.02),
 }
 
 

@@ -12,8 +12,12 @@ from petri import lit, mapfiles, targets
 from petri.errors import BadRequest
 from petri.maps import MAPS
 from petri.nca.decoder import Lppn
-from petri.targets import exemplar
-from petri.targets.materials import MATERIALS, maps, noise, normals, occlusion
+from petri.targets import MATERIALS, exemplar
+from petri.targets.materials import MADE, maps, noise, normals, occlusion
+
+
+def test_all_that_are_listed_are_made():
+    assert list(MADE) == list(MATERIALS)
 
 
 @pytest.mark.parametrize("name", MATERIALS)
