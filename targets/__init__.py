@@ -129,7 +129,7 @@ def load(name: str, res: int) -> Target:
         from petri.targets import text
 
         return text.load(as_utf8(rest), res)
-    if is_material(name):
+    if name.startswith(MATERIAL):
         raise BadRequest(f"a material is woven, not grown: petri texture {readable(name)}")
     target = _load_file(name, res)
     return replace(target, name=readable(target.name))
@@ -142,7 +142,9 @@ def travels(name: str) -> bool:
 
 def is_material(name: str) -> bool:
     """Whether a target is the maps of a material: one that petri makes, or a folder."""
-    return name.startswith(MATERIAL) or (not travels(name) and path_of(name).expanduser().is_dir())
+    return name.startswith(MATERIAL) or (
+        bool(name) and not travels(name) and path_of(name).expanduser().is_dir()
+    )
 
 
 def written(name: str) -> str:

@@ -219,7 +219,9 @@ def _explaining(path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise BadRequest(f'no such file: "{path}"') from None
     except IsADirectoryError:
-        raise BadRequest(f'"{path}" is a folder, not an image') from None
+        raise BadRequest(
+            f'"{path}" is a folder, not an image; the maps of a material are for petri texture'
+        ) from None
     except PermissionError:
         raise BadRequest(f'"{path}" cannot be read: permission denied') from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

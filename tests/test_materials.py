@@ -140,8 +140,12 @@ def test_materials_have_names_and_are_not_grown(tmp_path):
     np.testing.assert_array_equal(found.pixels[3:4], maps("planks", 32)["height"])
     with pytest.raises(BadRequest, match="no material 'brick', did you mean"):
         exemplar.load("material:brick", 16)
-    for name in ("material:bricks", str(tmp_path)):
-        with pytest.raises(BadRequest, match="a material is woven, not grown"):
+    for name, said in (
+        ("material:bricks", "a material is woven, not grown"),
+        (str(tmp_path), "is a folder, not an image; the maps of a material are for petri texture"),
+        ("", "unknown target"),
+    ):
+        with pytest.raises(BadRequest, match=said):
             targets.load(name, 16)
 
 

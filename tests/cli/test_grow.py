@@ -265,7 +265,7 @@ def test_a_recipe_without_an_end_is_refused(petri, tmp_path):
         (["play", "circle", "--res", "4096", "--zoom", "64", "--out", "a.png"], "GB of pictures"),
         (["play", "nobody"], "there is no model 'nobody'"),
         (["play", "notes.png"], "is not a model file"),
-        (["play", "notes.png", "--out", "a.tiff"], "must end in one of"),
+        (["play", "circle", "--out", "a.tiff"], "must end in one of"),
         (["import", "distill", "notes.png"], "notes.png"),
         (["targets", "--sheet", "a.jpg"], "must end in .png"),
         (["targets", "--sheet", "nowhere/a.png"], "cannot write"),
