@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from petri.repair.asked import PERMUTED, SHUFFLED
 from petri.repair.cases import Case, Paired, paired
-from petri.repair.methods import BAR, CALIBRATED
+from petri.repair.methods import CALIBRATED, bar
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Line:
     divergence: float  # nats an image, the mean
     explained: float  # R² of the missing weights, the mean
     bytes: int  # stored, the mean
-    against: Paired  # kriging with recalibration, in the same cases
+    bar: str  # what it is held against: kriging with recalibration where there is kriging
+    against: Paired  # that, in the same cases
 
 
 def lines(cases: Sequence[Case]) -> list[Line]:
@@ -34,7 +36,9 @@ def lines(cases: Sequence[Case]) -> list[Line]:
     for kind in dict.fromkeys(case.kind for case in cases):
         for rate in sorted({case.rate for case in cases if case.kind == kind}):
             here = [case for case in cases if (case.kind, case.rate) == (kind, rate)]
-            for name in [name for name in here[0].figures if all(name in case.figures for case in here)]:
+            names = [name for name in here[0].figures if all(name in case.figures for case in here)]
+            against = bar(names)
+            for name in names:
                 figures = [case.figures[name] for case in here]
                 right = [figure.accuracy for figure in figures]
                 found.append(
@@ -43,7 +47,8 @@ def lines(cases: Sequence[Case]) -> list[Line]:
                         statistics.fmean(figure.divergence for figure in figures),
                         _mean([figure.explained for figure in figures]),
                         round(statistics.fmean(figure.bytes for figure in figures)),
-                        paired(here, name, BAR),
+                        against,
+                        paired(here, name, against),
                     )
                 )  # fmt: skip
     return found
@@ -59,7 +64,7 @@ def verdicts(found: Sequence[Line], variants: Sequence[str]) -> list[str]:
             continue
         best = max(mine, key=lambda line: line.accuracy)
         by = best.against
-        apart = f"{abs(by.mean):.1f} points {'better' if by.mean > 0 else 'worse'} than {BAR}"
+        apart = f"{abs(by.mean):.1f} points {'better' if by.mean > 0 else 'worse'} than {best.bar}"
         said.append(
             f"{kind}, {100 * rate:.0f} % lost: the best automaton ({best.method}) is {apart} "
             f"({by.least:+.1f} to {by.greatest:+.1f}; better in {by.better} of {by.cases} cases)"
@@ -68,18 +73,61 @@ def verdicts(found: Sequence[Line], variants: Sequence[str]) -> list[str]:
 
 
 def detection(cases: Sequence[Case]) -> list[str]:
-    """How well flipped bits were found, a sentence a rate."""
+    """How well flipped bits were found, a sentence for each rate and what found them."""
     said = []
     for rate in sorted({case.rate for case in cases if case.found}):
-        found = [case.found for case in cases if case.found and case.rate == rate]
-        precision, recall, felt = (
-            _mean([getattr(one, name) for one in found]) for name in ("precision", "recall", "felt")
-        )
-        said.append(
-            f"{100 * rate:g} % of the weights with a flipped bit: of the suspects {precision:.0%} were, of "
-            f"the flipped {recall:.0%} were found, of those that changed much {felt:.0%}"
-        )
+        here = [case.found for case in cases if case.found and case.rate == rate]
+        for name in [name for name in here[0] if all(name in one for one in here)]:
+            precision, recall, felt = (
+                _mean([getattr(one[name], share) for one in here])
+                for share in ("precision", "recall", "felt")
+            )
+            said.append(
+                f"{100 * rate:g} % of the weights with a flipped bit, found by {name}: of the suspects "
+                f"{precision:.1%} were, of the flipped {recall:.1%} were found, of those that changed much "
+                f"{felt:.1%}"
+            )
     return said
+
+
+def controls(found: Sequence[Line], cases: Sequence[Case], variants: Sequence[str]) -> list[str]:
+    """What automata still gain with pixels in another order, and what units in another order change."""
+    said = []
+    right = {(line.kind, line.rate, line.method): line.accuracy for line in found}
+    by = {(case.network, case.kind, case.rate, case.mask): case.figures for case in cases}
+    for rate in sorted({line.rate for line in found}):
+        for name in variants:
+            gains = {
+                kind: right[kind, rate, name] - right[kind, rate, "zero"]
+                for kind in ("random", PERMUTED)
+                if (kind, rate, name) in right
+            }
+            if len(gains) == 2:
+                said.append(
+                    f"{100 * rate:g} % lost, {name}: {gains['random']:+.1f} points against zero, "
+                    f"with the pixels in another order {gains[PERMUTED]:+.1f}"
+                )
+            pairs = [
+                (figures[name], by[network, "random", share, mask][name])
+                for (network, kind, share, mask), figures in by.items()
+                if (kind, share) == (SHUFFLED, rate) and (network, "random", share, mask) in by
+            ]
+            if pairs:
+                apart = max(abs(one.explained - other.explained) for one, other in pairs)
+                said.append(
+                    f"{100 * rate:g} % lost, {name}: with the units in another order "
+                    f"R² differs by {apart:.6f} at most"
+                )
+    return said
+
+
+def frontier(found: Sequence[Line]) -> list[Line]:
+    """Of lines of one kind and rate, those that no other beats with as few bytes; fewest bytes first."""
+    best: list[Line] = []
+    for line in sorted(found, key=lambda line: (line.bytes, -line.accuracy)):
+        if not best or line.accuracy > best[-1].accuracy:
+            best.append(line)
+    return best
 
 
 def _mean(values: Sequence[float]) -> float:
