@@ -27,7 +27,7 @@ def toy():
 
 @pytest.fixture
 def toy_conv():
-    """A network of 3 filters of 3×3, 4 of 3 maps of 3×3, and a last layer of 4 maps of 2×2; images of 14×14."""
+    """A network of 3 filters of 3×3, 4 of 3 maps, and a last layer of 4 maps of 2×2; images of 14×14."""
     chance = torch.Generator().manual_seed(6)
     shapes = {"conv1": (3, 1, 3, 3), "conv2": (4, 3, 3, 3), "linear": (10, 16)}
     return Classifier(

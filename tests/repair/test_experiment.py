@@ -1,6 +1,7 @@
 """The comparison, on few images and with automata that are hardly trained."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -42,6 +43,8 @@ def compare(monkeypatch, tmp_path, few_images):
         experiment = Experiment(tmp_path / "out", asked, lambda name: few_images, said.append)
         record = Record(tmp_path / f"out/{asked.title}.json", {"zoo": 2}, restore, kind="a comparison")
         try:
+            if ahead := comparing.ahead(experiment, record):
+                said.append(ahead)
             return comparing.run(experiment, record), said
         finally:
             record.close()
@@ -89,6 +92,68 @@ def test_flipped_bits_are_found_first(compare):
     assert said == [] and [case.found for case in again] == [case.found for case in cases]
     (said,) = summary.detection(cases)
     assert said.startswith("2 % of the weights with a flipped bit, found by kriging: of the suspects ")
+
+
+def test_automata_find_flipped_bits_too(compare):
+    before, _ = compare(kinds=("flips",), variants=(), masks=1, rates=(0.02,))
+    cases, _ = compare(kinds=("flips",), variants=("units",), masks=1, rates=(0.02,))
+    assert [set(case.found) for case in cases] == [{"kriging", "units"}] * 2
+    assert [case.found["kriging"] for case in cases] == [case.found["kriging"] for case in before]
+    kriging, units = summary.detection(cases)
+    assert "found by kriging" in kriging and "found by units" in units
+
+
+def test_records_of_earlier_versions_are_read():
+    one = {"precision": 0.5, "recall": None, "felt": 1.0}
+    fields = {"network": "a", "kind": "flips", "rate": 0.1, "mask": 0, "whole": 97.0, "figures": {}}
+    assert set(restore({**fields, "found": one}).found) == {"kriging"}
+    assert restore({**fields, "found": None}).found == {} == restore(dict(fields)).found
+
+
+@pytest.mark.parametrize("layer", ["second", "conv1", "conv2", "linear"])
+def test_other_layers(compare, layer):
+    cases, _ = compare(layer=layer, variants=None, masks=1, rates=(0.5,), kinds=("random", "flips"))
+    names = set(cases[0].figures)
+    assert {"zero", "soft-impute", "matrix", "kriging, the zoo's covariance + recalibration"} < names
+    assert ("kriging" in names) == ("units" in names) == (layer != "second")
+    assert "thumbnails" not in names and "guided" not in names
+    assert ("divergence" in names) == (layer == "conv1")
+    assert all(0 <= figure.accuracy <= 100 for case in cases for figure in case.figures.values())
+    lines = summary.lines(cases)
+    assert {line.bar for line in lines} == {"zero + recalibration" if layer == "second" else KRIGED}
+
+
+def test_controls_say_what_another_order_changes(compare):
+    cases, _ = compare(kinds=("random", "permuted", "shuffled"), variants=("functional", "matrix"), masks=1)
+    by = {(case.network, case.kind): case.figures for case in cases}
+    for network in {case.network for case in cases}:
+        one, other = by[network, "random"], by[network, "shuffled"]
+        for name in ("zero", "kriging", "functional", "kriging, the zoo's templates"):
+            assert one[name].explained == pytest.approx(other[name].explained, abs=1e-4)
+        assert one["matrix"].explained != pytest.approx(other["matrix"].explained, abs=1e-6)
+        assert by[network, "permuted"]["zero"].explained == pytest.approx(one["zero"].explained, abs=0.05)
+    said = summary.controls(summary.lines(cases), cases, ("functional", "matrix"))
+    assert sum("pixels in another order" in one for one in said) == 2
+    assert "50 % lost, functional: with the units in another order R² differs by 0.0000" in said[1]
+
+
+def test_what_is_ahead_is_said(compare, tmp_path):
+    _, said = compare(variants=("units",), masks=1)
+    assert said[0].startswith("to do: 4 networks, 1 automaton, 2 damaged networks; about ")
+    _, said = compare(variants=("units",), masks=2)
+    assert said[0].startswith("to do: 2 damaged networks; about ") and len(said) == 3
+    assert said[1].startswith("case 2 of 4: ") and "left" in said[2]
+    assert compare(variants=("units",), masks=2)[1] == []
+
+
+def test_the_best_for_their_bytes(compare):
+    cases, _ = compare(masks=1)
+    lines = summary.lines(cases)
+    best = summary.frontier(lines)
+    assert best[0].bytes == 0 and max(line.accuracy for line in lines) == best[-1].accuracy
+    for line in lines:
+        assert any(one.bytes <= line.bytes and one.accuracy >= line.accuracy for one in best)
+    assert all(one.bytes < two.bytes and one.accuracy < two.accuracy for one, two in pairwise(best))
 
 
 def test_an_undamaged_network_says_the_same_of_permuted_pixels(compare):
@@ -152,6 +217,19 @@ def test_networks_to_judge_by_are_none_of_the_zoo():
         ({"variants": ("magic",)}, "each of the variants must be one of"),
         ({"data": "cats"}, "data must be one of"),
         ({"masks": 0}, "masks must be a whole number"),
+        ({"layer": "third"}, "layer must be one of first, second, conv1, conv2, linear, got 'third'"),
+        (
+            {"layer": "second", "variants": ("units",)},
+            "'units' cannot repair this layer: the weights of second",
+        ),
+        ({"layer": "conv1", "variants": ("guided",)}, "no class has a template among the units of conv1"),
+        ({"layer": "linear", "variants": ("context",)}, "after linear there is none"),
+        ({"layer": "conv2", "variants": ("functional",)}, "a unit of conv2 is 8 pictures"),
+        ({"layer": "conv1", "kinds": ("permuted",)}, "only the first layer sees, got conv1"),
+        ({"layer": "second", "kinds": ("shuffled",)}, "those of second are the classes"),
+        ({"rates": (0.5, 0.5)}, "rates must be there, each once, got 0.5, 0.5"),
+        ({"rates": ()}, "rates must be there, each once, got none"),
+        ({"kinds": ()}, "kinds of damage must be there"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(fields, said):

@@ -8,11 +8,13 @@ import torch
 from petri.errors import BadRequest
 from petri.nca import Automaton
 from petri.repair import automata
+from petri.repair.calibration import Sight, statistics
 from petri.repair.damaged import Damaged, planes
 from petri.repair.habits import Habits, use
 from petri.repair.layers import Classifier, Layer
+from petri.repair.measure import Judge
 from petri.repair.restoring import Restoring, restored, states_of
-from petri.repair.variants import CONTEXT, VARIANTS, Variant
+from petri.repair.variants import CONTEXT, CONTROLS, VARIANTS, Variant, fitting
 
 TINY = Variant(
     says="", planes=CONTEXT, functional=0.5, channels=6, hidden=16, steps=(4, 6), epochs=60, batch=12
@@ -139,3 +141,84 @@ def test_matrices_of_several_shapes_are_refused(toy, toy_sight):
 def test_the_documents_rule_has_about_a_thousand_parameters():
     assert 800 < VARIANTS["matrix"].spec.parameters < 1300
     assert VARIANTS["matrix"].bytes == 4 * VARIANTS["matrix"].spec.parameters
+
+
+@pytest.fixture
+def divergent(toy, toy_sight):
+    """A task whose loss is the divergence of outputs alone, and the images that it is of."""
+    images = torch.rand(60, 16, generator=torch.Generator().manual_seed(8))
+    variant = replace(TINY, functional=0.0, divergence=1.0, together=12)
+    return Restoring(variant, [toy], [toy_sight], images=images), images
+
+
+def test_the_divergence_is_that_of_the_whole_network(toy, divergent):
+    task, images = divergent
+    rows = task.begin(12, torch.Generator().manual_seed(0), torch.device("cpu"))
+    found = task.losses([rows["state"]], rows)["divergence"]
+    left = torch.zeros(12, 16)
+    left[rows["unit"]] = rows["state"][:, 0].flatten(1) * rows["scale"][:, None]
+    judge = Judge.of(toy, images, torch.zeros(60))
+    _, apart = judge.of_part(toy.with_matrix(left))
+    assert apart > 0.01 and found.tolist() == pytest.approx([apart] * 12, rel=1e-4)
+    some = {name: values[:5] for name, values in rows.items()}  # the other seven are as they were
+    matrix = toy.matrix.index_copy(0, rows["unit"][:5], left[rows["unit"][:5]])
+    _, apart = judge.of_part(toy.with_matrix(matrix))
+    assert task.losses([some["state"]], some)["divergence"].tolist() == pytest.approx([apart] * 5, rel=1e-4)
+
+
+def test_the_gradient_of_the_divergence_is_that_of_finite_differences(divergent):
+    task, _ = divergent
+    rows = task.begin(12, torch.Generator().manual_seed(0), torch.device("cpu"))
+    state = rows["state"].clone().requires_grad_()
+    task.losses([state], rows)["divergence"][0].backward()
+    place = tuple((rows["state"][:, 6] == 0).nonzero()[3].tolist())  # a weight that is lost
+    step, around = 0.02, []
+    for sign in (1, -1):
+        moved = rows["state"].clone()
+        moved[place[0], 0, place[1], place[2]] += sign * step
+        around.append(float(task.losses([moved], rows)["divergence"][0]))
+    slope = (around[0] - around[1]) / (2 * step)
+    assert float(state.grad[place[0], 0, place[1], place[2]]) == pytest.approx(slope, rel=0.05, abs=1e-4)
+
+
+def test_a_divergence_needs_images_and_one_picture_a_unit(toy, toy_sight, toy_conv):
+    variant = replace(TINY, functional=0.0, divergence=1.0)
+    with pytest.raises(BadRequest, match="the divergence of outputs is of images"):
+        Restoring(variant, [toy], [toy_sight])
+    assert "3 pictures" in variant.obstacle(toy_conv.part("conv2"))
+    assert not variant.obstacle(toy_conv.part("conv1"))
+
+
+def test_what_a_variant_cannot_repair(toy, toy_sight, toy_conv):
+    second = toy.classifier.part("second")
+    assert {name for name in VARIANTS if not VARIANTS[name].obstacle(toy)} == set(VARIANTS)
+    assert fitting(second) == ("matrix",)
+    assert fitting(toy_conv.part("linear")) == fitting(toy_conv.part("conv2"))[:2] + CONTROLS
+    assert "context" in fitting(toy_conv.part("conv2")) and "guided" not in fitting(toy_conv.part("conv1"))
+    with pytest.raises(BadRequest, match="second are no pictures"):
+        Restoring(TINY, [second], [toy_sight])
+
+
+def test_hidden_channels_that_are_off_stay_empty(toy, toy_sight, toy_damaged):
+    off = replace(TINY, alone=True, epochs=5)
+    automaton = automata.train(Restoring(off, [toy], [toy_sight])).automaton
+    state = automaton.rollout(states_of(off, toy_damaged), 5)
+    assert not state[:, 1:6].any()
+    assert (state[:, 0] != states_of(off, toy_damaged)[:, 0]).any()
+    assert (
+        automata.train(Restoring(replace(off, alone=False), [toy], [toy_sight]))
+        .automaton.rollout(states_of(off, toy_damaged), 5)[:, 1:6]
+        .any()
+    )
+
+
+@pytest.mark.parametrize("name", ["conv1", "conv2", "linear"])
+def test_pictures_of_convolutions_are_restored(toy_conv, random_automaton, name):
+    part, variant = toy_conv.part(name), replace(TINY, planes=(), functional=0.0)
+    sight = Sight.by(part, torch.rand(20, 196, generator=torch.Generator().manual_seed(1)))
+    known = torch.rand(part.matrix.shape, generator=torch.Generator().manual_seed(2)) < 0.5
+    damaged = Damaged.of(part, known, statistics(part, sight), sight)
+    found = restored(variant, random_automaton(variant.spec, change=0.1), damaged)
+    assert found.shape == part.matrix.shape and torch.equal(found[known], part.matrix[known])
+    rows = Restoring(variant, [part], [sight]).begin(5, torch.Generator().manual_seed(0), torch.device("cpu"))
+    assert rows["state"].shape == (5, 7, *part.side) and rows["wanted"].shape == (5, part.cut(known).shape[1])
