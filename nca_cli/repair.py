@@ -78,6 +78,8 @@ def file(
 
     if (damaged is None) == (not nan):
         raise BadRequest("say what is damaged: --damaged MASK or --nan, one of them")
+    if not model.is_file():
+        raise BadRequest(f"there is no safetensors file {model}")
     to = out or model.with_name(f"{model.stem}-repaired.safetensors")
     if damaged is not None:
         mask = damaged

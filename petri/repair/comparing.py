@@ -20,9 +20,9 @@ from petri.repair.variants import VARIANTS
 
 LEFT = "left as it is"  # flipped bits and all
 # Seconds of one core of an AMD EPYC with AVX512: rough, for the plan that a run begins with.
-EPOCH, CONVOLVED = 1.8, 12.0  # of a network's training
-CELL, ATTENDING = 0.2e-6, 1.2e-6  # of a cell's step in an automaton's training
-CASE = 1.5
+EPOCH, CONVOLVED = 1.8, 6.0  # of a network's training
+CELL, ATTENDING = 0.2e-6, 3.2e-6  # of a cell's step in an automaton's training
+CASE, OF_CONVOLUTION = 2.4, 8.0
 
 
 def wanted(asked: Asked, networks: int) -> list[tuple[int, str, float, int]]:
@@ -66,7 +66,7 @@ def ahead(experiment: Experiment, record: Record[Case]) -> str:
     for variant in (VARIANTS[name] for name in automata):
         each = ATTENDING if "attention" in variant.senses else CELL
         seconds += each * variant.epochs * variant.cells(asked.shape) * sum(variant.steps) / 2
-    seconds += CASE * cases
+    seconds += cases * (OF_CONVOLUTION if asked.shape.layer.convolves else CASE)
     if not (train or automata or cases):
         return ""
     counts = ((len(train), "network"), (len(automata), "automaton"), (cases, "damaged network"))

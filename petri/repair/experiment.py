@@ -92,6 +92,15 @@ class Experiment:
             self._sights[key] = Sight.by(part, images)
         return self._sights[key]
 
+    def _learned(self, parts: Sequence[Part]) -> list[Sight]:
+        """Of layers that automata learn from."""
+        count = None if self.asked.layer == "first" else UNLABELLED
+        return [self.sight(part, self.asked.learned_from, count) for part in parts]
+
+    @cached_property
+    def _zoo_sights(self) -> list[Sight]:
+        return self._learned(self.zoo)
+
     def automaton_file(self, name: str) -> Path:
         """Where a variant's automaton is kept."""
         data, layer = self.asked.learned_from, self.asked.layer
@@ -107,9 +116,8 @@ class Experiment:
 
         def make() -> Model:
             itself = variant.learns_from == ITSELF
-            parts = self._kept(plan.judged(data, self.asked.layer))[:1] if itself else self.zoo
-            count = None if self.asked.layer == "first" else UNLABELLED
-            sights = [self.sight(part, data, count) for part in parts]
+            parts = self._kept(plan.judged(data, self.asked.layer)[:1]) if itself else self.zoo
+            sights = self._learned(parts) if itself else self._zoo_sights
             task = Restoring(variant, parts, sights, self.habits, self.images(data).train[:SEEN])
 
             def tell(epoch: int, loss: float) -> None:
@@ -119,7 +127,7 @@ class Experiment:
 
             return automata.train(task, tell=tell)
 
-        return automata.kept(self.automaton_file(name), make)
+        return automata.kept(self.automaton_file(name), variant, make)
 
     @cached_property
     def automata(self) -> dict[str, Automaton]:
@@ -135,8 +143,8 @@ class Experiment:
         }
         return methods.classical(self.judged[0], self.habits) | found
 
-    def sights(self, part: Part) -> tuple[Sight, Sight]:
-        """Of the images that what is stored is of, and of the few that a repair may look at."""
-        data = self.asked.data
-        many = None if self.asked.layer == "first" else STORED
-        return self.sight(part, data, many), self.sight(part, data, UNLABELLED)
+    @cached_property
+    def sights(self) -> list[tuple[Sight, Sight]]:
+        """Of each network that is repaired: by the images of what is stored, and by the few a repair sees."""
+        data, many = self.asked.data, None if self.asked.layer == "first" else STORED
+        return [(self.sight(part, data, many), self.sight(part, data, UNLABELLED)) for part in self.judged]

@@ -13,7 +13,7 @@ from torch import Tensor
 from petri.errors import BadRequest
 
 CLASSES = 10
-TOGETHER = 1000  # images that a convolution is given at once
+TOGETHER = 250  # images that a convolution is given at once
 
 
 def picture(pixels: int) -> tuple[int, int]:
@@ -50,7 +50,7 @@ class Layer:
         """What the next layer is given."""
         if not self.convolves:
             return self.before(values).relu()
-        parts = [F.max_pool2d(self.before(some).relu(), 2) for some in values.split(TOGETHER)]
+        parts = [F.max_pool2d(self.before(some), 2).relu() for some in values.split(TOGETHER)]
         return torch.cat(parts)
 
 

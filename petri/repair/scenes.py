@@ -25,7 +25,7 @@ def scene(experiment: Experiment, number: int, kind: str, rate: float, mask: int
     """
     whole, habits = experiment.judged[number], experiment.habits
     images = experiment.images(experiment.asked.data)
-    test, (full, some) = images.test, experiment.sights(whole)
+    test, (full, some) = images.test, experiment.sights[number]
     stored = statistics(whole, full)
     if kind == FLIPS:
         bits, _ = flipped(experiment, number, rate, mask)
@@ -67,7 +67,7 @@ def detector(experiment: Experiment) -> str:
 def detectors(experiment: Experiment, number: int) -> dict[str, Fill]:
     """What foretells weights of one of the networks from others; what it disagrees with is suspect."""
     whole = experiment.judged[number]
-    _, some = experiment.sights(whole)
+    _, some = experiment.sights[number]
 
     def of(method: methods.Method) -> Fill:
         def fill(weights: Tensor, known: Tensor) -> Tensor:

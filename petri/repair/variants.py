@@ -32,7 +32,7 @@ class Variant:
     channels: int = 8  # the weight and hidden ones
     hidden: int = 32
     steps: tuple[int, int] = (10, 14)  # least and most in training; the most when it repairs
-    epochs: int = 1000
+    epochs: int = 2000
     batch: int = 16  # pictures of units, or matrices
     together: int = 16  # most of a batch that are of one network
 
@@ -82,14 +82,13 @@ class Variant:
 
 CONTEXT = ("mean", "deviation", "layer", "alike")
 KNOWING = (*CONTEXT, "likely", "kriged")
-GUIDED: dict[str, Any] = {"planes": KNOWING, "functional": 0.8, "rates": (0.6, 0.95), "epochs": 600}
+GUIDED: dict[str, Any] = {"planes": KNOWING, "functional": 0.8, "rates": (0.6, 0.95), "epochs": 1000}
 VARIANTS: dict[str, Variant] = {
     "matrix": Variant(
         says="the document's: the matrix as it is, squared error, trained on the one network",
         layout=MATRIX,
         learns_from=ITSELF,
         batch=1,
-        epochs=2000,
     ),
     "units": Variant(says="a unit's picture, squared error, trained on the zoo"),
     "context": Variant(says="and planes of context", planes=CONTEXT),
@@ -100,6 +99,7 @@ VARIANTS: dict[str, Variant] = {
         divergence=0.8,
         batch=32,
         together=32,
+        epochs=1000,
     ),
     "guided": Variant(says="and planes of the zoo's templates and of kriging with them", **GUIDED),
     "one step": Variant(says="units, a single step", steps=(1, 1)),

@@ -222,3 +222,15 @@ def test_pictures_of_convolutions_are_restored(toy_conv, random_automaton, name)
     assert found.shape == part.matrix.shape and torch.equal(found[known], part.matrix[known])
     rows = Restoring(variant, [part], [sight]).begin(5, torch.Generator().manual_seed(0), torch.device("cpu"))
     assert rows["state"].shape == (5, 7, *part.side) and rows["wanted"].shape == (5, part.cut(known).shape[1])
+
+
+def test_an_automaton_of_another_recipe_is_refused(toy, toy_sight, tmp_path):
+    variant, path = replace(MATRIX, epochs=2), tmp_path / "matrix.safetensors"
+    trained = automata.train(Restoring(variant, [toy], [toy_sight]))
+    automaton = automata.kept(path, variant, lambda: trained)
+    again = automata.kept(path, variant, lambda: pytest.fail("it is there"))
+    for mine, its in zip(automaton.parameters(), again.parameters(), strict=True):
+        assert torch.equal(mine, its)
+    for other in (replace(variant, epochs=3), replace(variant, channels=7)):
+        with pytest.raises(BadRequest, match="an automaton of another recipe"):
+            automata.kept(path, other, lambda: trained)
