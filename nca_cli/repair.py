@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from petri.repair.cases import Case
     from petri.repair.experiment import Experiment
-    from petri.repair.summary import Line
+    from petri.repair.summary import Control, Line
 
 
 class OrFile(typer.core.TyperGroup):
@@ -208,13 +208,17 @@ def _conclude(experiment: Experiment, cases: Sequence[Case], as_json: bool) -> N
     found = summary.lines(cases)
     sentences = {
         "detection": summary.detection(cases),
-        "controls": summary.controls(found, cases, variants),
         "verdicts": summary.verdicts(found, variants),
         "missing": methods.missing(experiment.judged[0], experiment.habits),
     }
+    controls = summary.controls(cases, variants)
     files = drawn.draw(experiment, cases, found)
     if as_json:
-        typer.echo(json.dumps({"lines": summary.to_fields(found), **sentences}))
+        typer.echo(
+            json.dumps(
+                {"lines": summary.to_fields(found), "controls": summary.to_fields(controls), **sentences}
+            )
+        )
         return
     networks = ", ".join(making.name for making in experiment.makings)
     wholes = {case.network: case.whole for case in cases}
@@ -226,9 +230,10 @@ def _conclude(experiment: Experiment, cases: Sequence[Case], as_json: bool) -> N
     )
     for kind in dict.fromkeys(line.kind for line in found):
         _tables(kind, [line for line in found if line.kind == kind])
+    _controls(controls)
     for sentence in sentences["missing"]:
         out.say(f"not there: {sentence}")
-    for sentence in (*sentences["detection"], *sentences["controls"], *sentences["verdicts"]):
+    for sentence in (*sentences["detection"], *sentences["verdicts"]):
         out.say(sentence)
     out.say("\n", (f"{experiment.folder}/", "bold"))
     out.print(grid(*[(f"  {name}", said) for name, said in files.items()]))
@@ -252,29 +257,43 @@ def _tables(kind: str, found: Sequence[Line]) -> None:
         shown.add_row(name, *cells, f"{stored:,}")
     out.print(shown)
     lines = [line for line in found if line.rate == last]
-    first = f"at {100 * last:g} %"
-    shown = table(
-        first,
-        "least",
-        "greatest",
-        "KL",
-        "R²",
-        f"against {lines[0].bar}",
-        "better in",
-    )
+    shown = table(f"at {100 * last:g} %", "range, %", "KL", "R²", "points", "better in")
     for line in lines:
         by = line.against
         shown.add_row(
             line.method,
-            *(f"{value:.1f}" for value in (line.least, line.greatest)),
-            f"{line.divergence:.3f}",
+            f"{line.least:.1f}–{line.greatest:.1f}",
+            f"{line.divergence:.2f}",
             f"{line.explained:.2f}",
             f"{by.mean:+.1f} ({by.least:+.1f} to {by.greatest:+.1f})",
             f"{by.better} of {by.cases}",
         )
     out.print(shown)
+    out.say(
+        (
+            f"points: of accuracy, against {lines[0].bar} in the same cases, the mean (least to greatest)",
+            "dim",
+        )
+    )
     first = f"the best for its bytes at {100 * last:g} %"
     shown = table(first, "bytes", "accuracy")
     for line in summary.frontier(lines):
         shown.add_row(line.method, f"{line.bytes:,}", f"{line.accuracy:.1f}")
     out.print(shown)
+
+
+def _controls(found: Sequence[Control]) -> None:
+    """What automata gain over zeros, and what is left of it without pictures or in another order."""
+    from petri.console import out, table
+
+    def points(value: float | None, form: str) -> str:
+        return "" if value is None else format(value, form)
+
+    for rate in dict.fromkeys(one.rate for one in found):
+        shown = table(f"controls at {100 * rate:g} %", "gain", "pixels permuted", "units shuffled: R²")
+        for one in (one for one in found if one.rate == rate):
+            gains = [points(value, "+.1f") for value in (one.gain, one.permuted)]
+            shown.add_row(one.method, *gains, points(one.shuffled, ".6f"))
+        out.print(shown)
+    if found:
+        out.say(("gain: points of accuracy against zero; R²: by how much it differs at most", "dim"))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 COLOURS = ("#2a6f97", "#bc4b51", "#5b8e7d", "#8d6a9f", "#c08a3e", "#666666", "#b08ea2", "#7a9e3f", "#333333")
 DOCUMENT = ((0.05, 96.96), (0.1, 96.84), (0.2, 96.76), (0.3, 96.57), (0.5, 96.25), (0.7, 94.45), (0.9, 88.77))
 UNITS = 6  # whose pictures are shown
+WIDE = 8  # times as many bytes: how far a point's name reaches
 NONE = 30  # where no bytes are on a logarithmic axis
 
 
@@ -97,13 +98,15 @@ def over_bytes(lines: Sequence[Line], path: Path) -> None:
                 [_place(line) for line in shown], [line.accuracy for line in shown],
                 "o", color=colour, markersize=4, label=label,
             )  # fmt: skip
-            for line in shown:
-                if line in best or line.method.endswith(CALIBRATED):
-                    axes.annotate(
-                        line.method.removesuffix(CALIBRATED) + " + r." * line.method.endswith(CALIBRATED),
-                        (_place(line), line.accuracy),
-                        fontsize=6, xytext=(4, -2), textcoords="offset points",
-                    )  # fmt: skip
+        told = [
+            line
+            for line in sorted(lines, key=lambda line: -line.accuracy)
+            if (line in best or line.method.endswith(CALIBRATED)) and line not in copies
+        ]
+        low, high = axes.get_ylim()
+        for line, height in zip(told, _apart(told, (high - low) / 45), strict=True):
+            said = line.method.removesuffix(CALIBRATED) + " + r." * line.method.endswith(CALIBRATED)
+            axes.annotate(said, (_place(line) * 1.12, height), fontsize=6, va="center")
         axes.set(
             xlabel="bytes stored beside the network (none: at the left; + r.: with recalibration)",
             ylabel="test accuracy, %",
@@ -112,6 +115,22 @@ def over_bytes(lines: Sequence[Line], path: Path) -> None:
         axes.set_xlim(NONE * 0.8, 2e7)
 
     _save(path, draw, f"{100 * lines[0].rate:g} % of the weights lost: accuracy for what is stored")
+
+
+def _apart(lines: Sequence[Line], gap: float) -> list[float]:
+    """Where the names of points stand, from the highest down: beside them, but not on one another."""
+    found: list[float] = []
+    for number, line in enumerate(lines):
+        near = [
+            height
+            for other, height in zip(lines[:number], found, strict=True)
+            if _place(other) / WIDE < _place(line) < _place(other) * WIDE
+        ]
+        height = line.accuracy
+        while any(abs(height - other) < gap for other in near):
+            height -= gap / 4
+        found.append(height)
+    return found
 
 
 def _place(line: Line) -> float:
@@ -178,7 +197,12 @@ def on_the_way(whole: Part, variant: Variant, automaton: Automaton, damaged: Dam
 
 
 def chosen(cases: Sequence[Case], variants: Sequence[str]) -> list[str]:
-    """The methods that the curve shows, of those that all cases have."""
+    """The methods that the curve shows, of those that all cases have; of automata the four best."""
     names = ["zero", "neighbour", "kriging", BAR, "kriging, the zoo's covariance" + CALIBRATED]
-    names += [name + CALIBRATED for name in variants][:4]
+    last = max(case.rate for case in cases)
+
+    def right(name: str) -> float:
+        return statistics.fmean(case.figures[name].accuracy for case in cases if case.rate == last)
+
+    names += sorted((name + CALIBRATED for name in variants), key=right, reverse=True)[:4]
     return [name for name in names if all(name in case.figures for case in cases)]

@@ -90,35 +90,40 @@ def detection(cases: Sequence[Case]) -> list[str]:
     return said
 
 
-def controls(found: Sequence[Line], cases: Sequence[Case], variants: Sequence[str]) -> list[str]:
-    """What automata still gain with pixels in another order, and what units in another order change."""
-    said = []
-    right = {(line.kind, line.rate, line.method): line.accuracy for line in found}
-    by = {(case.network, case.kind, case.rate, case.mask): case.figures for case in cases}
-    for rate in sorted({line.rate for line in found}):
-        for name in variants:
-            gains = {
-                kind: right[kind, rate, name] - right[kind, rate, "zero"]
-                for kind in ("random", PERMUTED)
-                if (kind, rate, name) in right
-            }
-            if len(gains) == 2:
-                said.append(
-                    f"{100 * rate:g} % lost, {name}: {gains['random']:+.1f} points against zero, "
-                    f"with the pixels in another order {gains[PERMUTED]:+.1f}"
-                )
-            pairs = [
-                (figures[name], by[network, "random", share, mask][name])
-                for (network, kind, share, mask), figures in by.items()
-                if (kind, share) == (SHUFFLED, rate) and (network, "random", share, mask) in by
-            ]
-            if pairs:
-                apart = max(abs(one.explained - other.explained) for one, other in pairs)
-                said.append(
-                    f"{100 * rate:g} % lost, {name}: with the units in another order "
-                    f"R² differs by {apart:.6f} at most"
-                )
-    return said
+@dataclass(frozen=True)
+class Control:
+    """What an automaton gains over zeros, and what is left of it; points, or None without such cases."""
+
+    rate: float
+    method: str
+    gain: float | None
+    permuted: float | None  # with the pixels in another order: no picture is left
+    shuffled: float | None  # greatest difference of R² in any case, with the units in another order
+
+
+def controls(cases: Sequence[Case], variants: Sequence[str]) -> list[Control]:
+    """Of each rate and automaton, if pixels or units were put into another order at all."""
+    if not {PERMUTED, SHUFFLED} & {case.kind for case in cases}:
+        return []
+    by = {case.place: case.figures for case in cases}
+
+    def gain(kind: str, rate: float, name: str) -> float | None:
+        here = [case for case in cases if (case.kind, case.rate) == (kind, rate)]
+        return paired(here, name, "zero").mean if here else None
+
+    def apart(rate: float, name: str) -> float | None:
+        found = [
+            abs(figures[name].explained - by[network, "random", share, mask][name].explained)
+            for (network, kind, share, mask), figures in by.items()
+            if (kind, share) == (SHUFFLED, rate) and (network, "random", share, mask) in by
+        ]
+        return max(found, default=None)
+
+    return [
+        Control(rate, name, gain("random", rate, name), gain(PERMUTED, rate, name), apart(rate, name))
+        for rate in sorted({case.rate for case in cases})
+        for name in variants
+    ]
 
 
 def frontier(found: Sequence[Line]) -> list[Line]:
@@ -135,6 +140,6 @@ def _mean(values: Sequence[float]) -> float:
     return statistics.fmean(there) if there else math.nan
 
 
-def to_fields(found: Sequence[Line]) -> list[dict[str, Any]]:
+def to_fields(found: Sequence[Line | Control]) -> list[dict[str, Any]]:
     """As plain values."""
     return [asdict(line) for line in found]
