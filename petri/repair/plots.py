@@ -15,7 +15,7 @@ from petri.nca import Automaton
 from petri.repair.cases import Case
 from petri.repair.damaged import Damaged
 from petri.repair.layers import Part
-from petri.repair.methods import BAR, CALIBRATED, THUMBNAILS
+from petri.repair.methods import CALIBRATED, THUMBNAILS, bar
 from petri.repair.restoring import restored
 from petri.repair.summary import Line, frontier
 from petri.repair.variants import MATRIX, VARIANTS, Variant
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 COLOURS = ("#2a6f97", "#bc4b51", "#5b8e7d", "#8d6a9f", "#c08a3e", "#666666", "#b08ea2", "#7a9e3f", "#333333")
 DOCUMENT = ((0.05, 96.96), (0.1, 96.84), (0.2, 96.76), (0.3, 96.57), (0.5, 96.25), (0.7, 94.45), (0.9, 88.77))
 UNITS = 6  # whose pictures are shown
-WIDE = 8  # times as many bytes: how far a point's name reaches
+WIDE = 6  # times as many bytes: how far a point's name reaches
 NONE = 30  # where no bytes are on a logarithmic axis
 
 
@@ -198,7 +198,13 @@ def on_the_way(whole: Part, variant: Variant, automaton: Automaton, damaged: Dam
 
 def chosen(cases: Sequence[Case], variants: Sequence[str]) -> list[str]:
     """The methods that the curve shows, of those that all cases have; of automata the four best."""
-    names = ["zero", "neighbour", "kriging", BAR, "kriging, the zoo's covariance" + CALIBRATED]
+    names = [
+        "zero",
+        "neighbour",
+        "kriging",
+        bar(cases[0].figures),
+        "kriging, the zoo's covariance" + CALIBRATED,
+    ]
     last = max(case.rate for case in cases)
 
     def right(name: str) -> float:
