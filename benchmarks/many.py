@@ -4,7 +4,8 @@ A row of the table is a training and its evaluation by the protocol of the NCAto
 disturbed after 149 steps and looked at 300 later, half of the picture cut, or a circle, or another emoji
 asked for. Each row is a line of JSON in the results file as soon as there is one; a script that was stopped
 goes on with what is missing, and a training with its last checkpoint. Rows of the paper have 80 hidden units
-and two layers; petri's own cell stands beside them.
+and two layers; petri's own cell stands beside them. Minutes are of the processor, all threads together, so
+that other work beside it does not count; OMP_NUM_THREADS=1 makes them those of one core.
 
     python benchmarks/many.py --results many.jsonl --rows conv3 conv3+conv5d2 --seeds 0 1 2
     python benchmarks/many.py --results many.jsonl --rows conv3 --no-pool
@@ -18,8 +19,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -35,7 +38,7 @@ from petri.models import MODEL
 from petri.progress import Progress
 from petri.targets import several
 from petri.training import loop
-from petri.training.plan import plan
+from petri.training import plan as planning
 from petri.training.presets import make_recipe
 from petri.training.recipe import Recipe
 from petri.training.runs import Run, has_finished
@@ -83,7 +86,7 @@ def recipe_of(row: dict[str, Any]) -> Recipe:
     if row["minutes"] is None:
         return _recipe(row, row["asked_epochs"])
     whole = _recipe(row, None)
-    seconds = plan(whole, torch.device("cpu")).seconds / whole.epochs
+    seconds = planning.plan(whole, torch.device("cpu")).seconds / whole.epochs
     return _recipe(row, max(1, round(60 * row["minutes"] / seconds)))
 
 
@@ -235,6 +238,7 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 def main() -> None:
     """Train and measure what is missing, or print the table."""
+    planning.time = loop.time = SimpleNamespace(monotonic=time.process_time)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, required=True, help="file of a JSON line a row")
     parser.add_argument("--runs", type=Path, default=Path("runs") / "many", help="folder of the runs")

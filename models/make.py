@@ -1,10 +1,11 @@
 """Make the shipped models from nothing: python -m petri.models.make [NAME…]
 
-Six figures with damage, nine patterns, three textures, and a classifier. Each is trained by the default
-recipe in runs/models/NAME, evaluated as `petri evaluate` does, and written here with recipe and evaluation
-in its metadata. As many are trained at a time as there are cores, on a thread each, which does a fifth more
-than all threads for one; what they say goes to NAME.log beside the run. What was stopped goes on, what is
-finished is not trained again. In the end the catalogue is written anew from the files.
+Six figures with damage, five of them by one rule, nine patterns, three textures, and a classifier. Each is
+trained by the default recipe in runs/models/NAME, evaluated as `petri evaluate` does, and written here with
+recipe and evaluation in its metadata. As many are trained at a time as there are cores, on a thread each,
+which does a fifth more than all threads for one; what they say goes to NAME.log beside the run. What was
+stopped goes on, what is finished is not trained again. In the end the catalogue is written anew from the
+files.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from petri.datasets import pictures
 from petri.errors import BadRequest
 from petri.evaluation import evaluate
 from petri.models.catalogue import write_catalogue
+from petri.targets import several
 from petri.tasks.classified import sampled
 from petri.training.classes import make_classifier_recipe
 from petri.training.presets import make_recipe
@@ -37,9 +39,9 @@ DAMAGE = ("pool.damage=1",)
 
 @dataclass(frozen=True)
 class Order:
-    """How a model is trained: `petri VERB TARGET --res RES --set SETTING…`; a data set has its own size."""
+    """How a model is trained: `petri VERB TARGET… --res RES --set SETTING…`; a data set has its own size."""
 
-    target: str
+    target: str  # several with spaces between them
     res: int
     settings: tuple[str, ...] = ()
     verb: str = "grow"
@@ -51,8 +53,17 @@ class Order:
             return make_classifier_recipe(self.target, settings=self.settings)
         if self.verb == "texture":
             return make_texture_recipe(self.target, [self.target], res=self.res, settings=self.settings)
-        drawn = targets.load(self.target, self.res)
-        return make_recipe(drawn, self.target, res=self.res, settings=self.settings)
+        if len(self.targets) > 1:
+            drawn = several.load(self.targets, self.res)
+            return make_recipe(drawn, drawn.name, res=self.res, settings=self.settings)
+        return make_recipe(
+            targets.load(self.target, self.res), self.target, res=self.res, settings=self.settings
+        )
+
+    @property
+    def targets(self) -> list[str]:
+        """Each of them."""
+        return self.target.split()
 
 
 FIGURES = {
@@ -63,6 +74,7 @@ FIGURES = {
     "mushroom": Order("emoji:🍄", 64, DAMAGE),
     "turtle": Order("emoji:🐢", 48, DAMAGE),
 }
+SEVERAL = {"five": Order("emoji:🦎 emoji:🦋 emoji:🐠 emoji:🍄 emoji:🐢", 48, DAMAGE)}
 HEALING = ("braid", "checkerboard", "circle", "cross", "rings")  # of the patterns, with damage
 PATTERNS = {
     name: Order(name, 256 if name in ("circle", "spiral") else 128, DAMAGE if name in HEALING else ())
@@ -74,7 +86,7 @@ TEXTURES = {
 }
 CLASSIFIERS = {"mnist": Order("mnist", 28, verb="classify")}
 RECOGNISED = 0.985  # share of the test pictures at every look, without which a classifier is not shipped
-ORDERS = FIGURES | PATTERNS | TEXTURES | CLASSIFIERS
+ORDERS = FIGURES | SEVERAL | PATTERNS | TEXTURES | CLASSIFIERS
 
 
 def train(name: str) -> Path:
@@ -93,7 +105,7 @@ def train(name: str) -> Path:
             return folder
         command = [order.verb, "--resume", str(folder)]
     else:
-        command = [order.verb, order.target, "--out", str(RUNS), "--name", name]
+        command = [order.verb, *order.targets, "--out", str(RUNS), "--name", name]
         command += ["--res", str(order.res)] if name not in CLASSIFIERS else []
         command += [word for setting in order.settings for word in ("--set", setting)]
     RUNS.mkdir(parents=True, exist_ok=True)
@@ -154,11 +166,12 @@ def measured(evaluation: dict[str, Any]) -> dict[str, Any]:
 def ship(name: str, folder: Path) -> None:
     """Evaluate a run's model and put it among the shipped ones."""
     model = modelfile.read(folder / models.MODEL)
-    looks = model.training.get("looks", ())
-    if name in FIGURES and any(look["standing"] < look["seeds"] for look in looks):
+    trained = model.training.get("each", [model.training])
+    looks = [look for one in trained for look in one.get("looks", ())]
+    if name in FIGURES | SEVERAL and any(look["standing"] < look["seeds"] for look in looks):
         raise SystemExit(f"{name} does not stand in all of its rollouts, see {folder}: train it anew")
     print(f"{name}: measuring", flush=True)
-    evaluation = evaluate(model, ORDERS[name].target).to_fields()
+    evaluation = evaluate(model, ORDERS[name].targets).to_fields()
     model.training["evaluation"] = measured(evaluation)
     if name in CLASSIFIERS:
         least = min(one["pictures"] for one in evaluation["readings"])

@@ -60,18 +60,24 @@ def test_a_model_is_made_from_nothing_and_not_trained_twice(tmp_path, monkeypatc
 def test_what_each_model_is_trained_as(tmp_path, monkeypatch):
     monkeypatch.setattr(make, "RUNS", tmp_path)
     orders = {}
-    order = SimpleNamespace(run=lambda command, **_: orders.update({tuple(command[3:5]): command[5:]}))
-    monkeypatch.setattr(make, "subprocess", order)
+
+    def order(command, **_):
+        """What would be trained, by verb and targets."""
+        told = command.index("--out")
+        orders[tuple(command[3:told])] = command[told:]
+
+    monkeypatch.setattr(make, "subprocess", SimpleNamespace(run=order))
     for name in make.ORDERS:
         make.train(name)
-    grown = {target: told for (verb, target), told in orders.items() if verb == "grow"}
-    assert set(grown) == {*PATTERNS, *(order.target for order in make.FIGURES.values())}
+    grown = {" ".join(target): told for (verb, *target), told in orders.items() if verb == "grow"}
+    figures = make.FIGURES | make.SEVERAL
+    assert set(grown) == {*PATTERNS, *(order.target for order in figures.values())}
     assert {name for name, told in grown.items() if "256" in told} == {"circle", "spiral"}
     healing = {name for name, told in grown.items() if "pool.damage=1" in told}
     assert set(grown) - healing == {"mandelbrot", "spiral", "topo", "voronoi"}
     assert "--res" not in orders["classify", "mnist"]
     texture = orders["texture", "brick"]
-    assert texture[texture.index("--res") + 1] == "96" and len(orders) == len(make.ORDERS) == 19
+    assert texture[texture.index("--res") + 1] == "96" and len(orders) == len(make.ORDERS) == 20
     for order in make.ORDERS.values():
         assert order.recipe.res == order.res
 

@@ -19,6 +19,9 @@ from petri.training.trainer import Trainer
 
 SHORT, MORE = 8, 16  # steps of a measured epoch, before those to hold, and how many more the second has
 ENOUGH = 0.4  # seconds for which epochs are measured
+STILL = 1e-9  # learning rate at which what lives stays as it is
+FIGURE_RADIUS = 0.5  # of half a side: a disc of as many cells as live of a figure in the mean of its growth
+BRIEF = 1.0  # seconds that an epoch may take to be measured at its whole length
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,14 @@ def plan(recipe: Recipe, device: torch.device, *, engine: str = "auto") -> Plan:
 
 def _epoch(recipe: Recipe, phase: Phase, device: torch.device, engine: str) -> float:
     """Seconds of an epoch of a phase, in the mean."""
+    part = phase if phase.truncate < phase.steps_a_epoch else dataclasses.replace(phase, truncate=0)
+    short, whole = max(SHORT, part.truncate), round(phase.steps_a_epoch)
+    one = _seconds(recipe, part, short, device, engine)
+    if one * whole < BRIEF * short:
+        return _seconds(recipe, phase, whole, device, engine)
     # Two lengths: an epoch has a part that does not depend on its steps. If the gradient goes through
     # some of the steps only, those between the two lengths are such as it does not go through.
-    part = phase if phase.truncate < phase.steps_a_epoch else dataclasses.replace(phase, truncate=0)
-    short = max(SHORT, part.truncate)
-    one, other = (_seconds(recipe, part, steps, device, engine) for steps in (short, short + MORE))
-    step = max(0.0, (other - one) / MORE)
+    step = max(0.0, (_seconds(recipe, part, short + MORE, device, engine) - one) / MORE)
     return max(one + step * (phase.steps_a_epoch - short), one * 0.1)
 
 
@@ -80,7 +85,7 @@ def _seconds(recipe: Recipe, phase: Phase, steps: int, device: torch.device, eng
     brief = dataclasses.replace(
         recipe,
         phases=(dataclasses.replace(phase, steps=(steps, steps), again=(), epochs=1000),),
-        optimiser=dataclasses.replace(recipe.optimiser, warm_up=0.0),
+        optimiser=dataclasses.replace(recipe.optimiser, warm_up=0.0, learning_rate=STILL),
         pool=dataclasses.replace(recipe.pool, size=phase.batch),
     )
     trainer = Trainer(brief, tasks.make(brief), device, engine=engine)
@@ -101,13 +106,20 @@ def _seconds(recipe: Recipe, phase: Phase, steps: int, device: torch.device, eng
 
 
 def _nudge(trainer: Trainer) -> None:
-    """Make every cell alive and every weight count, as they will be."""
-    chance = torch.Generator().manual_seed(0)
+    """Make every weight count, and every cell that a figure has at the end be alive, as they will be."""
+    chance, spec = torch.Generator().manual_seed(0), trainer.recipe.spec
     with torch.no_grad():
         for weight in trainer.weights.values():
-            weight.add_(0.01 * torch.randn(weight.shape, generator=chance).to(weight.device))
+            # With the living mask so little that a figure neither dies nor spreads.
+            size = 1e-4 if spec.living else 1e-2
+            weight.add_(size * torch.randn(weight.shape, generator=chance).to(weight.device))
         rows = trainer.pool.rows
-        rows["state"][:, : trainer.recipe.spec.channels] += 0.5
+        rows["state"][:, : spec.channels] += 0.5
+        if spec.living and not spec.space.on_graph:
+            height, width = rows["state"].shape[-2:]
+            down, across = (torch.linspace(-1, 1, cells) for cells in (height, width))
+            outside = down[:, None].square() + across.square() > FIGURE_RADIUS**2
+            rows["state"][:, : spec.channels, outside.to(rows["state"].device)] = 0
 
     def begin(count: int, *_: object) -> Rows:
         return {name: values[:1].repeat_interleave(count, dim=0) for name, values in rows.items()}

@@ -4,12 +4,13 @@ import pytest
 import torch
 from PIL import Image
 
+from petri import tasks
 from petri.targets import load
 from petri.training.pace import Pace, cell_steps
 from petri.training.plan import plan
 from petri.training.presets import make_recipe
 from petri.training.recipe import Phase
-from petri.training.trainer import Epoch
+from petri.training.trainer import Epoch, Trainer
 
 
 @pytest.fixture
@@ -61,6 +62,37 @@ def test_of_many_phases_three_are_measured_and_the_others_reckoned_by_their_cell
     for part in planned.phases:
         each = 2e-6 * (1 + part.phase.res / 64) * cell_steps(recipe, part.phase)
         assert part.seconds == pytest.approx(part.phase.epochs * each, rel=0.1)
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_what_is_brief_is_measured_at_its_whole_length(monkeypatch, slow):
+    from petri.training import plan as planning
+
+    recipe = make_recipe(load("logo", 32), "logo", res=32)
+    asked = []
+    monkeypatch.setattr(
+        planning, "_seconds", lambda _, __, steps, *___: asked.append(steps) or steps * (1e-3 + slow)
+    )
+    seconds = plan(recipe, torch.device("cpu")).seconds
+    (phase,) = recipe.phases
+    assert asked == [8, 24 if slow else round(phase.steps_a_epoch)]
+    assert seconds == pytest.approx(phase.epochs * phase.steps_a_epoch * (1e-3 + slow), rel=0.01)
+
+
+def test_a_figure_that_is_measured_neither_dies_nor_spreads():
+    from petri.training import plan as planning
+
+    recipe = make_recipe(load("logo", 32), "logo", res=32, settings=["pool.size=1"])
+    still = dataclasses.replace(recipe.optimiser, warm_up=0.0, learning_rate=planning.STILL)
+    steps = dataclasses.replace(recipe.phases[0], again=())
+    trainer = Trainer(
+        dataclasses.replace(recipe, optimiser=still, phases=(steps,)), tasks.make(recipe), torch.device("cpu")
+    )
+    planning._nudge(trainer)
+    for _ in range(3):
+        trainer.train_epoch()
+        living = trainer.pool.rows["state"][:, 3] > 0.1
+        assert living.sum() == 188  # of 1,024: a disc of half the side
 
 
 def test_a_plan_measures_the_phases_and_writes_nothing(recipe, tmp_path, monkeypatch):

@@ -168,8 +168,8 @@ class Cells {
 
   /**
    * The same as a picture, on a ground or see-through: RGBA as `ImageData` has it.
-   * @param {?{map: number, light: number[]}} surface of a material what is shown, by its number in the shader, and the
-   *   direction that the light comes from
+   * @param {?{map: number, light: number[], pixel: number}} surface of a material what is shown, by its number in the
+   *   shader, the direction that the light comes from, and a pixel's share of the grid's side
    */
   draw(columns, rows, ground, surface = null) {
     if (!surface || surface.map === 1) return this.#tinted(this.paint(columns, rows), [0, 1], ground);
@@ -180,7 +180,28 @@ class Cells {
       for (let i = 0; i < dull.length; i += 4) dull.fill(dull[i + lane], i, i + 3);
       return this.#tinted(dull, [0, 1], ground);
     }
-    return this.#lit(this.paint(columns, rows), dull, this.paint(columns, rows, 2), surface.light);
+    const normals = this.said.sloped ? this.#slopes(dull, columns.length / 4, surface.pixel) : this.paint(columns, rows, 2);
+    return this.#lit(this.paint(columns, rows), dull, normals, surface.light);
+  }
+
+  /** Where heights face, as normals are painted, from those of the points beside each; as petri/lit.py. */
+  #slopes(dull, across, pixel) {
+    const normals = new Float32Array(dull.length).fill(1);
+    const down = dull.length / 4 / across;
+    const steep = 0.02 / pixel;
+    const rise = (row, column, rows, columns) => {
+      const [top, left] = [Math.max(0, row - rows), Math.max(0, column - columns)];
+      const [bottom, right] = [Math.min(down - 1, row + rows), Math.min(across - 1, column + columns)];
+      const points = Math.max(1, bottom - top + right - left);
+      return (dull[4 * (bottom * across + right)] - dull[4 * (top * across + left)]) / points;
+    };
+    for (let row = 0, i = 0; row < down; row++) {
+      for (let column = 0; column < across; column++, i += 4) {
+        normals[i] = (1 - steep * rise(row, column, 0, 1)) / 2;
+        normals[i + 1] = (1 + steep * rise(row, column, 1, 0)) / 2; // up, rows going down
+      }
+    }
+    return normals;
   }
 
   /** A surface under a light; as petri/lit.py. */

@@ -63,7 +63,9 @@ function plan(model, width, height, graph) {
 /** Where the last layer of a material lies among the weights, and how many numbers four units of it are. */
 function saidBy(spec, { below, width, decoder }) {
   const { begin, before } = decoderPlaces(spec).layers.at(-1);
-  return { at: 4 * (below * width + decoder + begin), count: 4 * (1 + 4 * before), albedo: spec.decoder.maps[0] === "albedo" };
+  const { maps } = spec.decoder;
+  const sloped = maps.includes("height") && !maps.includes("normal");
+  return { at: 4 * (below * width + decoder + begin), count: 4 * (1 + 4 * before), albedo: maps[0] === "albedo", sloped };
 }
 
 /** Its layers of sines, vec4s of each, and frequencies. */
@@ -166,7 +168,8 @@ export class Wasm {
     const [width, height] = [columns.length / 4, rows.length / 4];
     // The light comes from one side for all pixels.
     const long = Math.hypot(...(surface?.from ?? []));
-    const asked = surface && { map: SHOWN.indexOf(surface.map), light: surface.from.map((part) => part / long) };
+    const light = surface?.from.map((part) => part / long);
+    const asked = surface && { map: SHOWN.indexOf(surface.map), light, pixel: surface.pixel };
     const pixels = await painters.share("draw", this.#cells, this.#plan, { columns, rows }, ground, asked);
     return pixels && { width, height, pixels };
   }
