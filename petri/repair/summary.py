@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from petri.record import plain
 from petri.repair.asked import PERMUTED, SHUFFLED
 from petri.repair.cases import Case, Paired, paired
 from petri.repair.methods import CALIBRATED, bar
@@ -141,5 +142,5 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def to_fields(found: Sequence[Line | Control]) -> list[dict[str, Any]]:
-    """As plain values."""
-    return [asdict(line) for line in found]
+    """As plain values that JSON has: None for what is not finite."""
+    return [plain(asdict(line)) for line in found]
