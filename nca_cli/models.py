@@ -14,6 +14,8 @@ def models() -> None:
         cell = (
             spec.describe().replace(" hidden · ", "×").replace(" layers", "").replace("living mask", "figure")
         )
+        if entry.model.conditions:
+            cell = f"{spec.perception} · {spec.rule.hidden}×{spec.rule.layers} · {' '.join(entry.model.conditions)}"
         if entry.model.task == "texture":
             cell = f"{spec.perception} · {spec.rule.hidden}×{spec.rule.layers} · texture"
         shown.add_row(

@@ -108,6 +108,11 @@ def test_the_catalogue_is_of_the_files_that_are_shipped():
             assert training["licence"] == "CC BY 4.0" and entry.model.target in training["source"]
             assert "Niklasson" in training["authors"] and training["authors"].split()[-1] in page
             continue
+        if entry.model.conditions:
+            labels = [word.removeprefix("emoji:") for word in make.SEVERAL[entry.name].targets]
+            assert list(entry.model.conditions) == labels
+            assert f"| {entry.name} | {' '.join(labels)} |" in page
+            continue
         if entry.model.automaton.spec.living:
             assert f"| {entry.name} | {make.FIGURES[entry.name].target} |" in page
             continue
