@@ -241,6 +241,8 @@ def _conclude(experiment: Experiment, cases: Sequence[Case], as_json: bool) -> N
 
 def _tables(kind: str, found: Sequence[Line]) -> None:
     """Of one kind of damage: accuracy by rate, the largest rate in full, and what bytes buy there."""
+    import math
+
     from petri.console import out, table
     from petri.repair import summary
 
@@ -264,7 +266,7 @@ def _tables(kind: str, found: Sequence[Line]) -> None:
             line.method,
             f"{line.least:.1f}–{line.greatest:.1f}",
             f"{line.divergence:.2f}",
-            f"{line.explained:.2f}",
+            "" if math.isnan(line.explained) else f"{line.explained:.2f}",
             f"{by.mean:+.1f} ({by.least:+.1f} to {by.greatest:+.1f})",
             f"{by.better} of {by.cases}",
         )

@@ -22,6 +22,7 @@ LEFT = "left as it is"  # flipped bits and all
 # Seconds of one core of an AMD EPYC with AVX512: rough, for the plan that a run begins with.
 EPOCH, CONVOLVED = 1.8, 6.0  # of a network's training
 CELL, ATTENDING = 0.2e-6, 3.2e-6  # of a cell's step in an automaton's training
+DIVERGING = 0.15  # of an epoch whose loss asks a convolutional network
 CASE, OF_CONVOLUTION = 2.4, 8.0
 
 
@@ -66,6 +67,8 @@ def ahead(experiment: Experiment, record: Record[Case]) -> str:
     for variant in (VARIANTS[name] for name in automata):
         each = ATTENDING if "attention" in variant.senses else CELL
         seconds += each * variant.epochs * variant.cells(asked.shape) * sum(variant.steps) / 2
+        if variant.divergence and asked.shape.layer.convolves:
+            seconds += DIVERGING * variant.epochs
     seconds += cases * (OF_CONVOLUTION if asked.shape.layer.convolves else CASE)
     if not (train or automata or cases):
         return ""

@@ -85,8 +85,8 @@ def detection(cases: Sequence[Case]) -> list[str]:
             )
             said.append(
                 f"{100 * rate:g} % of the weights with a flipped bit, found by {name}: of the suspects "
-                f"{precision:.1%} were, of the flipped {recall:.1%} were found, of those that changed much "
-                f"{felt:.1%}"
+                f"{_share(precision)} were, of the flipped {_share(recall)} were found, "
+                f"of those that changed much {_share(felt)}"
             )
     return said
 
@@ -134,6 +134,10 @@ def frontier(found: Sequence[Line]) -> list[Line]:
         if not best or line.accuracy > best[-1].accuracy:
             best.append(line)
     return best
+
+
+def _share(value: float) -> str:
+    return "none" if math.isnan(value) else f"{100 * value:.1f} %"
 
 
 def _mean(values: Sequence[float]) -> float:
