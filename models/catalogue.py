@@ -35,6 +35,8 @@ SEVERAL = """
 One rule grows each of them, told which, and changes one into another: `petri play MODEL --target 🦋`. The
 likeness is that of the least like of its targets, and healed is the mean of all. Changed is the share of
 the difference between two targets that is gone 300 steps after the other was asked for, of all pairs.
+Emoji are Noto's here too. `five` was trained in three parts ([many targets](../docs/many.md)); a lost half of
+its figures heals by 95 %, a circle of a quarter of the grid, which leaves them in pieces, far less.
 """
 PLANES = """
 ## Patterns
