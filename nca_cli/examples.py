@@ -95,6 +95,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "petri repair mnist",
         "petri repair mnist --data mini --rates 0.9 --masks 1 --zoo 4",
         "petri repair mnist --damage rows,blocks,permuted --rates 0.7 --variants functional",
+        "petri repair mnist --layer conv2 --rates 0.5,0.9",
     ),
     "check": ("petri check model.safetensors",),
     "doctor": ("petri doctor",),

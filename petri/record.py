@@ -101,7 +101,7 @@ class Record(Generic[Trial]):
         self._lock.release()
 
     def _write(self) -> None:
-        whole = {**self._asked, "trials": [_plain(asdict(trial)) for trial in self.trials]}
+        whole = {**self._asked, "trials": [plain(asdict(trial)) for trial in self.trials]}
         write_whole(self.path, json.dumps(whole, indent=1))
 
 
@@ -116,10 +116,10 @@ def not_none(value: float | None) -> float:
     )
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The same as JSON can hold it: numbers that are not finite become None."""
     if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
+        return {name: plain(one) for name, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [plain(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -8,9 +8,11 @@ from pathlib import Path
 import torch
 
 from petri import modelfile
+from petri.errors import BadRequest
 from petri.modelfile import Model
 from petri.nca import Automaton
 from petri.repair.restoring import Restoring
+from petri.repair.variants import Variant
 from petri.training.recipe import OWN, Optimisation, Phase, PoolUse, Recipe
 from petri.training.trainer import Epoch, Trainer
 
@@ -56,9 +58,16 @@ def train(
     return Model(automaton=trainer.result(), target="repair", training=training)
 
 
-def kept(path: Path, make: Callable[[], Model]) -> Automaton:
-    """An automaton from a model file, which is made if it is not there yet."""
+def kept(path: Path, variant: Variant, make: Callable[[], Model]) -> Automaton:
+    """A variant's automaton from a model file, which is made if it is not there yet.
+
+    Raises:
+        BadRequest: the file has an automaton of another kind, or of another length of training.
+    """
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         modelfile.write(path, make())
-    return modelfile.read(path).automaton
+    found = modelfile.read(path)
+    if found.automaton.spec != variant.spec or found.training.get("epochs") != variant.epochs:
+        raise BadRequest(f"{path} is an automaton of another recipe: choose another --out")
+    return found.automaton

@@ -31,12 +31,16 @@ class Case:
     mask: int
     whole: float  # accuracy of the undamaged network, percent
     figures: dict[str, Figure] = field(default_factory=dict)
-    found: Found | None = None  # how well flipped bits were
+    found: dict[str, Found] = field(default_factory=dict)  # how well flipped bits were, by what found them
 
     @property
     def place(self) -> tuple[str, str, float, int]:
         """What tells it from others."""
         return self.network, self.kind, self.rate, self.mask
+
+    def with_more(self, other: Case) -> Case:
+        """What a later run adds to it."""
+        return replace(other, figures=self.figures | other.figures, found=self.found | other.found)
 
 
 def restore(fields: dict[str, Any]) -> Case:
@@ -47,8 +51,10 @@ def restore(fields: dict[str, Any]) -> Case:
         )
         for name, figure in fields.pop("figures").items()
     }
-    found = fields.pop("found", None)
-    return Case(**fields, figures=figures, found=_found(found) if found else None)
+    found = fields.pop("found", None) or {}
+    if "precision" in found:  # before automata found any
+        found = {"kriging": found}
+    return Case(**fields, figures=figures, found={name: _found(one) for name, one in found.items()})
 
 
 def _found(fields: dict[str, Any]) -> Found:
@@ -60,7 +66,7 @@ def merged(trials: Sequence[Case]) -> dict[tuple[str, str, float, int], Case]:
     found: dict[tuple[str, str, float, int], Case] = {}
     for case in trials:
         before = found.get(case.place)
-        found[case.place] = case if before is None else replace(case, figures=before.figures | case.figures)
+        found[case.place] = case if before is None else before.with_more(case)
     return found
 
 

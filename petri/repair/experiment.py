@@ -1,66 +1,24 @@
-"""The comparison: damaged networks, every method, the same masks for all; kept case by case."""
+"""What a comparison needs: networks, automata and methods, each made once."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import torch
-from torch import Tensor
-
-from petri import checks, datasets
+from petri.modelfile import Model
 from petri.nca import Automaton
-from petri.record import Record
-from petri.repair import automata, damage, methods, networks, plan
-from petri.repair.calibration import UNLABELLED, Sight, statistics
-from petri.repair.cases import Case, Figure, merged
-from petri.repair.damaged import Damaged, picture
-from petri.repair.detect import judged, suspects
+from petri.repair import automata, methods, networks, plan
+from petri.repair.asked import Asked
+from petri.repair.calibration import UNLABELLED, Sight
 from petri.repair.habits import Habits
-from petri.repair.kriging import kriging
-from petri.repair.measure import Judge, gradient
-from petri.repair.networks import Images, Making, Weights
+from petri.repair.layers import Part
+from petri.repair.networks import Images, Making
 from petri.repair.restoring import Restoring
 from petri.repair.variants import ITSELF, VARIANTS
 
-RATES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)  # the document's
-PERMUTED = "permuted"  # random damage to networks whose pixels are in another order: no picture is left
-FLIPS = "flips"  # flipped bits at places unknown: found first, by kriging, then repaired
-DAMAGES = (*damage.KINDS, damage.ADVERSARIAL, PERMUTED, FLIPS)
-LEFT = "left as it is"  # flipped bits and all
-SLOW = ("attention",)  # variants that are compared only where they are named
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What is compared."""
-
-    data: str = "mnist"  # of the networks that are repaired
-    zoo: int = plan.ZOO  # networks that automata learn from; of MNIST, also where others are repaired
-    masks: int = 5  # for each network and rate
-    rates: tuple[float, ...] = RATES
-    kinds: tuple[str, ...] = ("random",)  # of damage
-    variants: tuple[str, ...] = tuple(name for name in VARIANTS if name not in SLOW)
-
-    def __post_init__(self) -> None:
-        checks.choice("data", self.data, datasets.NAMES)
-        checks.whole("zoo", self.zoo, 1, 10_000)
-        checks.whole("masks", self.masks, 1, 1000)
-        for rate in self.rates:
-            damage.check_rate(rate)
-        for kind in self.kinds:
-            checks.choice("the damage", kind, DAMAGES)
-        for name in self.variants:
-            checks.choice("each of the variants", name, tuple(VARIANTS))
-
-    @property
-    def learned_from(self) -> str:
-        """The data of the zoo."""
-        return "mini" if self.data == "mini" else "mnist"
+STORED = 10_000  # images that what is stored of a later layer is of; of the first, all training images
+SEEN = 500  # images that the divergence of outputs is of, in training
 
 
 class Experiment:
@@ -78,6 +36,7 @@ class Experiment:
     ) -> None:
         self.folder, self.asked, self._load, self.tell = folder, asked, load, tell
         self._images: dict[str, Images] = {}
+        self._sights: dict[tuple[str, int], Sight] = {}
 
     def images(self, data: str) -> Images:
         """Of a data set."""
@@ -85,39 +44,81 @@ class Experiment:
             self._images[data] = self._load(data)
         return self._images[data]
 
-    def _kept(self, makings: Sequence[Making]) -> list[Weights]:
-        folder, data = self.folder / "networks", makings[0].data
-        return networks.kept(makings, folder, lambda: self.images(data), self.tell)
+    def _kept(self, makings: Sequence[Making]) -> list[Part]:
+        data = makings[0].data
+        found = networks.kept(makings, self.networks, lambda: self.images(data), self.tell)
+        return [network.part(self.asked.layer) for network in found]
+
+    @property
+    def networks(self) -> Path:
+        """The folder of networks."""
+        return self.folder / "networks"
 
     @cached_property
     def makings(self) -> list[Making]:
         """Of the networks that are repaired."""
-        return plan.judged(self.asked.data)
+        return plan.judged(self.asked.data, self.asked.layer)
 
     @cached_property
-    def judged(self) -> list[Weights]:
-        """The networks that are repaired."""
+    def judged(self) -> list[Part]:
+        """The layer of each network that is repaired."""
         return self._kept(self.makings)
 
     @cached_property
-    def zoo(self) -> list[Weights]:
-        """Networks to learn from."""
-        return self._kept(plan.zoo(self.asked.zoo, self.asked.learned_from))
+    def zoo_makings(self) -> list[Making]:
+        """Of the networks to learn from."""
+        return plan.zoo(self.asked.zoo, self.asked.learned_from, self.asked.layer)
+
+    @cached_property
+    def zoo(self) -> list[Part]:
+        """The layer of each network to learn from."""
+        return self._kept(self.zoo_makings)
 
     @cached_property
     def habits(self) -> Habits:
         """What the zoo has in common."""
         return Habits.of(self.zoo)
 
+    def sight(self, part: Part, data: str, count: int | None) -> Sight:
+        """Of what a layer is given of so many training images, the first; of all, where there is no count.
+
+        The first layer is given the images themselves, whatever the network.
+        """
+        images = self.images(data).train[:count]
+        if part.index or part.layer.convolves:
+            return Sight.by(part, images)
+        key = data, len(images)
+        if key not in self._sights:
+            self._sights[key] = Sight.by(part, images)
+        return self._sights[key]
+
+    def _learned(self, parts: Sequence[Part]) -> list[Sight]:
+        """Of layers that automata learn from."""
+        count = None if self.asked.layer == "first" else UNLABELLED
+        return [self.sight(part, self.asked.learned_from, count) for part in parts]
+
+    @cached_property
+    def _zoo_sights(self) -> list[Sight]:
+        return self._learned(self.zoo)
+
+    def automaton_file(self, name: str) -> Path:
+        """Where a variant's automaton is kept."""
+        data, layer = self.asked.learned_from, self.asked.layer
+        learned = f"{data}-{self.asked.zoo}"
+        if VARIANTS[name].learns_from == ITSELF:
+            learned = plan.judged(data, layer)[0].name
+        of = "" if layer == "first" else f"-{layer}"
+        return self.folder / "automata" / f"{name.replace(' ', '-')}{of}-{learned}.safetensors"
+
     def automaton(self, name: str) -> Automaton:
         """A variant's, trained now if it has not been."""
         variant, data = VARIANTS[name], self.asked.learned_from
-        learned = f"{data}-{self.asked.zoo}" if variant.learns_from != ITSELF else plan.judged(data)[0].name
 
-        def make() -> Any:
+        def make() -> Model:
             itself = variant.learns_from == ITSELF
-            teachers = self._kept(plan.judged(data))[:1] if itself else self.zoo
-            task = Restoring(variant, teachers, Sight.of(self.images(data).train), self.habits)
+            parts = self._kept(plan.judged(data, self.asked.layer)[:1]) if itself else self.zoo
+            sights = self._learned(parts) if itself else self._zoo_sights
+            task = Restoring(variant, parts, sights, self.habits, self.images(data).train[:SEEN])
 
             def tell(epoch: int, loss: float) -> None:
                 if epoch % 50 == 0:
@@ -126,103 +127,24 @@ class Experiment:
 
             return automata.train(task, tell=tell)
 
-        return automata.kept(
-            self.folder / "automata" / f"{name.replace(' ', '-')}-{learned}.safetensors", make
-        )
+        return automata.kept(self.automaton_file(name), variant, make)
+
+    @cached_property
+    def automata(self) -> dict[str, Automaton]:
+        """Of all variants that are compared."""
+        return {name: self.automaton(name) for name in self.asked.compared}
 
     @cached_property
     def methods(self) -> dict[str, methods.Method]:
         """All that are compared."""
-        return methods.classical(self.habits) | {
-            name: methods.of_automaton(name, self.automaton(name), self.habits)
-            for name in self.asked.variants
+        found = {
+            name: methods.of_automaton(name, automaton, self.habits)
+            for name, automaton in self.automata.items()
         }
+        return methods.classical(self.judged[0], self.habits) | found
 
     @cached_property
-    def sights(self) -> tuple[Sight, Sight]:
-        """Of all training images, which what is stored is of, and of the few that a repair may look at."""
-        train = self.images(self.asked.data).train
-        return Sight.of(train), Sight.of(train[:UNLABELLED])
-
-    def scene(self, number: int, kind: str, rate: float, mask: int) -> tuple[Damaged, Judge]:
-        """One of the networks that are repaired, damaged; and its judge."""
-        whole, images, (full, some) = self.judged[number], self.images(self.asked.data), self.sights
-        test, habits = images.test, self.habits
-        if kind == PERMUTED:
-            order = torch.randperm(test.shape[1], generator=torch.Generator().manual_seed(0))
-            whole, test = replace(whole, first=whole.first[:, order].contiguous()), test[:, order]
-            full, some, habits = full.permuted(order), some.permuted(order), habits.permuted(order)
-        if kind == FLIPS:
-            flipped, _ = self.flipped(number, rate, mask)
-            known = ~suspects(
-                flipped, lambda weights, shown: kriging(weights, shown, picture(weights.shape[1]))
-            )
-            stored = statistics(whole.first, whole.first_bias, full)
-            found = Damaged.of(replace(whole, first=flipped), known, stored, some, habits)
-            return found, Judge.of(whole, test, images.test_labels)
-        if kind == damage.ADVERSARIAL:
-            known = damage.adversarial(whole.first, gradient(whole, images.train[:UNLABELLED]), rate)
-        else:
-            known = damage.mask("random" if kind == PERMUTED else kind, whole.first.shape, rate, mask)
-        stored = statistics(whole.first, whole.first_bias, full)
-        return Damaged.of(whole, known, stored, some, habits), Judge.of(whole, test, images.test_labels)
-
-    def flipped(self, number: int, rate: float, mask: int) -> tuple[Tensor, Tensor]:
-        """The first layer of one of the networks with one bit of so large a share of weights flipped."""
-        first = self.judged[number].first
-        return damage.flip_bits(first, max(1, round(damage.check_rate(rate) * first.numel())), mask)
-
-    def run(self, record: Record[Case]) -> list[Case]:
-        """Damage and repair whatever the record lacks.
-
-        Returns:
-            The cases that were asked for, each with all methods.
-        """
-        asked, found = self.asked, merged(record.trials)
-        wanted = [
-            (number, kind, rate, mask)
-            for number in range(len(self.makings))
-            for kind in asked.kinds
-            for rate in asked.rates
-            for mask in range(asked.masks if kind != damage.ADVERSARIAL else 1)
-        ]
-        cases = []
-        for done, (number, kind, rate, mask) in enumerate(wanted, 1):
-            place = (self.makings[number].name, kind, rate, mask)
-            there = found.get(place)
-            lacking = {
-                name: method
-                for name, method in self.methods.items()
-                if there is None
-                or any(methods.called(name, each) not in there.figures for each in method.calibrated)
-            }
-            if lacking:
-                self.tell(
-                    f"case {done} of {len(wanted)}: {place[0]}, {kind}, {100 * rate:.0f} % lost, mask {mask}"
-                )
-                damaged, judge = self.scene(number, kind, rate, mask)
-                figures = _figures(lacking, damaged, judge)
-                case = Case(*place, judge.accuracy, figures)
-                if kind == FLIPS:
-                    flipped, where = self.flipped(number, rate, mask)
-                    right, apart = judge.of_network(replace(judge.whole, first=flipped))
-                    figures[LEFT] = Figure(right, apart, math.nan, 0)
-                    case = replace(case, found=judged(~damaged.known, where, judge.whole.first, flipped))
-                record.add(case)
-                there = case if there is None else replace(there, figures=there.figures | case.figures)
-            assert there is not None
-            cases.append(there)
-        return cases
-
-
-def _figures(found: dict[str, methods.Method], damaged: Damaged, judge: Judge) -> dict[str, Figure]:
-    """What methods come to, by the names in tables."""
-    made = {}
-    for name, method in found.items():
-        first: Tensor = method.estimate(damaged, judge.whole)
-        explained = judge.explained(first, damaged.known)
-        for calibrate in method.calibrated:
-            right, apart = judge.of_network(damaged.with_first(first, calibrate=calibrate))
-            stored = method.stored(len(first), calibrate)
-            made[methods.called(name, calibrate)] = Figure(right, apart, explained, stored)
-    return made
+    def sights(self) -> list[tuple[Sight, Sight]]:
+        """Of each network that is repaired: by the images of what is stored, and by the few a repair sees."""
+        data, many = self.asked.data, None if self.asked.layer == "first" else STORED
+        return [(self.sight(part, data, many), self.sight(part, data, UNLABELLED)) for part in self.judged]

@@ -75,8 +75,10 @@ def masks_of_file(path: Path, tensors: dict[str, Tensor], layer: str | None = No
             raise BadRequest(f"{path} is a mask of one layer: say which by --layer")
         try:
             found = {layer: torch.from_numpy(np.atleast_1d(np.load(path, allow_pickle=False)))}
-        except (OSError, ValueError, EOFError, TypeError) as error:
-            raise BadRequest(f"{path} is not an array of numpy: {error}") from None
+        except OSError as error:
+            raise BadRequest(f"cannot read {path}: {error.strerror or error}") from None
+        except (ValueError, EOFError, TypeError):
+            raise BadRequest(f"{path} must be an array of numbers as numpy saves it, it is none") from None
     else:
         found = tensorfile.read(path, "mask")[1]
         found = _chosen(found, layer) if layer else found

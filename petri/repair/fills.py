@@ -18,6 +18,7 @@ Fill = Callable[[Tensor, Tensor], Tensor]
 HELD_OUT = 0.1  # share of the known weights that a choice is judged by
 SHRINKING = (0.01, 0.02, 0.05, 0.1, 0.2)  # of the root of the sum of all squares
 ROUNDS = 25
+HIDING = 987_654_321  # a seed that no mask has: what is hidden would hang together with what is lost
 
 
 def check(weights: Tensor, known: Tensor) -> None:
@@ -106,7 +107,7 @@ def low_rank(weights: Tensor, known: Tensor) -> Tensor:
     return over(weights, known, _soften(centred, known, best * size) + middle)
 
 
-def hide(known: Tensor, seed: int = 0) -> Tensor:
+def hide(known: Tensor, seed: int = HIDING) -> Tensor:
     """The mask without a tenth of what is known, by chance: what remains is to foretell that tenth."""
     chance = torch.Generator().manual_seed(seed)
     return known & (torch.rand(known.shape, generator=chance) >= HELD_OUT)

@@ -101,8 +101,15 @@ def conditional(weights: Tensor, known: Tensor, mean: Tensor, covariance: Tensor
         mean: `[n]`.
         covariance: `[n, n]`, positive definite.
 
-    Of what is known and what is missing the fewer decide how much there is to solve.
+    Of what is known and what is missing the fewer decide how much there is to solve; rows that are known or
+    lost whole need nothing.
     """
+    mixed = known.any(1) & ~known.all(1)
+    if not mixed.all():
+        estimate = mean.expand_as(weights).clone()
+        if mixed.any():
+            estimate[mixed] = conditional(weights[mixed], known[mixed], mean, covariance).to(estimate.dtype)
+        return over(weights, known, estimate)
     lost = int((~known).sum(1).max())
     few = lost < int(known.sum(1).max())  # fewer are missing: by the inverse of the covariance
     matrix = torch.cholesky_inverse(torch.linalg.cholesky(covariance)) if few else covariance

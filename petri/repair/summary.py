@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from petri.record import plain
+from petri.repair.asked import PERMUTED, SHUFFLED
 from petri.repair.cases import Case, Paired, paired
-from petri.repair.methods import BAR, CALIBRATED
+from petri.repair.methods import CALIBRATED, bar
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Line:
     divergence: float  # nats an image, the mean
     explained: float  # R² of the missing weights, the mean
     bytes: int  # stored, the mean
-    against: Paired  # kriging with recalibration, in the same cases
+    bar: str  # what it is held against: kriging with recalibration where there is kriging
+    against: Paired  # that, in the same cases
 
 
 def lines(cases: Sequence[Case]) -> list[Line]:
@@ -34,7 +37,9 @@ def lines(cases: Sequence[Case]) -> list[Line]:
     for kind in dict.fromkeys(case.kind for case in cases):
         for rate in sorted({case.rate for case in cases if case.kind == kind}):
             here = [case for case in cases if (case.kind, case.rate) == (kind, rate)]
-            for name in [name for name in here[0].figures if all(name in case.figures for case in here)]:
+            names = [name for name in here[0].figures if all(name in case.figures for case in here)]
+            against = bar(names)
+            for name in names:
                 figures = [case.figures[name] for case in here]
                 right = [figure.accuracy for figure in figures]
                 found.append(
@@ -43,7 +48,8 @@ def lines(cases: Sequence[Case]) -> list[Line]:
                         statistics.fmean(figure.divergence for figure in figures),
                         _mean([figure.explained for figure in figures]),
                         round(statistics.fmean(figure.bytes for figure in figures)),
-                        paired(here, name, BAR),
+                        against,
+                        paired(here, name, against),
                     )
                 )  # fmt: skip
     return found
@@ -59,7 +65,7 @@ def verdicts(found: Sequence[Line], variants: Sequence[str]) -> list[str]:
             continue
         best = max(mine, key=lambda line: line.accuracy)
         by = best.against
-        apart = f"{abs(by.mean):.1f} points {'better' if by.mean > 0 else 'worse'} than {BAR}"
+        apart = f"{abs(by.mean):.1f} points {'better' if by.mean > 0 else 'worse'} than {best.bar}"
         said.append(
             f"{kind}, {100 * rate:.0f} % lost: the best automaton ({best.method}) is {apart} "
             f"({by.least:+.1f} to {by.greatest:+.1f}; better in {by.better} of {by.cases} cases)"
@@ -68,18 +74,70 @@ def verdicts(found: Sequence[Line], variants: Sequence[str]) -> list[str]:
 
 
 def detection(cases: Sequence[Case]) -> list[str]:
-    """How well flipped bits were found, a sentence a rate."""
+    """How well flipped bits were found, a sentence for each rate and what found them."""
     said = []
     for rate in sorted({case.rate for case in cases if case.found}):
-        found = [case.found for case in cases if case.found and case.rate == rate]
-        precision, recall, felt = (
-            _mean([getattr(one, name) for one in found]) for name in ("precision", "recall", "felt")
-        )
-        said.append(
-            f"{100 * rate:g} % of the weights with a flipped bit: of the suspects {precision:.0%} were, of "
-            f"the flipped {recall:.0%} were found, of those that changed much {felt:.0%}"
-        )
+        here = [case.found for case in cases if case.found and case.rate == rate]
+        for name in [name for name in here[0] if all(name in one for one in here)]:
+            precision, recall, felt = (
+                _mean([getattr(one[name], share) for one in here])
+                for share in ("precision", "recall", "felt")
+            )
+            said.append(
+                f"{100 * rate:g} % of the weights with a flipped bit, found by {name}: of the suspects "
+                f"{_share(precision)} were, of the flipped {_share(recall)} were found, "
+                f"of those that changed much {_share(felt)}"
+            )
     return said
+
+
+@dataclass(frozen=True)
+class Control:
+    """What an automaton gains over zeros, and what is left of it; points, or None without such cases."""
+
+    rate: float
+    method: str
+    gain: float | None
+    permuted: float | None  # with the pixels in another order: no picture is left
+    shuffled: float | None  # greatest difference of R² in any case, with the units in another order
+
+
+def controls(cases: Sequence[Case], variants: Sequence[str]) -> list[Control]:
+    """Of each rate and automaton, if pixels or units were put into another order at all."""
+    if not {PERMUTED, SHUFFLED} & {case.kind for case in cases}:
+        return []
+    by = {case.place: case.figures for case in cases}
+
+    def gain(kind: str, rate: float, name: str) -> float | None:
+        here = [case for case in cases if (case.kind, case.rate) == (kind, rate)]
+        return paired(here, name, "zero").mean if here else None
+
+    def apart(rate: float, name: str) -> float | None:
+        found = [
+            abs(figures[name].explained - by[network, "random", share, mask][name].explained)
+            for (network, kind, share, mask), figures in by.items()
+            if (kind, share) == (SHUFFLED, rate) and (network, "random", share, mask) in by
+        ]
+        return max(found, default=None)
+
+    return [
+        Control(rate, name, gain("random", rate, name), gain(PERMUTED, rate, name), apart(rate, name))
+        for rate in sorted({case.rate for case in cases})
+        for name in variants
+    ]
+
+
+def frontier(found: Sequence[Line]) -> list[Line]:
+    """Of lines of one kind and rate, those that no other beats with as few bytes; fewest bytes first."""
+    best: list[Line] = []
+    for line in sorted(found, key=lambda line: (line.bytes, -line.accuracy)):
+        if not best or line.accuracy > best[-1].accuracy:
+            best.append(line)
+    return best
+
+
+def _share(value: float) -> str:
+    return "none" if math.isnan(value) else f"{100 * value:.1f} %"
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -87,6 +145,6 @@ def _mean(values: Sequence[float]) -> float:
     return statistics.fmean(there) if there else math.nan
 
 
-def to_fields(found: Sequence[Line]) -> list[dict[str, Any]]:
-    """As plain values."""
-    return [asdict(line) for line in found]
+def to_fields(found: Sequence[Line | Control]) -> list[dict[str, Any]]:
+    """As plain values that JSON has: None for what is not finite."""
+    return [plain(asdict(line)) for line in found]

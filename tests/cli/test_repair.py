@@ -78,7 +78,7 @@ def test_an_empty_file_is_no_model(petri, model, tmp_path):
 
 def test_a_small_comparison_leaves_its_files_and_goes_on(petri, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(plan, "judged", lambda data="mnist": [Making(8, 1, 1000, data)])
+    monkeypatch.setattr(plan, "judged", lambda data="mnist", layer="first": [Making(8, 1, 1000, data)])
     monkeypatch.setitem(
         VARIANTS, "functional", replace(VARIANTS["functional"], epochs=2, batch=4, steps=(2, 3))
     )

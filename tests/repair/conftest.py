@@ -6,7 +6,8 @@ import torch
 from petri.repair.calibration import Sight, statistics
 from petri.repair.damage import mask
 from petri.repair.damaged import Damaged
-from petri.repair.networks import Images, Weights
+from petri.repair.layers import Classifier, Layer
+from petri.repair.networks import Images
 
 
 def smooth(units, side, chance):
@@ -17,14 +18,23 @@ def smooth(units, side, chance):
 
 @pytest.fixture
 def toy():
-    """A network of 12 units that see 4×4 pixels."""
+    """The first layer of a network of 12 units that see 4×4 pixels."""
     chance = torch.Generator().manual_seed(3)
-    first = smooth(12, 4, chance)
-    return Weights(
-        first,
-        torch.randn(12, generator=chance),
-        torch.randn(10, 12, generator=chance),
-        torch.randn(10, generator=chance),
+    first = Layer(smooth(12, 4, chance), torch.randn(12, generator=chance))
+    second = Layer(torch.randn(10, 12, generator=chance), torch.randn(10, generator=chance))
+    return Classifier({"first": first, "second": second}).part("first")
+
+
+@pytest.fixture
+def toy_conv():
+    """A network of 3 filters of 3×3, 4 of 3 maps, and a last layer of 4 maps of 2×2; images of 14×14."""
+    chance = torch.Generator().manual_seed(6)
+    shapes = {"conv1": (3, 1, 3, 3), "conv2": (4, 3, 3, 3), "linear": (10, 16)}
+    return Classifier(
+        {
+            name: Layer(torch.randn(shape, generator=chance), torch.randn(shape[0], generator=chance))
+            for name, shape in shapes.items()
+        }
     )
 
 
@@ -36,8 +46,8 @@ def toy_sight():
 @pytest.fixture
 def toy_damaged(toy, toy_sight):
     """The toy without half of its weights."""
-    known = mask("random", toy.first.shape, 0.5, 0)
-    return Damaged.of(toy, known, statistics(toy.first, toy.first_bias, toy_sight), toy_sight)
+    known = mask("random", toy.matrix.shape, 0.5, 0)
+    return Damaged.of(toy, known, statistics(toy, toy_sight), toy_sight)
 
 
 @pytest.fixture

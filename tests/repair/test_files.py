@@ -121,8 +121,10 @@ def test_masks_that_cannot_be_used_are_refused(model, tmp_path):
     np.save(tmp_path / "mask.npy", ones.numpy())
     (tmp_path / "words.npy").write_text("no array")
     for path, said in (
-        ("mask.npy", "say which by --layer"), ("none.npy", "there is no mask"), ("words.npy", "not an array")
-    ):  # fmt: skip
+        ("mask.npy", "say which by --layer"),
+        ("none.npy", "there is no mask"),
+        ("words.npy", "must be an array of numbers"),
+    ):
         layer = "fc1.weight" if path == "words.npy" else None
         with pytest.raises(BadRequest, match=said):
             files.masks_of_file(tmp_path / path, tensors, layer)

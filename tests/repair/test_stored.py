@@ -1,7 +1,6 @@
 """What is stored of a network while it is whole: statistics and thumbnails; and how a repair is judged."""
 
 import math
-from dataclasses import replace
 
 import pytest
 import torch
@@ -16,36 +15,36 @@ from petri.repair.thumbnails import cosines, thumbnails
 
 def test_statistics_are_those_of_the_pre_activations(toy):
     images = torch.rand(500, 16, generator=torch.Generator().manual_seed(1))
-    before = toy.before(images)
-    found = statistics(toy.first, toy.first_bias, Sight.of(images))
+    before = toy.layer.before(images)
+    found = statistics(toy, Sight.of(images))
     torch.testing.assert_close(found.mean, before.mean(0))
     torch.testing.assert_close(found.deviation, before.std(0, unbiased=False))
 
 
 def test_recalibration_puts_mean_and_deviation_right(toy, toy_sight, toy_damaged):
-    wanted = statistics(toy.first, toy.first_bias, toy_sight)
-    made = recalibrated(toy_damaged.network, wanted, toy_sight)
-    found = statistics(made.first, made.first_bias, toy_sight)
+    wanted = statistics(toy, toy_sight)
+    made = recalibrated(toy_damaged.part, wanted, toy_sight)
+    found = statistics(made, toy_sight)
     torch.testing.assert_close(found.mean, wanted.mean, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found.deviation, wanted.deviation, rtol=1e-4, atol=1e-5)
 
 
 def test_a_whole_network_is_recalibrated_to_itself(toy, toy_sight):
-    made = recalibrated(toy, statistics(toy.first, toy.first_bias, toy_sight), toy_sight)
-    torch.testing.assert_close(made.first, toy.first)
-    torch.testing.assert_close(made.first_bias, toy.first_bias)
+    made = recalibrated(toy, statistics(toy, toy_sight), toy_sight)
+    torch.testing.assert_close(made.matrix, toy.matrix)
+    torch.testing.assert_close(made.bias, toy.bias)
 
 
 def test_a_unit_without_any_weight_stays_finite(toy, toy_sight):
-    dead = replace(toy, first=toy.first * (torch.arange(12) > 0)[:, None])
-    made = recalibrated(dead, statistics(toy.first, toy.first_bias, toy_sight), toy_sight)
-    assert made.first.isfinite().all() and not made.first[0].any()
+    dead = toy.with_matrix(toy.matrix * (torch.arange(12) > 0)[:, None])
+    made = recalibrated(dead, statistics(toy, toy_sight), toy_sight)
+    assert made.matrix.isfinite().all() and not made.matrix[0].any()
 
 
 def test_kriging_with_stored_means_has_those_means(toy_damaged):
-    first = with_stored_means(toy_damaged, toy_damaged.network)
-    assert torch.equal(first[toy_damaged.known], toy_damaged.network.first[toy_damaged.known])
-    found = first @ toy_damaged.sight.mean + toy_damaged.network.first_bias
+    first = with_stored_means(toy_damaged, toy_damaged.part)
+    assert torch.equal(first[toy_damaged.known], toy_damaged.matrix[toy_damaged.known])
+    found = first @ toy_damaged.sight.mean + toy_damaged.part.bias
     torch.testing.assert_close(found, toy_damaged.stored.mean, rtol=1e-4, atol=1e-4)
 
 
@@ -71,15 +70,15 @@ def test_a_judge_says_what_numpy_would(toy, toy_damaged):
     images = torch.rand(200, 16, generator=torch.Generator().manual_seed(1))
     labels = torch.arange(200) % 10
     judge = Judge.of(toy, images, labels)
-    right, apart = judge.of_network(toy_damaged.network)
-    said = toy_damaged.network.outputs(images).double().softmax(1)
+    right, apart = judge.of_part(toy_damaged.part)
+    said = toy_damaged.part.outputs(images).double().softmax(1)
     wanted = toy.outputs(images).double().softmax(1)
     assert right == pytest.approx(100 * float((said.argmax(1) == labels).double().mean()))
     assert apart == pytest.approx(float((wanted * (wanted / said).log()).sum(1).mean()), rel=1e-4)
-    assert judge.of_network(toy) == (judge.accuracy, pytest.approx(0, abs=1e-6))
-    assert judge.explained(toy.first, toy_damaged.known) == 1.0
+    assert judge.of_part(toy) == (judge.accuracy, pytest.approx(0, abs=1e-6))
+    assert judge.explained(toy.matrix, toy_damaged.known) == 1.0
     lost = ~toy_damaged.known
-    mean = torch.where(lost, toy.first[lost].mean(), toy.first)
+    mean = torch.where(lost, toy.matrix[lost].mean(), toy.matrix)
     assert judge.explained(mean, toy_damaged.known) == pytest.approx(0.0, abs=1e-6)
 
 
@@ -89,9 +88,9 @@ def test_the_adversarys_gradient_is_that_of_finite_differences(toy):
     answers = toy.outputs(images).argmax(1)
 
     def loss(change):
-        first = toy.first.clone()
+        first = toy.matrix.clone()
         first[2, 5] += change
-        said = replace(toy, first=first).outputs(images).double()
+        said = toy.with_matrix(first).outputs(images).double()
         return float(torch.nn.functional.cross_entropy(said, answers))
 
     assert found[2, 5] == pytest.approx((loss(step) - loss(-step)) / (2 * step), rel=0.05, abs=1e-4)
