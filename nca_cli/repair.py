@@ -94,7 +94,7 @@ def file(
     console.print(shown)
     for one in done:
         if one.empty_rows:
-            rows = f"nothing is left of {one.empty_rows:,} rows"
+            rows = f"nothing is left of {one.empty_rows:,} row{'s' * (one.empty_rows != 1)}"
             console.say(f"{one.tensor}: {rows}; no estimate can tell what they were")
     console.print(
         "R² foretold: how well the method foretells known weights that it is not shown; 1 is all, 0 is the "

@@ -59,10 +59,11 @@ def ahead(experiment: Experiment, record: Record[Case]) -> str:
     ]
     automata = [name for name in asked.compared if not experiment.automaton_file(name).is_file()]
     there = merged(record.trials)
-    cases = sum(
-        (experiment.makings[number].name, *damage) not in there
-        for number, *damage in wanted(asked, len(experiment.makings))
+    names = {called(name, calibrate=True) for name in asked.compared}
+    places = (
+        (experiment.makings[number].name, *how) for number, *how in wanted(asked, len(experiment.makings))
     )
+    cases = sum(place not in there or not names <= there[place].figures.keys() for place in places)
     seconds = sum(making.epochs * (CONVOLVED if making.width is None else EPOCH) for making in train)
     for variant in (VARIANTS[name] for name in automata):
         each = ATTENDING if "attention" in variant.senses else CELL

@@ -31,7 +31,13 @@ def draw(experiment: Experiment, cases: Sequence[Case], lines: Sequence[Line]) -
     files = {f"results-{title}.json": "every case, every method"}
     kind = cases[0].kind
     here = [case for case in cases if case.kind == kind]
-    plots.curve(here, plots.chosen(here, variants), folder / f"curve-{title}.png", asked.layer)
+    plots.curve(
+        here,
+        plots.chosen(here, variants),
+        folder / f"curve-{title}.png",
+        asked.layer,
+        document=(title, kind) == ("mnist", "random"),
+    )
     files[f"curve-{title}.png"] = "accuracy over the share of weights lost"
     last = max(case.rate for case in here)
     plots.over_bytes(

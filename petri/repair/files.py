@@ -166,7 +166,10 @@ def estimate(name: str, tensor: Tensor, known: Tensor) -> tuple[Tensor, Estimate
             f"{name!r} has whole numbers ({_kind(tensor)}): only floating point ones are estimated"
         )
     if tensor.ndim < 2 or tensor.element_size() < 2:
-        raise BadRequest(f"{name!r} is no matrix of weights: {_kind(tensor)} {list(tensor.shape)}")
+        raise BadRequest(
+            f"{name!r} is no matrix of weights: {_kind(tensor)} {list(tensor.shape)}; "
+            "--layer repairs another tensor alone"
+        )
     if not known.any():
         raise BadRequest(f"no number of {name!r} is known: there is nothing to estimate from")
     flat, there = tensor.flatten(1), known.flatten(1)

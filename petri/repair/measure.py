@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -39,11 +40,12 @@ class Judge:
         return self._right(said), float(divergence(self.said, said))
 
     def explained(self, matrix: Tensor, known: Tensor) -> float:
-        """R² of the missing weights: 1 if all are right, 0 for their mean."""
+        """R² of the missing weights: 1 if all are right, 0 for their mean; NaN if all are alike."""
         lost = ~known
         wanted = self.whole.matrix[lost]
         error = (matrix[lost] - wanted).double().square().sum()
-        return float(1 - error / (wanted - wanted.mean()).double().square().sum())
+        spread = (wanted - wanted.mean()).double().square().sum()
+        return float(1 - error / spread) if spread > 0 else math.nan
 
 
 def divergence(wanted: Tensor, said: Tensor) -> Tensor:

@@ -30,8 +30,13 @@ WIDE = 6  # times as many bytes: how far a point's name reaches
 NONE = 30  # where no bytes are on a logarithmic axis
 
 
-def curve(cases: Sequence[Case], names: Sequence[str], path: Path, layer: str) -> None:
+def curve(cases: Sequence[Case], names: Sequence[str], path: Path, layer: str, *, document: bool) -> None:
     """Accuracy over the share of a layer's weights that is lost; the mean of all networks and masks.
+
+    Args:
+        cases, names, layer: what is shown.
+        path: of the picture.
+        document: whether the document's own figures are of the same data, layer and damage.
 
     Raises:
         OSError: the disk is full or cannot be written.
@@ -45,7 +50,7 @@ def curve(cases: Sequence[Case], names: Sequence[str], path: Path, layer: str) -
                 for rate in rates
             ]
             axes.plot([100 * rate for rate in rates], means, color=colour, marker=".", label=name)
-        if layer == "first":
+        if document:
             axes.plot(
                 [100 * rate for rate, _ in DOCUMENT],
                 [right for _, right in DOCUMENT],

@@ -150,6 +150,8 @@ def test_what_is_ahead_is_said(compare, tmp_path):
     assert said[0].startswith("to do: 2 damaged networks; about ") and len(said) == 3
     assert said[1].startswith("case 2 of 4: ") and "left" in said[2]
     assert compare(variants=("units",), masks=2)[1] == []
+    _, said = compare(variants=("units", "matrix"), masks=2)  # which the same cases have not met
+    assert said[0].startswith("to do: 1 automaton, 4 damaged networks; about ")
 
 
 def test_the_best_for_their_bytes(compare):

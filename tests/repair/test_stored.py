@@ -80,6 +80,10 @@ def test_a_judge_says_what_numpy_would(toy, toy_damaged):
     lost = ~toy_damaged.known
     mean = torch.where(lost, toy.matrix[lost].mean(), toy.matrix)
     assert judge.explained(mean, toy_damaged.known) == pytest.approx(0.0, abs=1e-6)
+    one = torch.ones_like(lost)
+    assert math.isnan(judge.explained(toy.matrix, one))
+    one[0, 0] = False
+    assert math.isnan(judge.explained(torch.zeros_like(toy.matrix), one))
 
 
 def test_the_adversarys_gradient_is_that_of_finite_differences(toy):
