@@ -205,6 +205,7 @@ def _conclude(experiment: Experiment, cases: Sequence[Case], as_json: bool) -> N
     from petri.repair import drawn, methods, summary
 
     variants = experiment.asked.compared
+    cases = summary.own_apart(cases, experiment.own)
     found = summary.lines(cases)
     sentences = {
         "detection": summary.detection(cases),

@@ -82,7 +82,8 @@ class Paired:
 
 
 def paired(cases: Sequence[Case], name: str, other: str) -> Paired:
-    """The first method less the second, case by case."""
+    """The first method less the second, in the cases that have both."""
+    cases = [case for case in cases if name in case.figures and other in case.figures]
     apart = [case.figures[name].accuracy - case.figures[other].accuracy for case in cases]
     better = sum(each > 0 for each in apart)
     return Paired(statistics.fmean(apart), min(apart), max(apart), better, len(apart))

@@ -56,4 +56,4 @@ def draw(experiment: Experiment, cases: Sequence[Case], lines: Sequence[Line]) -
 
 
 def _mean(cases: Sequence[Case], name: str) -> float:
-    return statistics.fmean(case.figures[name].accuracy for case in cases)
+    return statistics.fmean(case.figures[name].accuracy for case in cases if name in case.figures)

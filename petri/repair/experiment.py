@@ -101,6 +101,12 @@ class Experiment:
     def _zoo_sights(self) -> list[Sight]:
         return self._learned(self.zoo)
 
+    @property
+    def own(self) -> dict[str, str]:
+        """Of automata that learn from a network that they are to repair, its name."""
+        learned = plan.judged(self.asked.learned_from, self.asked.layer)[0].name
+        return {name: learned for name in self.asked.compared if VARIANTS[name].learns_from == ITSELF}
+
     def automaton_file(self, name: str) -> Path:
         """Where a variant's automaton is kept."""
         data, layer = self.asked.learned_from, self.asked.layer

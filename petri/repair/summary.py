@@ -4,14 +4,36 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from petri.record import plain
 from petri.repair.asked import PERMUTED, SHUFFLED
 from petri.repair.cases import Case, Paired, paired
 from petri.repair.methods import CALIBRATED, bar
+
+OWN = ", its own network"  # of an automaton that repairs what it learned from
+
+
+def own_apart(cases: Sequence[Case], own: Mapping[str, str]) -> list[Case]:
+    """Cases in which automata that repair the very network that they learned from have another name.
+
+    Args:
+        own: of each such automaton, the name of that network.
+    """
+
+    def renamed(case: Case, named: Mapping[str, Any]) -> dict[str, Any]:
+        mine = {name for name, network in own.items() if network == case.network}
+        apart = {}
+        for name, value in named.items():
+            method, calibrated, _ = name.partition(CALIBRATED)
+            apart[method + OWN * (method in mine) + calibrated] = value
+        return apart
+
+    return [
+        replace(case, figures=renamed(case, case.figures), found=renamed(case, case.found)) for case in cases
+    ]
 
 
 @dataclass(frozen=True)
@@ -32,15 +54,18 @@ class Line:
 
 
 def lines(cases: Sequence[Case]) -> list[Line]:
-    """One for each kind, rate and method, in the order in which cases have them."""
+    """One for each kind, rate and method, in the order in which cases have them.
+
+    A method that not all cases have is left out, but for an automaton, which may be apart on its own network.
+    """
     found = []
     for kind in dict.fromkeys(case.kind for case in cases):
         for rate in sorted({case.rate for case in cases if case.kind == kind}):
             here = [case for case in cases if (case.kind, case.rate) == (kind, rate)]
-            names = [name for name in here[0].figures if all(name in case.figures for case in here)]
+            names = _common([case.figures for case in here])
             against = bar(names)
             for name in names:
-                figures = [case.figures[name] for case in here]
+                figures = [case.figures[name] for case in here if name in case.figures]
                 right = [figure.accuracy for figure in figures]
                 found.append(
                     Line(
@@ -78,9 +103,9 @@ def detection(cases: Sequence[Case]) -> list[str]:
     said = []
     for rate in sorted({case.rate for case in cases if case.found}):
         here = [case.found for case in cases if case.found and case.rate == rate]
-        for name in [name for name in here[0] if all(name in one for one in here)]:
+        for name in _common(here):
             precision, recall, felt = (
-                _mean([getattr(one[name], share) for one in here])
+                _mean([getattr(one[name], share) for one in here if name in one])
                 for share in ("precision", "recall", "felt")
             )
             said.append(
@@ -109,14 +134,14 @@ def controls(cases: Sequence[Case], variants: Sequence[str]) -> list[Control]:
     by = {case.place: case.figures for case in cases}
 
     def gain(kind: str, rate: float, name: str) -> float | None:
-        here = [case for case in cases if (case.kind, case.rate) == (kind, rate)]
+        here = [case for case in cases if (case.kind, case.rate) == (kind, rate) and name in case.figures]
         return paired(here, name, "zero").mean if here else None
 
     def apart(rate: float, name: str) -> float | None:
         found = [
             abs(figures[name].explained - by[network, "random", share, mask][name].explained)
             for (network, kind, share, mask), figures in by.items()
-            if (kind, share) == (SHUFFLED, rate) and (network, "random", share, mask) in by
+            if (kind, share) == (SHUFFLED, rate) and name in by.get((network, "random", share, mask), ())
         ]
         return max(found, default=None)
 
@@ -134,6 +159,20 @@ def frontier(found: Sequence[Line]) -> list[Line]:
         if not best or line.accuracy > best[-1].accuracy:
             best.append(line)
     return best
+
+
+def _common(named: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names that all have, and those of automata that are apart on their own network."""
+
+    def there(name: str) -> bool:
+        return all(name in one or name.replace(CALIBRATED, "") + OWN in _bare(one) for one in named)
+
+    names = dict.fromkeys(name for one in named for name in one)
+    return [name for name in names if OWN in name or there(name)]
+
+
+def _bare(named: Iterable[str]) -> set[str]:
+    return {name.replace(CALIBRATED, "") for name in named}
 
 
 def _share(value: float) -> str:

@@ -10,7 +10,8 @@ from petri.errors import BadRequest
 from petri.record import Record
 from petri.repair import comparing, methods, networks, plan, summary
 from petri.repair.asked import Asked
-from petri.repair.cases import restore
+from petri.repair.cases import Case, Figure, restore
+from petri.repair.detect import Found
 from petri.repair.experiment import Experiment
 from petri.repair.networks import Making
 from petri.repair.variants import VARIANTS
@@ -243,3 +244,21 @@ def test_networks_to_judge_by_are_none_of_the_zoo():
 def test_what_cannot_be_compared_is_refused(fields, said):
     with pytest.raises(BadRequest, match=said):
         Asked(**fields)
+
+
+def test_an_automaton_is_judged_apart_on_the_network_that_it_learned_from():
+    def case(network, right):
+        figures = {"kriging + recalibration": Figure(80.0, 0.1, 0.5, 8)}
+        figures |= {name: Figure(right, 0.1, 0.5, 4) for name in ("matrix", "matrix + recalibration")}
+        return Case(network, "random", 0.9, 0, 97.0, figures, {"matrix": Found(0.5, right / 100, 1.0)})
+
+    cases = [case("a", 90.0), case("b", 70.0), case("c", 60.0)]
+    cases = summary.own_apart(cases, {"matrix": "a"})
+    lines = {line.method: line for line in summary.lines(cases)}
+    assert lines["matrix"].accuracy == 65.0 and lines["matrix"].against.cases == 2
+    assert lines["matrix, its own network + recalibration"].accuracy == 90.0
+    assert summary.verdicts(list(lines.values()), ["matrix"])[0].endswith("better in 0 of 2 cases)")
+    assert [said.split(" of the flipped ")[1][:6] for said in summary.detection(cases)] == [
+        "90.0 %",
+        "65.0 %",
+    ]
