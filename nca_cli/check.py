@@ -32,7 +32,7 @@ def check(
     word = (
         "nothing wrong" if not found.faults else "damaged" if not found.sound else "nothing certainly wrong"
     )
-    out.say((str(file), "bold"), f": {word} in {found.tensors:,} tensors, {found.numbers:,} numbers")
+    out.say((str(file), "bold"), f": {word}; {found.tensors:,} tensors, {found.numbers:,} numbers in all")
     if any(" NaN" in fault.said or "infinite" in fault.said for fault in found.faults):
         out.say(f"estimate what is NaN or infinite:  petri repair {quoted(file)} --nan")
     if not found.sound:

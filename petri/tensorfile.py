@@ -53,6 +53,8 @@ def read(path: Path, kind: str) -> tuple[dict[str, str], dict[str, Tensor]]:
     """
     if not path.is_file():
         raise BadRequest(f"there is no {kind} {path}")
+    if not path.stat().st_size:
+        raise BadRequest(f"{path} is not a {kind}: it is empty")
     try:
         with opened(path) as file:
             return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -126,11 +126,17 @@ def repair(
         What was done, tensor by tensor.
 
     Raises:
-        BadRequest: the file cannot be read, `out` is there already, or a damaged tensor cannot be estimated.
+        BadRequest: the file cannot be read, `out` is there already or its folder is not, or a damaged tensor
+            cannot be estimated.
     """
     if out.exists():
         raise BadRequest(f"{out} is there already: choose another --out")
-    metadata, tensors = tensorfile.read(path, "safetensors file")
+    if not out.parent.is_dir():
+        raise BadRequest(f"there is no folder {out.parent} to write {out.name} in")
+    try:
+        metadata, tensors = tensorfile.read(path, "safetensors file")
+    except BadRequest as error:
+        raise BadRequest(f"{error}; petri check tells more") from None
     done = []
     for name, known in known_of(tensors).items():
         tensors[name], said = estimate(name, tensors[name], known)

@@ -27,11 +27,11 @@ def model(tmp_path, monkeypatch):
 
 def test_check_then_repair_then_check(petri, model):
     said = petri("check", "model.safetensors", code=1)
-    assert "fc.weight" in said and "are NaN" in said and "damaged in 2 tensors" in said
+    assert "fc.weight" in said and "are NaN" in said and "damaged; 2 tensors" in said
     assert "petri repair model.safetensors --nan" in said
     said = petri("repair", "model.safetensors", "--nan")
     assert "fc.weight" in said and "nothing is left of 1 rows" in said and "estimates" in said
-    assert "nothing wrong in 2 tensors, 620 numbers" in petri("check", "model-repaired.safetensors")
+    assert "nothing wrong; 2 tensors, 620 numbers" in petri("check", "model-repaired.safetensors")
     said = petri("repair", "file", "model.safetensors", "--nan", code=2)
     assert "is there already" in said
 
@@ -73,7 +73,8 @@ def test_what_cannot_be_done_is_said(petri, model, words, said):
 def test_an_empty_file_is_no_model(petri, model, tmp_path):
     (tmp_path / "empty.safetensors").touch()
     assert "empty.safetensors is empty" in petri("check", "empty.safetensors", code=2)
-    assert "is not a safetensors file" in petri("repair", "empty.safetensors", "--nan", code=2)
+    said = petri("repair", "empty.safetensors", "--nan", code=2)
+    assert "it is empty; petri check tells more" in said
 
 
 def test_a_small_comparison_leaves_its_files_and_goes_on(petri, monkeypatch, tmp_path):
