@@ -92,7 +92,7 @@ def verdicts(found: Sequence[Line], variants: Sequence[str]) -> list[str]:
         by = best.against
         apart = f"{abs(by.mean):.1f} points {'better' if by.mean > 0 else 'worse'} than {best.bar}"
         said.append(
-            f"{kind}, {100 * rate:.0f} % lost: the best automaton ({best.method}) is {apart} "
+            f"{kind}, {100 * rate:g} % lost: the best automaton ({best.method}) is {apart} "
             f"({by.least:+.1f} to {by.greatest:+.1f}; better in {by.better} of {by.cases} cases)"
         )
     return said

@@ -30,7 +30,7 @@ def test_check_then_repair_then_check(petri, model):
     assert "fc.weight" in said and "are NaN" in said and "damaged; 2 tensors" in said
     assert "petri repair model.safetensors --nan" in said
     said = petri("repair", "model.safetensors", "--nan")
-    assert "fc.weight" in said and "nothing is left of 1 rows" in said and "estimates" in said
+    assert "fc.weight" in said and "nothing is left of 1 row;" in said and "estimates" in said
     assert "nothing wrong; 2 tensors, 620 numbers" in petri("check", "model-repaired.safetensors")
     said = petri("repair", "file", "model.safetensors", "--nan", code=2)
     assert "is there already" in said
