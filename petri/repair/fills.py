@@ -120,9 +120,11 @@ def _soften(weights: Tensor, known: Tensor, less: float) -> Tensor:
     found = torch.zeros_like(weights)
     for _ in range(ROUNDS):
         filled = over(weights, known, found)
-        squares, vectors = torch.linalg.eigh(filled @ filled.T)
+        # In float32 the eigenvalues of a matrix with many empty rows may not be found.
+        squares, vectors = torch.linalg.eigh((filled @ filled.T).double())
         values = squares.clamp(min=1e-20).sqrt()
-        found = (vectors * ((values - less).clamp(min=0) / values)) @ vectors.T @ filled
+        shrunk = (vectors * ((values - less).clamp(min=0) / values)) @ vectors.T
+        found = shrunk.to(filled.dtype) @ filled
     return found if wide else found.T
 
 

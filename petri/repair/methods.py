@@ -80,7 +80,8 @@ def of_covariance(habits: Habits) -> Method:
 
     def estimate(damaged: Damaged, whole: Part) -> Tensor:
         rows, known = damaged.part.cut(damaged.matrix / damaged.scale), damaged.part.cut(damaged.known)
-        found = damaged.part.joined(conditional(rows, known, habits.mean, habits.covariance))
+        zoo = damaged.habits or habits  # of a network whose pixels are in another order, theirs likewise
+        found = damaged.part.joined(conditional(rows, known, zoo.mean, zoo.covariance))
         return fills.over(damaged.matrix, damaged.known, found * damaged.scale)
 
     return Method(estimate, habits.covariance_bytes)

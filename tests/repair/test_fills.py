@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from petri.errors import BadRequest
-from petri.repair import fills
+from petri.repair import damage, fills
 
 WEIGHTS = torch.tensor([[1.0, 2.0, 99.0], [4.0, 99.0, 6.0]])
 KNOWN = WEIGHTS != 99
@@ -56,3 +56,11 @@ def test_what_cannot_be_filled_is_refused():
     ):
         with pytest.raises(BadRequest, match=said):
             fills.check(weights, known)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_soft_impute_takes_a_matrix_of_mostly_empty_rows(seed):
+    weights = torch.randn(64, 784, generator=torch.Generator().manual_seed(seed)) * 0.05
+    known = damage.mask("rows", weights.shape, 0.7, seed)
+    found = fills.low_rank(fills.zero(weights, known), known)
+    assert found.isfinite().all() and torch.equal(found[known], weights[known])
