@@ -393,7 +393,9 @@ def test_auto_takes_the_native_step_where_it_can(monkeypatch):
 
 
 # A texture is another one by every rounding: it has no picture that it is to become.
-PICTURES = [name for name in models.names() if modelfile.read(models.find(name)).task == "grow"]
+GROWN = [name for name in models.names() if modelfile.read(models.find(name)).task == "grow"]
+LARGE = ("circle", "spiral")  # of 256²: half a minute each, most of it PyTorch's
+PICTURES = [pytest.param(name, marks=[pytest.mark.slow] * (name in LARGE)) for name in GROWN]
 
 
 @pytest.mark.parametrize("name", PICTURES)

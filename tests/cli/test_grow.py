@@ -284,6 +284,7 @@ def test_debug_shows_where_an_error_comes_from(tmp_path):
     assert "Traceback" in run(tmp_path, "--debug", "grow", "spirl", code=1)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting needs root")
 def test_a_disk_that_fills_up_while_training_destroys_nothing(tmp_path):
     disk = tmp_path / "disk"
