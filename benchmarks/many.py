@@ -20,7 +20,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -111,16 +112,15 @@ def name_of(row: dict[str, Any]) -> str:
     return "-".join([*words, f"seed{row['seed']}"])
 
 
-def train(row: dict[str, Any], runs: Path) -> Path:
-    """Train a row to its end, or go on with it; the model's file."""
-    name, device = name_of(row), torch.device("cpu")
-    folder, seconds = runs / name, 0.0
+def train(name: str, recipe: Callable[[], Recipe], runs: Path) -> Path:
+    """Train a run of this name to its end, or go on with it; the model's file."""
+    folder, seconds, device = runs / name, 0.0, torch.device("cpu")
     if (folder / "recipe.toml").is_file():
         if finished(folder):
             return folder / MODEL
         run, trainer, seconds = loop.resume(folder, device)
     else:
-        run, trainer = loop.start(recipe_of(row), runs, name, device)
+        run, trainer = loop.start(recipe(), runs, name, device)
     loop.train(run, trainer, Quiet(name), seconds=seconds)
     return folder / MODEL
 
@@ -270,7 +270,7 @@ def main() -> None:
             done = [{name: one[name] for name in SAME} for one in results(asked.results)]
             if row in done:
                 continue
-            path = train(row, asked.runs)
+            path = train(name_of(row), partial(recipe_of, row), asked.runs)
             model = modelfile.read(path)
             print(f"{name_of(row)}: measuring", flush=True)
             found = evaluate(
