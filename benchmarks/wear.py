@@ -1,0 +1,186 @@
+"""What a vertex senses, and what that is worth to a texture: python benchmarks/wear.py --results wear.jsonl
+
+A row is a training of `petri mesh texture` on the sphere, judged in layers that it was not trained by, percent of
+the way from more of the same picture to its pixels in random order: on the sphere, and on each mesh named, which no
+training has seen, cut as fine as `petri mesh wear` cuts it. On each as it is; turned by 60° about x before anything
+is woven; and with every edge halved, its surface left as it is, looked at by views as many edges wide as before, and
+by views as wide in space as before. A pattern that is as large in edges as ever is half as large in space then.
+
+Each row is a line of JSON in the results file as soon as there is one; a script that was stopped goes on with what is
+missing, and a training with its last checkpoint. Minutes are of the processor, all threads together, so that other
+work beside it does not count; OMP_NUM_THREADS=1 makes them those of one core.
+
+    python benchmarks/wear.py --results wear.jsonl --meshes bunny.obj teapot.obj dragon.ply
+    python benchmarks/wear.py --results wear.jsonl --textures brick --scale 2.5 --senses slope slope-by-length
+    python benchmarks/wear.py --results wear.jsonl --table
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from many import keep, results, train
+
+from petri import modelfile
+from petri.evaluation.style import Judge
+from petri.graph import named
+from petri.graph.mesh import Surface
+from petri.nca import Automaton
+from petri.tasks.wear import Wearing, fine, judged
+from petri.training import loop
+from petri.training import plan as planning
+from petri.training.meshes import make_wear_recipe
+from petri.training.recipe import Recipe
+
+SENSES = ("slope", "slope-by-length", "harmonics2", "laplacian", "invariants")
+TURN = np.deg2rad(60)  # about x
+SAME = ("texture", "scale", "sense", "seed", "level", "pixels", "epochs", "meshes")
+
+
+def recipe_of(row: dict[str, Any]) -> Recipe:
+    """How a row is trained."""
+    return make_wear_recipe(
+        f"sphere:{row['level']}",
+        row["texture"],
+        level=row["level"],
+        perception=row["sense"],
+        settings=[f"loss.pixels={row['pixels']}"],
+        cut={"scale": row["scale"]},
+        epochs=row["epochs"],
+        seed=row["seed"],
+    )
+
+
+def name_of(row: dict[str, Any]) -> str:
+    """The folder of a row's run."""
+    budget = "" if row["epochs"] is None else f"-{row['epochs']}"
+    return f"{Path(row['texture']).stem}-{row['sense']}-{row['level']}{budget}-seed{row['seed']}"
+
+
+def turned(surface: Surface) -> Surface:
+    """A surface that lies on its back."""
+    cosine, sine = np.cos(TURN), np.sin(TURN)
+    matrix = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
+    return replace(surface, vertices=surface.vertices @ matrix.T)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What textures are judged by, in views of half the side."""
+
+    automaton: Automaton
+    judge: Judge
+    steps: int
+    side: int  # pixels of a view, about one for an edge
+
+    def way(self, surface: Surface, edge: float | None = None) -> float | None:
+        """How far what is woven lies from its picture, percent; None if nowhere is flat enough to say.
+
+        Args:
+            surface: that wears it.
+            edge: what a pixel of the views is as large as; the surface's own edges if None.
+        """
+        width = self.side * (edge or surface.edge)
+        found = judged(self.automaton, surface, self.judge, self.steps, width, self.side)
+        return found and round(found.way, 2)
+
+    def ways(self, surface: Surface) -> dict[str, float | None]:
+        """The same of a surface as it is, turned, and with its edges halved."""
+        finer = surface.cut()
+        return {
+            "plain": self.way(surface),
+            "turned": self.way(turned(surface)),
+            "halved, in edges": self.way(finer),
+            "halved, in space": self.way(finer, surface.edge),
+        }
+
+
+def measured(path: Path, meshes: dict[str, str]) -> dict[str, Any]:
+    """What the table has of a row.
+
+    Args:
+        path: of its model.
+        meshes: files by name.
+    """
+    model = modelfile.read(path)
+    task = Wearing.of(Recipe.from_fields(model.training["recipe"]))
+    bench = Bench(model.automaton, task.judge(closer=True), 2 * task.steps, task.wanted.pixels // 2)
+    surfaces = {"sphere": task.sphere}
+    surfaces |= {name: fine(named.load(file).surface, task.sphere.edge) for name, file in meshes.items()}
+    return {
+        "parameters": model.spec.parameters,
+        "trained": model.training["epochs"],
+        "seconds": model.training["seconds"],
+        "machine": model.training["machine"],
+        "sphere": round(task.likeness(model.automaton, task.judge()).way, 2),
+        "ways": {name: bench.ways(surface) for name, surface in surfaces.items()},
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """The rows as Markdown."""
+    surfaces = list(dict.fromkeys(name for row in rows for name in row["ways"]))
+    looks = ("plain", "turned", "halved, in edges", "halved, in space")
+    heads = ("texture", "sense", "on", "epochs", "training, min", *looks)
+    yield "| " + " | ".join(heads) + " |"
+    yield "|" + "---|" * len(heads)
+    for row in rows:
+        for number, name in enumerate(surface for surface in surfaces if surface in row["ways"]):
+            what = (row["texture"], row["sense"], name, f"{row['trained']:,}", f"{row['seconds'] / 60:.0f}")
+            ways = (row["ways"][name][look] for look in looks)
+            shown = ("–" if way is None else f"{way:.1f} %" for way in ways)
+            said = what if number == 0 else ("", "", name, "", "")
+            yield "| " + " | ".join((*said, *shown)) + " |"
+
+
+def main() -> None:
+    """Train and judge what is missing, or print the table."""
+    planning.time = loop.time = SimpleNamespace(monotonic=time.process_time)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, required=True, help="file of a JSON line a row")
+    parser.add_argument("--runs", type=Path, default=Path("runs") / "wear", help="folder of the runs")
+    parser.add_argument("--textures", nargs="+", default=["scales"])
+    parser.add_argument("--scale", type=float, default=4.0, help="pixels of the picture that an edge covers")
+    parser.add_argument("--senses", nargs="+", default=list(SENSES))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--level", type=int, default=5, help="of the sphere")
+    parser.add_argument("--pixels", type=int, default=32, help="along a side of a view in training")
+    parser.add_argument("--epochs", type=int, help="as many as petri mesh texture takes if left out")
+    parser.add_argument("--meshes", nargs="*", default=[], help="files, and torus and knot")
+    parser.add_argument("--table", action="store_true", help="only print what there is")
+    asked = parser.parse_args()
+    rows = (
+        {
+            "texture": texture,
+            "scale": asked.scale,
+            "sense": sense,
+            "seed": seed,
+            "level": asked.level,
+            "pixels": asked.pixels,
+            "epochs": asked.epochs,
+            "meshes": [Path(mesh).stem for mesh in asked.meshes],
+        }
+        for texture in asked.textures
+        for sense in asked.senses
+        for seed in asked.seeds
+    )
+    meshes = {Path(mesh).stem: mesh for mesh in asked.meshes}
+    for row in rows if not asked.table else ():
+        if row in [{name: one[name] for name in SAME} for one in results(asked.results)]:
+            continue
+        path = train(name_of(row), partial(recipe_of, row), asked.runs)
+        print(f"{name_of(row)}: judging", flush=True)
+        keep(asked.results, row | measured(path, meshes))
+    print("\n".join(table(results(asked.results))))
+
+
+if __name__ == "__main__":
+    main()
