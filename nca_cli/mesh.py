@@ -209,8 +209,8 @@ def texture(
     perception: Annotated[
         str,
         typer.Option(
-            help="What a vertex senses: laplacian, slope, harmonics2 or invariants; slope-by-length and the like "
-            "heed how long edges are."
+            help="What a vertex senses: laplacian, slope, harmonics2 or invariants; slope-by-length and the "
+            "like heed how long edges are."
         ),
     ] = "slope",
     epochs: Epochs = None,
