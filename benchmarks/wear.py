@@ -1,15 +1,15 @@
 """What a vertex senses, and what that is worth to a texture: python benchmarks/wear.py --results wear.jsonl
 
-A row is a training of `petri mesh texture` on the sphere, judged in layers that it was not trained by, percent
-of the way from more of the same picture to its pixels in random order: on the sphere, and on each mesh named,
-which no training has seen, cut as fine as `petri mesh wear` cuts it. On each as it is; turned by 60° about x
-before anything is woven; and with every edge halved and the surface left as it is, looked at by views as many
-edges wide as before, and by views as wide in space as before. A pattern that is as large in edges as ever is
-half as large in space then.
+A row is a training of `petri mesh texture` on the sphere, judged in layers that it was not trained by,
+percent of the way from more of the same picture to its pixels in random order: on the sphere, and on each
+mesh named, which no training has seen, cut as fine as `petri mesh wear` cuts it. On each as it is; turned
+by 60° about x before anything is woven; and with every edge halved and the surface left as it is, looked at
+by views as many edges wide as before, and by views as wide in space as before. A pattern that is as large
+in edges as ever is half as large in space then.
 
 Each row is a line of JSON in the results file as soon as there is one; a script that was stopped goes on with
-what is missing, and a training with its last checkpoint. Minutes are of the processor, all threads together, so
-that other work beside it does not count; OMP_NUM_THREADS=1 makes them those of one core.
+what is missing, and a training with its last checkpoint. Minutes are of the processor, all threads together,
+so that other work beside it does not count; OMP_NUM_THREADS=1 makes them those of one core.
 
     python benchmarks/wear.py --results wear.jsonl --meshes bunny.obj teapot.obj dragon.ply
     python benchmarks/wear.py --results wear.jsonl --textures brick --scale 2.5 --senses slope slope-by-length

@@ -218,7 +218,7 @@ def ship(name: str, folder: Path) -> None:
         patch = next(one for one in evaluation["regeneration"] if one["kind"] == "patch")
         if patch["percent"] < REGAINED:
             raise SystemExit(
-                f"{name} heals {patch['percent']:.1f} % of a patch, {REGAINED:.0f} % are asked for: train it anew"
+                f"{name} heals {patch['percent']:.1f} % of a patch only, {REGAINED:.0f} % are asked for"
             )
     if name in CLASSIFIERS:
         least = min(one["pictures"] for one in evaluation["readings"])
