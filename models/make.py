@@ -186,8 +186,8 @@ def measured(evaluation: dict[str, Any]) -> dict[str, Any]:
         for one in evaluation["regeneration"]
     ]
     if evaluation.get("task") == "surface":
-        kept = ("seeds", "plain", "drift")
-        return {name: evaluation[name] for name in kept} | {"regeneration": healing}
+        seen = {name: evaluation[name] for name in ("seeds", "plain", "drift")}
+        return seen | {"regeneration": healing}
     if evaluation.get("task") == "texture":
         distances = {name: evaluation[name] for name in ("floor", "floor_by", "ceiling")}
     else:
@@ -216,10 +216,8 @@ def ship(name: str, folder: Path) -> None:
     model.training["evaluation"] = measured(evaluation)
     if model.task == "surface":
         patch = next(one for one in evaluation["regeneration"] if one["kind"] == "patch")
-        if patch["percent"] < REGAINED:
-            raise SystemExit(
-                f"{name} heals {patch['percent']:.1f} % of a patch only, {REGAINED:.0f} % are asked for"
-            )
+        if (patch["percent"] or 0) < REGAINED:
+            raise SystemExit(f"{name} heals {patch['percent']} % of a patch, {REGAINED} % are asked for")
     if name in CLASSIFIERS:
         least = min(one["pictures"] for one in evaluation["readings"])
         if least < RECOGNISED:

@@ -32,7 +32,8 @@ CASES = [
     (of(Mesh(), Harmonics(order=0), rule=Mlp(hidden=16, layers=2, sensed_bound=0.4, hidden_bound=0.5,
         change_bound=0.2)), ONE_WAY, 3),
     (of(Mesh(), Invariants()), SPHERE, 162),
-    (of(Mesh(), Invariants(valence=3), channels=17, fixed=2, rule=Mlp(hidden=16, sensed_bound=0.4)), SPHERE, 162),
+    (of(Mesh(), Invariants(valence=3), channels=17, fixed=2, rule=Mlp(hidden=16, sensed_bound=0.4)),
+     SPHERE, 162),
 ]  # fmt: skip
 
 
