@@ -5,7 +5,8 @@ percent of the way from more of the same picture to its pixels in random order: 
 mesh named, which no training has seen, cut as fine as `petri mesh wear` cuts it. On each as it is; turned
 by 60° about x before anything is woven; and with every edge halved and the surface left as it is, looked at
 by views as many edges wide as before, and by views as wide in space as before. A pattern that is as large
-in edges as ever is half as large in space then.
+in edges as ever is half as large in space then. A rule that heeds no lengths is judged a second time as one
+that reads by length.
 
 Each row is a line of JSON in the results file as soon as there is one; a script that was stopped goes on with
 what is missing, and a training with its last checkpoint. Minutes are of the processor, all threads together,
@@ -34,7 +35,7 @@ from petri import modelfile
 from petri.evaluation.style import Judge
 from petri.graph import named
 from petri.graph.mesh import Surface
-from petri.nca import Automaton
+from petri.nca import Automaton, Harmonics
 from petri.tasks.wear import Wearing, fine, judged
 from petri.training import loop
 from petri.training import plan as planning
@@ -113,7 +114,8 @@ def measured(path: Path, meshes: dict[str, str]) -> dict[str, Any]:
     """
     model = modelfile.read(path)
     task = Wearing.of(Recipe.from_fields(model.training["recipe"]))
-    bench = Bench(model.automaton, task.judge(closer=True), 2 * task.steps, task.wanted.pixels // 2)
+    judge, steps, side = task.judge(closer=True), 2 * task.steps, task.wanted.pixels // 2
+    bench = Bench(model.automaton, judge, steps, side)
     surfaces = {"sphere": task.sphere}
     surfaces |= {name: fine(named.load(file).surface, task.sphere.edge) for name, file in meshes.items()}
     return {
@@ -123,7 +125,21 @@ def measured(path: Path, meshes: dict[str, str]) -> dict[str, Any]:
         "machine": model.training["machine"],
         "sphere": round(task.likeness(model.automaton, task.judge()).way, 2),
         "ways": {name: bench.ways(surface) for name, surface in surfaces.items()},
+        **read_by_length(model.automaton, task.sphere.edge, surfaces, judge, steps, side),
     }
+
+
+def read_by_length(
+    automaton: Automaton, edge: float, surfaces: dict[str, Surface], judge: Judge, steps: int, side: int
+) -> dict[str, Any]:
+    """The same of a rule that was trained without heeding lengths, if it senses by length now."""
+    (sense,) = automaton.spec.senses
+    if not isinstance(sense, Harmonics) or sense.edge:
+        return {}
+    heeding = Automaton(replace(automaton.spec, senses=(replace(sense, edge=edge),)))
+    heeding.load_state_dict(automaton.state_dict())
+    bench = Bench(heeding, judge, steps, side)
+    return {"by length": {name: bench.ways(surface) for name, surface in surfaces.items()}}
 
 
 def table(rows: list[dict[str, Any]]) -> Iterator[str]:
@@ -134,12 +150,13 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield "| " + " | ".join(heads) + " |"
     yield "|" + "---|" * len(heads)
     for row in rows:
-        for number, name in enumerate(surface for surface in surfaces if surface in row["ways"]):
-            what = (row["texture"], row["sense"], name, f"{row['trained']:,}", f"{row['seconds'] / 60:.0f}")
-            ways = (row["ways"][name][look] for look in looks)
-            shown = ("–" if way is None else f"{way:.1f} %" for way in ways)
-            said = what if number == 0 else ("", "", name, "", "")
-            yield "| " + " | ".join((*said, *shown)) + " |"
+        for sense, measured in ((row["sense"], row["ways"]), ("read by length", row.get("by length", {}))):
+            for number, name in enumerate(surface for surface in surfaces if surface in measured):
+                what = (row["texture"], sense, name, f"{row['trained']:,}", f"{row['seconds'] / 60:.0f}")
+                ways = (measured[name][look] for look in looks)
+                shown = ("–" if way is None else f"{way:.1f} %" for way in ways)
+                said = what if number == 0 else ("", "", name, "", "")
+                yield "| " + " | ".join((*said, *shown)) + " |"
 
 
 def main() -> None:
