@@ -2,11 +2,11 @@
 
 A row is a training of `petri mesh texture` on the sphere, judged in layers that it was not trained by,
 percent of the way from more of the same picture to its pixels in random order: on the sphere, and on each
-mesh named, which no training has seen, cut as fine as `petri mesh wear` cuts it. On each as it is; turned
-by 60° about x before anything is woven; and with every edge halved and the surface left as it is, looked at
-by views as many edges wide as before, and by views as wide in space as before. A pattern that is as large
-in edges as ever is half as large in space then. A rule that heeds no lengths is judged a second time as one
-that reads by length.
+mesh named, which no training has seen, cut as fine as `petri mesh wear` cuts it. On each as it is; turned by
+60° about x before anything is woven; and with every edge halved and the surface left as it is. Views have as
+many edges across as those of the sphere ("in edges"), or are as wide as those ("in space"): a texture that is
+as large in edges as ever is half as large in space where edges are halved. With --by-length a rule that heeds
+no lengths is judged a second time, as one that does.
 
 Each row is a line of JSON in the results file as soon as there is one; a script that was stopped goes on with
 what is missing, and a training with its last checkpoint. Minutes are of the processor, all threads together,
@@ -29,14 +29,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import torch
 from many import keep, results, train
 
 from petri import modelfile
 from petri.evaluation.style import Judge
 from petri.graph import named
 from petri.graph.mesh import Surface
+from petri.graph.views import views
 from petri.nca import Automaton, Harmonics
-from petri.tasks.wear import Wearing, fine, judged
+from petri.tasks.wear import ELSEWHERE, JUDGED, Wearing, fine, wear
 from petri.training import loop
 from petri.training import plan as planning
 from petri.training.meshes import make_wear_recipe
@@ -81,79 +83,73 @@ class Bench:
     automaton: Automaton
     judge: Judge
     steps: int
-    side: int  # pixels of a view, about one for an edge
+    side: int  # pixels of a view
+    edge: float  # of the sphere: a pixel in space
 
-    def way(self, surface: Surface, edge: float | None = None) -> float | None:
-        """How far what is woven lies from its picture, percent; None if nowhere is flat enough to say.
+    def ways(self, surface: Surface) -> dict[str, dict[str, float | None]]:
+        """How far what is woven on a surface lies from its picture, percent, by looks."""
+        looks = {"plain": surface, "turned": turned(surface), "halved": surface.cut()}
+        return {name: self.way(one) for name, one in looks.items()}
 
-        Args:
-            surface: that wears it.
-            edge: what a pixel of the views is as large as; the surface's own edges if None.
-        """
-        width = self.side * (edge or surface.edge)
-        found = judged(self.automaton, surface, self.judge, self.steps, width, self.side)
-        return found and round(found.way, 2)
-
-    def ways(self, surface: Surface) -> dict[str, float | None]:
-        """The same of a surface as it is, turned, and with its edges halved."""
-        finer = surface.cut()
-        return {
-            "plain": self.way(surface),
-            "turned": self.way(turned(surface)),
-            "halved, in edges": self.way(finer),
-            "halved, in space": self.way(finer, surface.edge),
-        }
+    def way(self, surface: Surface) -> dict[str, float | None]:
+        """The same of it as it is; None where it is nowhere flat enough to say."""
+        dressed = wear(self.automaton, surface, self.steps)
+        colours = torch.from_numpy(dressed.colours.T.copy())[None]
+        found: dict[str, float | None] = {}
+        for name, pixel in (("edges", surface.edge), ("space", self.edge)):
+            seen = views(surface, JUDGED, width=self.side * pixel, side=self.side, seed=ELSEWHERE)
+            distance = self.judge.distance(seen.of(colours)).mean().item() if len(seen) else None
+            found[name] = None if distance is None else round(self.judge.way(distance), 2)
+        return found
 
 
-def measured(path: Path, meshes: dict[str, str]) -> dict[str, Any]:
+def measured(path: Path, meshes: dict[str, str], *, by_length: bool) -> dict[str, Any]:
     """What the table has of a row.
 
     Args:
         path: of its model.
         meshes: files by name.
+        by_length: whether a rule that heeds no lengths is judged a second time, as one that does.
     """
     model = modelfile.read(path)
     task = Wearing.of(Recipe.from_fields(model.training["recipe"]))
-    judge, steps, side = task.judge(closer=True), 2 * task.steps, task.wanted.pixels // 2
-    bench = Bench(model.automaton, judge, steps, side)
+    bench = Bench(
+        model.automaton, task.judge(closer=True), 2 * task.steps, task.wanted.pixels // 2, task.sphere.edge
+    )
     surfaces = {"sphere": task.sphere}
     surfaces |= {name: fine(named.load(file).surface, task.sphere.edge) for name, file in meshes.items()}
-    return {
+    found: dict[str, Any] = {
         "parameters": model.spec.parameters,
         "trained": model.training["epochs"],
         "seconds": model.training["seconds"],
         "machine": model.training["machine"],
         "sphere": round(task.likeness(model.automaton, task.judge()).way, 2),
         "ways": {name: bench.ways(surface) for name, surface in surfaces.items()},
-        **read_by_length(model.automaton, task.sphere.edge, surfaces, judge, steps, side),
     }
-
-
-def read_by_length(
-    automaton: Automaton, edge: float, surfaces: dict[str, Surface], judge: Judge, steps: int, side: int
-) -> dict[str, Any]:
-    """The same of a rule that was trained without heeding lengths, if it senses by length now."""
-    (sense,) = automaton.spec.senses
-    if not isinstance(sense, Harmonics) or sense.edge:
-        return {}
-    heeding = Automaton(replace(automaton.spec, senses=(replace(sense, edge=edge),)))
-    heeding.load_state_dict(automaton.state_dict())
-    bench = Bench(heeding, judge, steps, side)
-    return {"by length": {name: bench.ways(surface) for name, surface in surfaces.items()}}
+    (sense,) = model.spec.senses
+    if by_length and isinstance(sense, Harmonics) and not sense.edge:
+        heeding = Automaton(replace(model.spec, senses=(replace(sense, edge=task.sphere.edge),)))
+        heeding.load_state_dict(model.automaton.state_dict())
+        bench = replace(bench, automaton=heeding)
+        found["by length"] = {name: bench.ways(surface) for name, surface in surfaces.items()}
+    return found
 
 
 def table(rows: list[dict[str, Any]]) -> Iterator[str]:
     """The rows as Markdown."""
     surfaces = list(dict.fromkeys(name for row in rows for name in row["ways"]))
-    looks = ("plain", "turned", "halved, in edges", "halved, in space")
-    heads = ("texture", "sense", "on", "epochs", "training, min", *looks)
+    looks = [(look, by) for look in ("plain", "turned", "halved") for by in ("edges", "space")]
+    heads = ("texture", "sense", "on", "epochs", "training, min", *(f"{look}, in {by}" for look, by in looks))
     yield "| " + " | ".join(heads) + " |"
     yield "|" + "---|" * len(heads)
     for row in rows:
-        for sense, measured in ((row["sense"], row["ways"]), ("read by length", row.get("by length", {}))):
+        for sense, measured in (
+            (row["sense"], row["ways"]),
+            ("the same, by length", row.get("by length", {})),
+        ):
             for number, name in enumerate(surface for surface in surfaces if surface in measured):
                 what = (row["texture"], sense, name, f"{row['trained']:,}", f"{row['seconds'] / 60:.0f}")
-                ways = (measured[name][look] for look in looks)
+                ways = (measured[name][look][by] for look, by in looks)
                 shown = ("–" if way is None else f"{way:.1f} %" for way in ways)
                 said = what if number == 0 else ("", "", name, "", "")
                 yield "| " + " | ".join((*said, *shown)) + " |"
@@ -173,6 +169,7 @@ def main() -> None:
     parser.add_argument("--pixels", type=int, default=32, help="along a side of a view in training")
     parser.add_argument("--epochs", type=int, help="as many as petri mesh texture takes if left out")
     parser.add_argument("--meshes", nargs="*", default=[], help="files, and torus and knot")
+    parser.add_argument("--by-length", action="store_true", help="judge rules as ones that heed lengths, too")
     parser.add_argument("--table", action="store_true", help="only print what there is")
     asked = parser.parse_args()
     rows = (
@@ -196,7 +193,7 @@ def main() -> None:
             continue
         path = train(name_of(row), partial(recipe_of, row), asked.runs)
         print(f"{name_of(row)}: judging", flush=True)
-        keep(asked.results, row | measured(path, meshes))
+        keep(asked.results, row | measured(path, meshes, by_length=asked.by_length))
     print("\n".join(table(results(asked.results))))
 
 
