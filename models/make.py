@@ -212,7 +212,8 @@ def ship(name: str, folder: Path) -> None:
         modelfile.write(HERE / f"{name}.safetensors", model)
         return
     print(f"{name}: measuring", flush=True)
-    evaluation = evaluate(worn.on_its_mesh(model, folder), ORDERS[name].targets).to_fields()
+    names = [] if name in MESHES else ORDERS[name].targets  # a mesh has its colours
+    evaluation = evaluate(worn.on_its_mesh(model, folder), names).to_fields()
     model.training["evaluation"] = measured(evaluation)
     if model.task == "surface":
         patch = next(one for one in evaluation["regeneration"] if one["kind"] == "patch")
