@@ -112,19 +112,20 @@ def together(disturbances: Iterable[Any]) -> dict[str, Any]:
     }
 
 
-def pooled(courses: list[Course]) -> dict[str, float]:
-    """Means over courses, and the percentage of these means."""
+def pooled(courses: list[Course]) -> dict[str, float | None]:
+    """Means over courses, and the percentage of these means; None if nothing had grown."""
     before, damaged, healed, undamaged = (
         mean(getattr(course, name).mean for course in courses)
         for name in ("before", "damaged", "healed", "undamaged")
     )
+    grown = any(course.percent is not None for course in courses)
     return {
         "before": before,
         "damaged": damaged,
         "healed": healed,
         "undamaged": undamaged,
-        "percent": 100 * (damaged - healed) / (damaged - before),
-        "control": 100 * (damaged - undamaged) / (damaged - before),
+        "percent": 100 * (damaged - healed) / (damaged - before) if grown else None,
+        "control": 100 * (damaged - undamaged) / (damaged - before) if grown else None,
     }
 
 
@@ -144,7 +145,7 @@ def table(found: list[dict[str, Any]]) -> Iterator[str]:
     for row in found:
         ratios = (f"{psnr(value):.1f}" for value in row["mse"].values())
         healing = (
-            f"{row[what][by]['percent']:.1f} %"
+            "-" if row[what][by]["percent"] is None else f"{row[what][by]['percent']:.1f} %"
             for what in ("half", "circle", "mutation")
             for by in ("mse", "vgg16")
         )
