@@ -8,9 +8,7 @@ many edges across as those of the sphere ("in edges"), or are as wide as those (
 as large in edges as ever is half as large in space where edges are halved. With --by-length a rule that heeds
 no lengths is judged a second time, as one that does.
 
-Each row is a line of JSON in the results file as soon as there is one; a script that was stopped goes on with
-what is missing, and a training with its last checkpoint. Minutes are of the processor, all threads together,
-so that other work beside it does not count; OMP_NUM_THREADS=1 makes them those of one core.
+Rows and results are as `benchmarks/rows.py` has them.
 
     python benchmarks/wear.py --results wear.jsonl --meshes bunny.obj teapot.obj dragon.ply
     python benchmarks/wear.py --results wear.jsonl --textures brick --scale 2.5 --senses slope slope-by-length
@@ -20,17 +18,15 @@ so that other work beside it does not count; OMP_NUM_THREADS=1 makes them those 
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import rows
 import torch
-from many import keep, results, train
 
 from petri import modelfile
 from petri.evaluation.style import Judge
@@ -39,14 +35,11 @@ from petri.graph.mesh import Surface
 from petri.graph.views import views
 from petri.nca import Automaton, Harmonics
 from petri.tasks.wear import ELSEWHERE, JUDGED, Wearing, fine, wear
-from petri.training import loop
-from petri.training import plan as planning
 from petri.training.meshes import make_wear_recipe
 from petri.training.recipe import Recipe
 
 SENSES = ("slope", "slope-by-length", "harmonics2", "laplacian", "invariants")
 TURN = np.deg2rad(60)  # about x
-SAME = ("texture", "scale", "sense", "seed", "level", "pixels", "epochs", "meshes")
 
 
 def recipe_of(row: dict[str, Any]) -> Recipe:
@@ -135,14 +128,14 @@ def measured(path: Path, meshes: dict[str, str], *, by_length: bool) -> dict[str
     return found
 
 
-def table(rows: list[dict[str, Any]]) -> Iterator[str]:
+def table(found: list[dict[str, Any]]) -> Iterator[str]:
     """The rows as Markdown."""
-    surfaces = list(dict.fromkeys(name for row in rows for name in row["ways"]))
+    surfaces = list(dict.fromkeys(name for row in found for name in row["ways"]))
     looks = [(look, by) for look in ("plain", "turned", "halved") for by in ("edges", "space")]
     heads = ("texture", "sense", "on", "epochs", "training, min", *(f"{look}, in {by}" for look, by in looks))
     yield "| " + " | ".join(heads) + " |"
     yield "|" + "---|" * len(heads)
-    for row in rows:
+    for row in found:
         for sense, measured in (
             (row["sense"], row["ways"]),
             ("the same, by length", row.get("by length", {})),
@@ -157,7 +150,7 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 def main() -> None:
     """Train and judge what is missing, or print the table."""
-    planning.time = loop.time = SimpleNamespace(monotonic=time.process_time)
+    rows.by_processor()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, required=True, help="file of a JSON line a row")
     parser.add_argument("--runs", type=Path, default=Path("runs") / "wear", help="folder of the runs")
@@ -172,7 +165,7 @@ def main() -> None:
     parser.add_argument("--by-length", action="store_true", help="judge rules as ones that heed lengths, too")
     parser.add_argument("--table", action="store_true", help="only print what there is")
     asked = parser.parse_args()
-    rows = (
+    asked_rows = (
         {
             "texture": texture,
             "scale": asked.scale,
@@ -188,13 +181,13 @@ def main() -> None:
         for seed in asked.seeds
     )
     meshes = {Path(mesh).stem: mesh for mesh in asked.meshes}
-    for row in rows if not asked.table else ():
-        if row in [{name: one[name] for name in SAME} for one in results(asked.results)]:
+    for row in asked_rows if not asked.table else ():
+        if rows.has(asked.results, row):
             continue
-        path = train(name_of(row), partial(recipe_of, row), asked.runs)
+        path = rows.train(asked.runs / name_of(row), partial(recipe_of, row))
         print(f"{name_of(row)}: judging", flush=True)
-        keep(asked.results, row | measured(path, meshes, by_length=asked.by_length))
-    print("\n".join(table(results(asked.results))))
+        rows.keep(asked.results, row | measured(path, meshes, by_length=asked.by_length))
+    print("\n".join(table(rows.results(asked.results))))
 
 
 if __name__ == "__main__":
