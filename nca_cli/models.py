@@ -20,9 +20,9 @@ def models() -> None:
         if entry.model.task == "texture":
             cell = f"{spec.perception} · {spec.rule.hidden}×{spec.rule.layers} · texture"
         if spec.space.on_graph:
-            size = f"{entry.model.nodes:,}"
+            size = "mesh"
             kind = "texture" if entry.model.task == "wear" else "colours"
-            cell = f"{spec.perception} · {spec.rule.hidden}×{spec.rule.layers} · {kind} of meshes"
+            cell = f"{spec.perception} · {spec.rule.hidden}×{spec.rule.layers} · {kind}"
         shown.add_row(
             entry.name, size, figure(entry.loss), figure(entry.report, ".3f"),
             figure(entry.healed, ".0f", " %"), f"{spec.parameters:,}", cell,
