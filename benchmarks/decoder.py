@@ -358,6 +358,7 @@ def main() -> None:
             "asked_epochs": asked.epochs,
             "res": asked.res,
             "pixels": asked.pixels,
+            "rollouts": asked.rollouts,
         }
         if rows.has(asked.results, row):
             continue
@@ -365,7 +366,7 @@ def main() -> None:
         path = rows.train(asked.runs / name_of(row), functools.partial(recipe_of, row, asked.runs), **change)
         print(f"{name_of(row)}: measuring", flush=True)
         came = measured(modelfile.read(path), picture_of(row, asked.runs), asked.pixels, asked.rollouts)
-        rows.keep(asked.results, row | {"rollouts": asked.rollouts} | came)
+        rows.keep(asked.results, row | came)
     print("\n".join(tables(rows.results(asked.results))))
 
 

@@ -73,6 +73,8 @@ def name_of(row: dict[str, Any]) -> str:
     """The folder of a row's run."""
     budget = "" if row["minutes"] is None else f"-{row['minutes']:g}min"
     budget += "" if row["asked_epochs"] is None else f"-{row['asked_epochs']}"
+    if tuple(row["targets"]) != EMOJI:
+        budget += "-" + "-".join(several.labels(row["targets"]))
     words = [row["perception"], "pool" if row["pool"] else "nopool", f"{row['res']}{budget}", *row["set"]]
     return "-".join([*words, f"seed{row['seed']}"])
 
@@ -193,6 +195,7 @@ def main() -> None:
                 "res": asked.res,
                 "targets": asked.targets,
                 "set": asked.set,
+                "rollouts": asked.rollouts,
             }
             if rows.has(asked.results, row):
                 continue
@@ -207,7 +210,7 @@ def main() -> None:
                 heal_steps=HEAL_STEPS,
             )
             write_whole(path.with_name("evaluation.json"), json.dumps(found.to_fields(), indent=1))
-            rows.keep(asked.results, row | {"rollouts": asked.rollouts} | measured(model, found))
+            rows.keep(asked.results, row | measured(model, found))
     print("\n".join(table(rows.results(asked.results))))
 
 
