@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from petri import ground, modelfile, models
+from petri import ground, modelfile, models, worn
 from petri.files import write_whole
 from petri.modelfile import Model
 from petri.nca import Spec
@@ -64,6 +64,22 @@ other squares of that picture to its pixels in random order, by layers of VGG16 
 below 0 % a texture is more like its square than the others are. Healed is the share of what an emptied half
 takes that is gone 300 steps later.
 """
+COATS = """
+## Colourings of meshes
+
+They colour a mesh from its topmost vertex on, hold the colours and heal; [how](../docs/mesh.md). The sphere
+is made anew whenever one is asked for, `petri play MODEL --mesh FILE` colours another mesh, and the page
+one that is dropped on it. The likeness is the PSNR of the colours, the mean of eight rollouts. Healed is
+the share of what an emptied patch takes, the quarter of the vertices that lies nearest a random one, that
+is gone as many steps later as it had to grow.
+"""
+WORN = """
+## Textures for meshes
+
+They were woven on a sphere and are worn by any mesh: `petri mesh wear mesh-scales bunny.obj --out worn.glb`.
+Way is as above, of views of the sphere, as the training measured it; `petri evaluate` takes none of these. On
+[other meshes](../docs/mesh.md#what-a-sense-is-worth-to-a-texture). The picture is petri's own.
+"""
 PUBLISHED = """
 ## Textures that others published
 
@@ -108,7 +124,7 @@ def entries() -> list[Entry]:
 
 
 def _entry(name: str, path: Path) -> Entry:
-    model = modelfile.read(path)
+    model = worn.on_its_mesh(modelfile.read(path), path.parent)
     training = model.training
     measured = training.get("evaluation", {})
     return Entry(
@@ -141,7 +157,10 @@ def write_catalogue(folder: Path) -> None:
     own = [entry for entry in found if not entry.published]
     several = [entry for entry in own if entry.model.conditions]
     classifiers = [entry for entry in own if entry.model.classes]
-    alone = [entry for entry in own if not (entry.model.conditions or entry.model.classes)]
+    coats = [entry for entry in own if entry.model.task == "surface"]
+    worn_ones = [entry for entry in own if entry.model.task == "wear"]
+    others = several + classifiers + coats + worn_ones
+    alone = [entry for entry in own if entry not in others]
     living = [entry for entry in alone if entry.model.automaton.spec.living]
     woven = [entry for entry in alone if entry.model.task == "texture"]
     planes = [entry for entry in alone if entry not in living and entry not in woven]
@@ -170,6 +189,15 @@ def write_catalogue(folder: Path) -> None:
             "| on a grid four times as large | half healed | training, min |"
         )
         parts += [TEXTURES, *_table(head, [_texture_row(entry) for entry in woven])]
+    if coats:
+        head = (
+            "| | model | mesh | cell | parameters | kB | vertices | dB when grown | after 20 times the steps "
+            "| patch healed | half healed | training, min |"
+        )
+        parts += [COATS, *_table(head, [_coat_row(entry) for entry in coats])]
+    if worn_ones:
+        head = "| | model | mesh | cell | parameters | kB | vertices | way after 128 steps | training, min |"
+        parts += [WORN, *_table(head, [_worn_row(entry) for entry in worn_ones])]
     if published:
         head = "| | model | in the atlas | cell | parameters | kB | licence |"
         parts += [PUBLISHED, *_table(head, [_published_row(entry) for entry in published])]
@@ -217,12 +245,44 @@ def _texture_row(entry: Entry) -> list[str]:
     measured = model.training.get("evaluation", {})
     looks = (*measured.get("drift", ()), *measured.get("sizes", ()))
     ways = {(look["factor"], look["steps"]): look["way"] for look in looks}
-    halves = (one["percent"] for one in measured.get("regeneration", ()) if one["kind"] == "half")
+    halves = (one["percent"] for one in _regeneration(entry) if one["kind"] == "half")
     return [
         f"![{entry.name}]({_picture(entry)})", entry.name, spec.describe(), f"{spec.parameters:,}",
         f"{entry.bytes / 1e3:.0f}", f"{model.res}²",
         *(figure(ways.get(at), ".1f", " %") for at in ((1, 64), (1, 5000), (4, 500))),
         figure(next(halves, None), ".0f", " %"), figure(entry.seconds and entry.seconds / 60, ".0f"),
+    ]  # fmt: skip
+
+
+def _regeneration(entry: Entry) -> list[dict[str, Any]]:
+    return entry.model.training.get("evaluation", {}).get("regeneration", [])
+
+
+def _coat_row(entry: Entry) -> list[str]:
+    looks = entry.looks
+    regained = {one["kind"]: one["percent"] for one in _regeneration(entry)}
+    return [
+        *_mesh_cells(entry), figure(looks[0]["psnr"] if looks else None, ".1f"),
+        figure(looks[-1]["psnr"] if looks else None, ".1f"),
+        *(figure(regained.get(kind), ".1f", " %") for kind in ("patch", "half")),
+        figure(entry.seconds and entry.seconds / 60, ".0f"),
+    ]  # fmt: skip
+
+
+def _worn_row(entry: Entry) -> list[str]:
+    mesh = entry.model.training["recipe"]["loss"]["mesh"]
+    found = entry.model.training.get("worn", {}).get(mesh) or {}
+    return [
+        *_mesh_cells(entry), figure(found.get("way"), ".1f", " %"),
+        figure(entry.seconds and entry.seconds / 60, ".0f"),
+    ]  # fmt: skip
+
+
+def _mesh_cells(entry: Entry) -> list[str]:
+    spec, model = entry.model.spec, entry.model
+    return [
+        f"![{entry.name}]({_picture(entry)})", entry.name, model.training["recipe"]["loss"]["mesh"],
+        spec.describe(), f"{spec.parameters:,}", f"{entry.bytes / 1e3:.0f}", f"{model.nodes:,}",
     ]  # fmt: skip
 
 

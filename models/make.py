@@ -1,11 +1,11 @@
 """Make the shipped models from nothing: python -m petri.models.make [NAME…]
 
-Six figures with damage, five of them by one rule, nine patterns, three textures, and a classifier. Each is
-trained by the default recipe in runs/models/NAME, evaluated as `petri evaluate` does, and written here with
-recipe and evaluation in its metadata. As many are trained at a time as there are cores, on a thread each,
-which does a fifth more than all threads for one; what they say goes to NAME.log beside the run. What was
-stopped goes on, what is finished is not trained again. In the end the catalogue is written anew from the
-files.
+Six figures with damage, five of them by one rule, nine patterns, three textures, a classifier, and on spheres
+a colouring and a texture. Each is trained by the default recipe, or with the settings that stand here, in
+runs/models/NAME, evaluated as `petri evaluate` does, and written here with recipe and evaluation in its
+metadata. As many are trained at a time as there are cores, on a thread each, which does a fifth more than all
+threads for one; what they say goes to NAME.log beside the run. What was stopped goes on, what is finished is
+not trained again. In the end the catalogue is written anew from the files.
 """
 
 from __future__ import annotations
@@ -19,14 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from petri import modelfile, models, targets
+from petri import modelfile, models, targets, worn
 from petri.datasets import pictures
 from petri.errors import BadRequest
 from petri.evaluation import evaluate
+from petri.graph.sphere import icosphere, nodes_of
 from petri.models.catalogue import write_catalogue
 from petri.targets import several
 from petri.tasks.classified import sampled
 from petri.training.classes import make_classifier_recipe
+from petri.training.meshes import make_mesh_recipe, make_wear_recipe
 from petri.training.presets import make_recipe
 from petri.training.recipe import Recipe
 from petri.training.runs import Run, has_finished
@@ -39,16 +41,25 @@ DAMAGE = ("pool.damage=1",)
 
 @dataclass(frozen=True)
 class Order:
-    """How a model is trained: `petri VERB TARGET… --res RES --set SETTING…`; a data set has its own size."""
+    """How a model is trained: `petri VERB TARGET… --res RES --set SETTING…`; a data set has its own size.
+
+    On a sphere it is `petri mesh VERB sphere:LEVEL TARGET --set SETTING…`.
+    """
 
     target: str  # several with spaces between them
-    res: int
+    res: int  # of a sphere its vertices
     settings: tuple[str, ...] = ()
     verb: str = "grow"
+    level: int | None = None  # of a sphere
 
     @property
     def recipe(self) -> Recipe:
         """What this comes to."""
+        if self.level is not None:
+            mesh = f"sphere:{self.level}"
+            if self.verb == "texture":
+                return make_wear_recipe(mesh, self.target, level=self.level, settings=self.settings)
+            return make_mesh_recipe(mesh, self.target, icosphere(self.level), settings=self.settings)
         if self.verb == "classify":
             return make_classifier_recipe(self.target, settings=self.settings)
         if self.verb == "texture":
@@ -64,6 +75,26 @@ class Order:
     def targets(self) -> list[str]:
         """Each of them."""
         return self.target.split()
+
+    @property
+    def asked(self) -> list[str]:
+        """The verb, and what of."""
+        if self.level is not None:
+            return ["mesh", self.verb, f"sphere:{self.level}", self.target]
+        return [self.verb, *self.targets]
+
+    @property
+    def options(self) -> list[str]:
+        """How."""
+        size = ["--res", str(self.res)] if self.verb != "classify" else []
+        if self.level is not None:
+            size = ["--level", str(self.level)] if self.verb == "texture" else []
+        return size + [word for setting in self.settings for word in ("--set", setting)]
+
+
+def on_sphere(level: int, verb: str, target: str, *settings: str) -> Order:
+    """How a model of a sphere is trained."""
+    return Order(target, nodes_of(level), settings, verb, level)
 
 
 FIGURES = {
@@ -85,8 +116,13 @@ TEXTURES = {
     for name, scale in {"brick": 2.5, "gravel": 2.5, "scales": 2.0}.items()
 }
 CLASSIFIERS = {"mnist": Order("mnist", 28, verb="classify")}
+MESHES = {
+    "harlequin": on_sphere(4, "grow", "harlequin", "phases.epochs=1200", "optimiser.learning_rate=0.002"),
+    "mesh-scales": on_sphere(5, "texture", "scales", "loss.scale=4.0", "loss.pixels=32"),
+}
 RECOGNISED = 0.985  # share of the test pictures at every look, without which a classifier is not shipped
-ORDERS = FIGURES | SEVERAL | PATTERNS | TEXTURES | CLASSIFIERS
+REGAINED = 99.0  # percent of what an emptied patch of a mesh takes
+ORDERS = FIGURES | SEVERAL | PATTERNS | TEXTURES | CLASSIFIERS | MESHES
 
 
 def train(name: str) -> Path:
@@ -103,11 +139,10 @@ def train(name: str) -> Path:
             raise SystemExit(f"{folder} is of another recipe: move it away")
         if _finished(folder, recipe):
             return folder
-        command = [order.verb, "--resume", str(folder)]
+        verb = ["mesh", order.verb] if name in MESHES else [order.verb]
+        command = [*verb, "--resume", str(folder)]
     else:
-        command = [order.verb, *order.targets, "--out", str(RUNS), "--name", name]
-        command += ["--res", str(order.res)] if name not in CLASSIFIERS else []
-        command += [word for setting in order.settings for word in ("--set", setting)]
+        command = [*order.asked, "--out", str(RUNS), "--name", name, *order.options]
     RUNS.mkdir(parents=True, exist_ok=True)
     print(f"{name}: training", flush=True)
     with (RUNS / f"{name}.log").open("a") as log:
@@ -150,6 +185,9 @@ def measured(evaluation: dict[str, Any]) -> dict[str, Any]:
         {name: one[name] for name in ("kind", "percent", "damaged", "healed")}
         for one in evaluation["regeneration"]
     ]
+    if evaluation.get("task") == "surface":
+        seen = {name: evaluation[name] for name in ("seeds", "plain", "drift")}
+        return seen | {"regeneration": healing}
     if evaluation.get("task") == "texture":
         distances = {name: evaluation[name] for name in ("floor", "floor_by", "ceiling")}
     else:
@@ -170,9 +208,17 @@ def ship(name: str, folder: Path) -> None:
     looks = [look for one in trained for look in one.get("looks", ())]
     if name in FIGURES | SEVERAL and any(look["standing"] < look["seeds"] for look in looks):
         raise SystemExit(f"{name} does not stand in all of its rollouts, see {folder}: train it anew")
+    if model.task == "wear":  # its run has measured it
+        modelfile.write(HERE / f"{name}.safetensors", model)
+        return
     print(f"{name}: measuring", flush=True)
-    evaluation = evaluate(model, ORDERS[name].targets).to_fields()
+    names = [] if name in MESHES else ORDERS[name].targets  # a mesh has its colours
+    evaluation = evaluate(worn.on_its_mesh(model, folder), names).to_fields()
     model.training["evaluation"] = measured(evaluation)
+    if model.task == "surface":
+        patch = next(one for one in evaluation["regeneration"] if one["kind"] == "patch")
+        if (patch["percent"] or 0) < REGAINED:
+            raise SystemExit(f"{name} heals {patch['percent']} % of a patch, {REGAINED} % are asked for")
     if name in CLASSIFIERS:
         least = min(one["pictures"] for one in evaluation["readings"])
         if least < RECOGNISED:

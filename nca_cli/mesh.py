@@ -120,7 +120,7 @@ def grow(
         str,
         typer.Option(
             help="What a vertex senses: laplacian (no directions), slope, harmonics2, or invariants (of the "
-            "slope, which do not turn with the mesh)."
+            "slope, which do not turn with the mesh); slope-by-length and the like heed how long edges are."
         ),
     ] = "slope",
     epochs: Epochs = None,
@@ -207,7 +207,11 @@ def texture(
     ] = None,
     crop: Crop = None,
     perception: Annotated[
-        str, typer.Option(help="What a vertex senses: laplacian, slope, harmonics2 or invariants.")
+        str,
+        typer.Option(
+            help="What a vertex senses: laplacian, slope, harmonics2 or invariants; slope-by-length and the "
+            "like heed how long edges are."
+        ),
     ] = "slope",
     epochs: Epochs = None,
     seed: Seed = None,

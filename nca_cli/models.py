@@ -10,7 +10,7 @@ def models() -> None:
 
     shown = table("", "grid", "loss", "report", "healed", "parameters", "cell", text=("cell",))
     for entry in entries():
-        spec, res = entry.model.automaton.spec, entry.model.res
+        spec, size = entry.model.automaton.spec, f"{entry.model.res}²"
         cell = (
             spec.describe().replace(" hidden · ", "×").replace(" layers", "").replace("living mask", "figure")
         )
@@ -19,8 +19,12 @@ def models() -> None:
             cell = f"{spec.perception} · {spec.rule.hidden}×{spec.rule.layers} · {kinds}"
         if entry.model.task == "texture":
             cell = f"{spec.perception} · {spec.rule.hidden}×{spec.rule.layers} · texture"
+        if spec.space.on_graph:
+            size = "mesh"
+            kind = "texture" if entry.model.task == "wear" else "colours"
+            cell = f"{spec.perception} · {spec.rule.hidden}×{spec.rule.layers} · {kind}"
         shown.add_row(
-            entry.name, f"{res}²", figure(entry.loss), figure(entry.report, ".3f"),
+            entry.name, size, figure(entry.loss), figure(entry.report, ".3f"),
             figure(entry.healed, ".0f", " %"), f"{spec.parameters:,}", cell,
         )  # fmt: skip
     out.print(shown)

@@ -31,6 +31,9 @@ CASES = [
     (of(Mesh(), Harmonics(order=0), fixed=2, rule=Mlp(hidden=32, residual=True)), of_edges(90, PAIRS), 90),
     (of(Mesh(), Harmonics(order=0), rule=Mlp(hidden=16, layers=2, sensed_bound=0.4, hidden_bound=0.5,
         change_bound=0.2)), ONE_WAY, 3),
+    (of(Mesh(), Invariants()), SPHERE, 162),
+    (of(Mesh(), Invariants(valence=3), channels=17, fixed=2, rule=Mlp(hidden=16, sensed_bound=0.4)),
+     SPHERE, 162),
 ]  # fmt: skip
 
 
@@ -82,7 +85,7 @@ def test_a_rollout_in_parts_has_the_same_bits():
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        (of(Mesh(), Invariants()), "no sense of the kind invariants"),
+        (of(Mesh(), Invariants(), living=True), "no living mask"),
         (of(Ring(), Harmonics(dimensions=1), living=True), "no living mask"),
         (Spec(space=Mesh(), senses=(Harmonics(), Harmonics(order=2))), "one sense, got 2"),
     ],

@@ -22,6 +22,7 @@ from petri.targets import PATTERNS, load
 from petri.tasks.catalogue import FOUND_FOR
 from petri.training.classes import make_classifier_recipe
 from petri.training.presets import make_recipe
+from petri.training.recipe import plain
 from petri.training.runs import Run
 
 
@@ -77,7 +78,10 @@ def test_what_each_model_is_trained_as(tmp_path, monkeypatch):
     assert set(grown) - healing == {"mandelbrot", "spiral", "topo", "voronoi"}
     assert "--res" not in orders["classify", "mnist"]
     texture = orders["texture", "brick"]
-    assert texture[texture.index("--res") + 1] == "96" and len(orders) == len(make.ORDERS) == 20
+    assert texture[texture.index("--res") + 1] == "96" and len(orders) == len(make.ORDERS) == 22
+    assert "--res" not in orders["mesh", "grow", "sphere:4", "harlequin"]
+    texture = orders["mesh", "texture", "sphere:5", "scales"]
+    assert texture[texture.index("--level") + 1] == "5" and "loss.pixels=32" in texture
     for order in make.ORDERS.values():
         assert order.recipe.res == order.res
 
@@ -112,6 +116,12 @@ def test_the_catalogue_is_of_the_files_that_are_shipped():
             labels = [word.removeprefix("emoji:") for word in make.SEVERAL[entry.name].targets]
             assert list(entry.model.conditions) == labels
             assert f"| {entry.name} | {' '.join(labels)} |" in page
+            continue
+        if entry.name in make.MESHES:
+            level, nodes = make.MESHES[entry.name].level, make.MESHES[entry.name].res
+            assert entry.model.nodes == nodes and f"| {entry.name} | sphere:{level} |" in page
+            found = entry.healed if entry.model.task == "surface" else None
+            assert found is None or found >= make.REGAINED
             continue
         if entry.model.automaton.spec.living:
             assert f"| {entry.name} | {make.FIGURES[entry.name].target} |" in page
@@ -163,6 +173,42 @@ def test_a_classifier_is_shipped_if_it_recognises_enough(tmp_path, monkeypatch):
     assert shipped.samples.shape == (2, 1, 16, 16) and "found" not in shipped.training
     row = (tmp_path / "README.md").read_text().splitlines()[-1]
     assert "100.00 % after 20, " in row and f"| {model.spec.parameters:,} |" in row
+
+
+def test_a_colouring_of_a_mesh_is_shipped_if_it_heals(tmp_path, monkeypatch):
+    monkeypatch.setattr(make, "HERE", tmp_path)
+    monkeypatch.setattr(models, "_HERE", tmp_path)
+    monkeypatch.setattr(make, "MESHES", {"ball": make.on_sphere(1, "grow", "wheel")})
+    monkeypatch.setattr(make, "ORDERS", make.MESHES)
+    recipe = make.MESHES["ball"].recipe
+    training = {"recipe": plain(recipe.to_fields()), "seconds": 120}
+    automaton = petri.Automaton(recipe.spec)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    modelfile.write(
+        folder / models.MODEL, petri.Model(automaton=automaton, target="wheel", training=training)
+    )
+    healed = [{"kind": "patch", "percent": None, "damaged": {}, "healed": {}}]
+    looks = [{"steps": 32, "psnr": 30.25}, {"steps": 640, "psnr": 29.75}]
+
+    def measured(model, targets):
+        """As good as the test wants it, of a model that has found its sphere, and what it is to become."""
+        assert not targets and model.surface.colours.shape == (42, 3)
+        fields = {"task": "surface", "seeds": 8, "plain": 0.1, "drift": looks, "regeneration": healed}
+        return SimpleNamespace(to_fields=lambda: fields)
+
+    monkeypatch.setattr(make, "evaluate", measured)
+    for percent in (None, 98.9):
+        healed[0]["percent"] = percent
+        with pytest.raises(SystemExit, match=f"ball heals {percent} % of a patch, 99.0 % are asked for"):
+            make.ship("ball", folder)
+    healed[0]["percent"] = 99.2
+    make.ship("ball", folder)
+    catalogue.write_catalogue(tmp_path)
+    (row,) = [line for line in (tmp_path / "README.md").read_text().splitlines() if "| ball |" in line]
+    assert "| sphere:1 | slope · 96 hidden · 2 layers · on a mesh | 9,328 |" in row
+    assert row.endswith("| 42 | 30.2 | 29.8 | 99.2 % | – | 2 |")
+    assert (tmp_path / "pictures" / "ball.webp").is_file()
 
 
 def test_a_run_of_another_classifier_is_not_taken_for_the_model(tmp_path, monkeypatch):

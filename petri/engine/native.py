@@ -19,7 +19,7 @@ from petri.errors import RunFailed
 from petri.nca import kinds
 from petri.nca.graph import Graph
 from petri.nca.rule import RULES, Mlp
-from petri.nca.senses import SENSES, Conv, Harmonics, Sense, Stencil
+from petri.nca.senses import SENSES, Conv, Harmonics, Invariants, Sense, Stencil
 from petri.nca.space import SPACES, Grid, Mesh, Ring
 from petri.nca.spec import Spec
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PRODUCTS = ("float32", "bfloat16 (AVX-512)", "bfloat16 (AMX tiles)")  # by their number in interface.h
 SINGLE = 0
 LARGEST = 7  # cells along a side of what a sense reads
-KINDS = (Stencil, Conv, Harmonics)  # by their number in interface.h
+KINDS = (Stencil, Conv, Harmonics, Invariants)  # by their number in interface.h
 
 
 class Described(ctypes.Structure):
@@ -114,7 +114,7 @@ def run(
     weights = [
         sense.bank if isinstance(sense.kind, Stencil) else sense.weight
         for sense in senses
-        if not isinstance(sense.kind, Harmonics)
+        if not isinstance(sense.kind, Harmonics | Invariants)
     ]
     graph = automaton.graph_of(state.shape[-1])
     biases = [sense.bias for sense in senses if isinstance(sense.kind, Conv)]
@@ -277,15 +277,16 @@ def make_plan(
 
 
 def _harmonics(spec: Spec) -> Harmonics:
+    """The harmonics that are gathered."""
     (sense,) = spec.senses
-    assert isinstance(sense, Harmonics), "another kind is an obstacle, named before"
-    return sense
+    assert isinstance(sense, Harmonics | Invariants), "another kind is an obstacle, named before"
+    return sense.slope if isinstance(sense, Invariants) else sense
 
 
 def _described(sense: Sense) -> Described:
-    assert isinstance(sense, (Stencil, Conv, Harmonics)), "another kind is an obstacle, named before"
-    if isinstance(sense, Harmonics):
-        return Described(kind=KINDS.index(Harmonics), size=3, dilation=1, width=1 + sense.harmonics)
+    assert isinstance(sense, KINDS), "another kind is an obstacle, named before"
+    if isinstance(sense, Harmonics | Invariants):
+        return Described(kind=KINDS.index(type(sense)), size=3, dilation=1, width=sense.features(1))
     return Described(
         kind=KINDS.index(type(sense)),
         size=sense.size,

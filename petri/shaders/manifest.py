@@ -102,7 +102,7 @@ def heals(model: Model) -> bool | None:
 
 
 def healed(model: Model) -> float | None:
-    """Percent of what a cut circle takes that was measured to grow back; None if its file does not say.
+    """Percent of what a cut circle takes, of a mesh a patch, that was measured to grow back; None if unknown.
 
     Of several targets the mean.
     """
@@ -118,7 +118,7 @@ def healed(model: Model) -> float | None:
 def _of_circle(evaluation: Any) -> float | None:
     cuts = evaluation.get("regeneration") if isinstance(evaluation, dict) else None
     for cut in cuts if isinstance(cuts, list) else ():
-        if isinstance(cut, dict) and cut.get("kind") == "circle":
+        if isinstance(cut, dict) and cut.get("kind") in ("circle", "patch"):
             percent = cut.get("percent")
             return percent if isinstance(percent, int | float) and math.isfinite(percent) else None
     return None

@@ -276,7 +276,9 @@ def dress(model: Model, surface: Surface, *, steps: int = 128, cut: bool = True)
     """
     recipe = model.training.get("recipe", {})
     if recipe.get("task") != "wear":
-        raise BadRequest(f"{model.target} is no texture for meshes: petri mesh texture trains one")
+        raise BadRequest(
+            f"{model.target} is no texture for meshes: petri mesh texture trains one, mesh-scales is shipped"
+        )
     if cut:
         surface = fine(surface, icosphere(recipe["loss"]["level"]).edge)
     return wear(model.automaton, surface, steps)

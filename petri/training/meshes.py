@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from petri import checks, targets
 from petri.errors import BadRequest
 from petri.graph.mesh import Surface
-from petri.graph.sphere import nodes_of
+from petri.graph.sphere import icosphere, nodes_of
 from petri.nca import Cell, Harmonics, Invariants, Mesh, Noise, Spec
 from petri.nca.graph import hops
 from petri.training.presets import PATIENCE, merge, over
@@ -22,6 +23,7 @@ PERCEPTIONS: dict[str, Harmonics | Invariants] = {
     "harmonics2": Harmonics(order=2),
     "invariants": Invariants(),
 }
+BY_LENGTH = "-by-length"  # behind the name of harmonics: they heed how long edges are
 EPOCHS, WEAR_EPOCHS = 2000, 1500
 PACE = 2.0  # steps that growth is given for each edge of the way to the farthest vertex
 LEAST = 32  # steps
@@ -30,6 +32,24 @@ LEAST = 32  # steps
 def top(surface: Surface) -> int:
     """The vertex that lies highest, where growth begins."""
     return int(surface.vertices[:, 1].argmax())
+
+
+def sense_of(perception: str, edge: float) -> Harmonics | Invariants:
+    """What a vertex senses, by name: one of `PERCEPTIONS`, or of harmonics `slope-by-length` and the like.
+
+    Args:
+        perception: the name.
+        edge: length of the usual edge, which what is sensed by length is compared with.
+
+    Raises:
+        BadRequest: there is no such name.
+    """
+    by_length = {
+        name + BY_LENGTH: sense for name, sense in PERCEPTIONS.items() if isinstance(sense, Harmonics)
+    }
+    checks.choice("perception", perception, (*PERCEPTIONS, *by_length))
+    found = by_length.get(perception)
+    return replace(found, edge=edge) if found else PERCEPTIONS[perception]
 
 
 def make_mesh_recipe(
@@ -49,18 +69,18 @@ def make_mesh_recipe(
         mesh: as the user named it.
         pattern: that it is to have; the mesh itself for its own colours.
         surface: the mesh.
-        perception: one of `PERCEPTIONS`.
+        perception: as of `sense_of`.
         file, settings, epochs, seed: as of `petri.training.presets.make_recipe`.
 
     Raises:
         BadRequest: a field unknown, a value out of range or two that contradict each other.
     """
-    checks.choice("perception", perception, tuple(PERCEPTIONS))
+    sense = sense_of(perception, surface.edge)
     nodes, start = len(surface.vertices), top(surface)
     least = max(LEAST, round(PACE * int(hops(surface.graph(), start).max())))
     spec = Spec(
         space=Mesh(),
-        senses=(PERCEPTIONS[perception],),
+        senses=(sense,),
         start=Cell(x=(start + 0.5) / nodes),
     )
     fields: dict[str, Any] = {
@@ -107,17 +127,15 @@ def make_wear_recipe(
         mesh: that wears it when it is trained, as the user named it.
         image: the picture as the user named it.
         level: of the icosphere.
-        perception: one of `PERCEPTIONS`.
+        perception: as of `sense_of`.
         cut: `scale` and `crop` of the picture, if they were asked for.
         settings, epochs, seed: as of `petri.training.presets.make_recipe`.
 
     Raises:
         BadRequest: a field unknown, a value out of range or two that contradict each other.
     """
-    checks.choice("perception", perception, tuple(PERCEPTIONS))
-    spec = Spec(
-        space=Mesh(frame="upright"), senses=(PERCEPTIONS[perception],), start=Noise(), colour_offset=0.5
-    )
+    sense = sense_of(perception, icosphere(level).edge)
+    spec = Spec(space=Mesh(frame="upright"), senses=(sense,), start=Noise(), colour_offset=0.5)
     phase = {"res": [1, nodes_of(level)], "epochs": WEAR_EPOCHS, "batch": 1, "turns": 8, "steps": [32, 64]}
     fields: dict[str, Any] = {
         "spec": plain(spec.to_fields()),

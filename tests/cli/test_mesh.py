@@ -157,6 +157,15 @@ def test_a_texture_is_woven_on_a_sphere_and_worn_by_other_meshes(petri, tmp_path
     assert "is no texture for meshes" in petri("mesh", "wear", "runs/sphere-1-wheel-42", "torus", code=2)
 
 
+def test_the_texture_that_is_shipped_is_worn_by_name(petri, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write("ball.ply", icosphere(2))
+    said = petri("mesh", "wear", "mesh-scales", "ball.ply", "--out", "x.glb", "--steps", 3)
+    assert "x.glb: 10,242 vertices after 3 steps" in said  # cut three times, to what it was trained on
+    assert (tmp_path / "x.glb").read_bytes()[:4] == b"glTF"
+    assert "mesh-scales is shipped" in petri("mesh", "wear", "scales", "torus", code=2)
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

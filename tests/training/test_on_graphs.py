@@ -19,7 +19,7 @@ from petri.tasks.colour import Colouring, correlation
 from petri.tasks.sequence import Sequencing
 from petri.tasks.surface import Coated, ColouringMesh
 from petri.training import loop, rings
-from petri.training.meshes import make_mesh_recipe, top
+from petri.training.meshes import make_mesh_recipe, make_wear_recipe, top
 from petri.training.recipe import Recipe
 
 SMALL = Spec(
@@ -47,6 +47,19 @@ def test_a_ring_of_16_is_coloured_in_seconds():
     grown = model.automaton.rollout(state, 24, seed=9)
     assert correlation(show(grown, model.spec), task.colours).mean() > 0.8
     assert task.measure(model.automaton, seeds=2)["loss"] < 0.03  # one colour everywhere: 0.06
+
+
+def test_a_sense_heeds_how_long_edges_are_if_it_is_named_so():
+    ball = icosphere(2)
+    for name, order in (("laplacian", 0), ("slope", 1), ("harmonics2", 2)):
+        for by_length in (False, True):
+            recipe = make_mesh_recipe("sphere:2", "spots", ball, perception=name + "-by-length" * by_length)
+            assert recipe.spec.senses == (Harmonics(order=order, edge=ball.edge if by_length else 0.0),)
+    recipe = make_wear_recipe("torus", "scales", level=4, perception="slope-by-length")
+    assert recipe.spec.senses == (Harmonics(edge=icosphere(4).edge),)
+    for name in ("slope-by-lengths", "invariants-by-length"):
+        with pytest.raises(BadRequest, match=r"perception must be one of laplacian, .*, slope-by-length, "):
+            make_mesh_recipe("sphere:2", "spots", ball, perception=name)
 
 
 def test_without_the_odd_part_nothing_tells_left_from_right():

@@ -11,9 +11,9 @@ export function heals(training) {
   return recipe?.pool ? Boolean(recipe.pool.damage) : null;
 }
 
-/** Percent of what a cut circle takes that was measured to grow back; null where that was not measured. */
+/** Percent of what a cut circle takes, of a mesh a patch, that was measured to grow back; null where that was not. */
 export function healed(training) {
-  return regeneration(training).find(({ kind }) => kind === "circle")?.percent ?? null;
+  return regeneration(training).find(({ kind }) => kind === "circle" || kind === "patch")?.percent ?? null;
 }
 
 function regeneration({ evaluation }) {
@@ -35,10 +35,12 @@ export function healing(entry) {
   if (entry.healed !== null) {
     const heals = entry.healed >= HEALS ? "Heals" : entry.healed >= 50 ? "Heals in part" : "Does not heal";
     const though = heals === "Heals" && !entry.heals ? ", though it was not trained to" : "";
-    return `${heals}${though}: of a circle that is cut out, ${percent(entry.healed)} grows back.`;
+    const what = entry.spec.space?.kind === "mesh" ? "patch that is emptied" : "circle that is cut out";
+    return `${heals}${though}: of a ${what}, ${percent(entry.healed)} grows back.`;
   }
   if (entry.classes?.length) return "Draw on it: every cell votes on what it is part of, and together they agree.";
   if (entry.training.recipe?.task === "texture") return "A texture, for a plane of any size: erase a part, and it is woven anew.";
+  if (entry.training.recipe?.task === "wear") return "A texture, for any mesh: erase a part, and it is woven anew.";
   if (entry.heals) return "Trained to heal: erase a part and watch it grow back.";
   if (entry.training.trained_to === "grow") {
     return "Trained to grow, not to last: it may fade or overgrow, and what you erase may not come back.";

@@ -52,6 +52,7 @@ struct Block {
     std::vector<Buffer<Element>> around_back;              // [cells, inner]: of a convolution's features
     Buffer<float> skip;                                    // gradient that goes around the second layer
     Buffer<float> kept;                                    // [cells, padded]: gradient of the state's old value
+    Buffer<float> slope, lengths, products;                // of a node's channels, where invariants are sensed
     Buffer<Unit> room_a, room_b, room_c;
 
     Block(const Net<P> &net_, int64_t pitch_, bool backward) : net(net_), pitch(pitch_) {
@@ -68,6 +69,11 @@ struct Block {
         if (net.deep) above = Buffer<Element>(BLOCK * net.hidden);
         if (net.residual) hidden2 = Buffer<Element>(BLOCK * net.hidden);
         change = Buffer<float>(BLOCK * net.outputs);
+        if (net.invariants) {
+            slope = Buffer<float>(SLOPE * net.padded);
+            lengths = Buffer<float>(net.padded);
+            products = Buffer<float>(net.padded);
+        }
         wide = Buffer<float>(CHUNK * widest + WIDE);
         if (!backward) return;
         change_back = Buffer<Element>(BLOCK * net.outputs);
@@ -148,7 +154,7 @@ struct Block {
                 through_relu(net.convolutions[number], from, to, around_back[number], sums.conv_biases[number]);
             to = std::min(to, count);
             if (net.graph) {
-                hand_out(from, to, gradient);
+                hand_out(from, to, state, gradient);
             } else if (!net.report) {
                 keep(from, to, gradient);
                 for (size_t number = 0; number < net.stencils.size(); number++) {
@@ -187,7 +193,8 @@ private:
 
     // What a node of a graph senses.
     void sense_neighbours(const float *state) {
-        switch (net.filters - 1) {
+        if (net.invariants) return sense_invariants(state);
+        switch (net.harmonics) {
         case 1: return sense_neighbours<1>(state);
         case 2: return sense_neighbours<2>(state);
         case 4: return sense_neighbours<4>(state);
@@ -197,30 +204,88 @@ private:
 
     template <int harmonics>
     void sense_neighbours(const float *state) {
-        const Graph &graph = *net.graph;
         for (int i = 0; i < count; i++) {
-            int64_t node = cells[i] % pitch;
-            const float *own = state + cells[i] * net.padded, *sample = own - node * net.padded;
             Element *to = sensed + int64_t(i) * net.features;
-            for (int k = 0; k < net.padded; k += WIDE) {
-                Vector sum[harmonics] = {}, value = load(own + k);
-                for (int64_t e = graph.offsets[node]; e < graph.offsets[node + 1]; e++) {
-                    Vector apart = load(sample + int64_t(graph.neighbours[e]) * net.padded + k) - value;
-                    UNROLLED for (int h = 0; h < harmonics; h++) sum[h] += apart * graph.weights[e * harmonics + h];
-                }
+            neighbourhood<harmonics>(state, i, [&](int k, Vector value, const Vector *sum) {
                 P::put(to + k, value);
                 for (int h = 0; h < harmonics; h++) P::put(to + (1 + h) * net.padded + k, sum[h]);
+            });
+        }
+    }
+
+    // A node's own value, and what each harmonic makes of the differences to its neighbours: use(channel, value, sums).
+    template <int harmonics, class Use>
+    void neighbourhood(const float *state, int i, Use use) const {
+        const Graph &graph = *net.graph;
+        int64_t node = cells[i] % pitch;
+        const float *own = state + cells[i] * net.padded, *sample = own - node * net.padded;
+        for (int k = 0; k < net.padded; k += WIDE) {
+            Vector sum[harmonics] = {}, value = load(own + k);
+            for (int64_t e = graph.offsets[node]; e < graph.offsets[node + 1]; e++) {
+                Vector apart = load(sample + int64_t(graph.neighbours[e]) * net.padded + k) - value;
+                UNROLLED for (int h = 0; h < harmonics; h++) sum[h] += apart * graph.weights[e * harmonics + h];
+            }
+            use(k, value, sum);
+        }
+    }
+
+    // The slope's length, and its product with the next channel's; see `Invariants` in harmonics.py.
+    void sense_invariants(const float *state) {
+        for (int i = 0; i < count; i++) {
+            Element *to = sensed + int64_t(i) * net.features;
+            neighbourhood<1 + SLOPE>(state, i, [&](int k, Vector value, const Vector *sum) {
+                P::put(to + k, value);
+                P::put(to + net.padded + k, sum[0]);
+                for (int d = 0; d < SLOPE; d++) store(slope + d * net.padded + k, sum[1 + d]);
+            });
+            for (int c = 0; c < net.planes; c++) {
+                lengths[c] = root(c) - SMALL;
+                products[c] = 0.0f;
+                for (int d = 0; d < SLOPE; d++) products[c] += slope[d * net.padded + c] * slope[d * net.padded + next(c)];
+            }
+            for (int k = 0; k < net.padded; k += WIDE) {
+                P::put(to + 2 * net.padded + k, load(lengths + k));
+                P::put(to + 3 * net.padded + k, load(products + k));
             }
         }
     }
 
+    // Of a channel: the one whose slope its own is multiplied with, and a length that is never 0.
+    int next(int c) const { return c + 1 < net.planes ? c + 1 : 0; }
+    float root(int c) const {
+        float sum = SMALL * SMALL;
+        for (int d = 0; d < SLOPE; d++) sum += slope[d * net.padded + c] * slope[d * net.padded + c];
+        return std::sqrt(sum);
+    }
+
     // The way back begins: what a node gets itself, and then what each harmonic of its differences gets.
-    void hand_out(int first, int end, float *parts) {
+    void hand_out(int first, int end, const float *state, float *parts) {
         for (int i = first; i < end; i++) {
             const float *from = wide + (i - first) * net.features;
-            float *to = parts + looks[i] * net.filters * net.padded;
-            std::copy(from, from + net.filters * net.padded, to);
+            float *to = parts + looks[i] * (1 + net.harmonics) * net.padded;
+            if (net.invariants)
+                through_invariants(i, from, state, to);
+            else
+                std::copy(from, from + net.filters * net.padded, to);
             for (int k = 0; k < net.padded; k += WIDE) add(to + k, load(kept + i * net.padded + k));
+        }
+    }
+
+    // From what the invariants get to what the harmonics get that they are made of.
+    void through_invariants(int i, const float *from, const float *state, float *to) {
+        std::copy(from, from + 2 * net.padded, to);
+        neighbourhood<1 + SLOPE>(state, i, [&](int k, Vector, const Vector *sum) {
+            for (int d = 0; d < SLOPE; d++) store(slope + d * net.padded + k, sum[1 + d]);
+        });
+        const float *length = from + 2 * net.padded, *product = from + 3 * net.padded;
+        for (int d = 0; d < SLOPE; d++) {
+            const float *s = slope + d * net.padded;
+            float *flow = to + (2 + d) * net.padded;
+            std::fill(flow, flow + net.padded, 0.0f);
+            for (int c = 0; c < net.planes; c++) {
+                flow[c] += length[c] * s[c] / root(c) + product[c] * s[next(c)];
+                flow[next(c)] += product[c] * s[c];
+            }
         }
     }
 

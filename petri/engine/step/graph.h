@@ -61,7 +61,7 @@ public:
     void backward(const View &end, const View &start, const float *states, const uint8_t *marks, const Parameters &gradients) {
         int64_t size = grid.cells * grid.channels;
         Buffer<float> flows[2] = {Buffer<float>(size), Buffer<float>(size)};
-        Buffer<float> parts(size * net.filters);
+        Buffer<float> parts(size * (1 + net.harmonics));
         std::vector<Sums<P>> sums;
         for (int lane = 0; lane < lanes; lane++) sums.emplace_back(net);
         Team::run(plan.threads, [&](Team &team, int number) {
@@ -165,7 +165,7 @@ private:
             int64_t first = first_cell(piece), count = piece.end - piece.first;
             for (int64_t cell = first; cell < first + count; cell++) {
                 if (computed(marks[cell])) continue;
-                float *own = parts + cell * net.filters * grid.channels;
+                float *own = parts + cell * (1 + net.harmonics) * grid.channels;
                 for (int k = 0; k < grid.channels; k += WIDE) {
                     Vector v = load(after + cell * grid.channels + k), kept = v;
                     if (net.clamped && t == 0) kept = inside(load(now + cell * grid.channels + k), v, net.clamp);
@@ -183,7 +183,7 @@ private:
     }
 
     void fetch(const Piece &piece, const uint8_t *marks, const float *parts, float *before) const {
-        switch (net.filters - 1) {
+        switch (net.harmonics) {
         case 1: return fetch<1>(piece, marks, parts, before);
         case 2: return fetch<2>(piece, marks, parts, before);
         case 4: return fetch<4>(piece, marks, parts, before);
@@ -194,7 +194,7 @@ private:
     template <int harmonics>
     void fetch(const Piece &piece, const uint8_t *marks, const float *parts, float *before) const {
         const Graph &graph = *plan.graph;
-        const int64_t stride = int64_t(net.filters) * grid.channels, base = piece.sample * nodes;
+        const int64_t stride = int64_t(1 + harmonics) * grid.channels, base = piece.sample * nodes;
         for (int64_t node = piece.first; node < piece.end; node++) {
             const float *own = parts + (base + node) * stride;
             float *to = before + (base + node) * grid.channels;

@@ -6,11 +6,12 @@
 
 extern "C" {
 
-// What a cell senses with: depthwise taps, a full convolution with a ReLU, or the harmonics of a graph.
+// What a cell senses with: depthwise taps, a full convolution with a ReLU, the harmonics of a graph, or what of the
+// slope there does not turn.
 struct Sense {
-    int32_t kind;            // STENCIL, CONVOLUTION or HARMONICS, which stands alone
+    int32_t kind;            // STENCIL or CONVOLUTION; HARMONICS or INVARIANTS, which stand alone
     int32_t size, dilation;  // cells along a side, and from tap to tap
-    int32_t width;           // filters of a stencil, features of a convolution, 1 + harmonics
+    int32_t width;           // filters of a stencil, features of a convolution, 1 + harmonics, 4 of invariants
     int32_t trained;         // yes or no
 };
 
@@ -59,6 +60,6 @@ struct View {
 namespace {
 
 enum Products { SINGLE = 0, BFLOAT16 = 1, TILES = 2 };
-enum Kind { STENCIL = 0, CONVOLUTION = 1, HARMONICS = 2 };
+enum Kind { STENCIL = 0, CONVOLUTION = 1, HARMONICS = 2, INVARIANTS = 3 };
 
 }  // namespace

@@ -65,6 +65,9 @@ struct Convolution {
     Buffer<float> bias;
 };
 
+constexpr int SLOPE = 3;        // harmonics of order 1
+constexpr float SMALL = 1e-3f;  // as in harmonics.py
+
 // Features are kept filter by filter (in PyTorch channel by channel), so that a filter's channels are one vector,
 // and behind them come those of the convolutions.
 // The report's banks have a way of their own. The far one's identity repeats the near one's: where both are fixed,
@@ -80,6 +83,8 @@ struct Net {
     int used_outputs, used_features;  // those laid out that hold more than zeros, in multiples of 16
     int first_far;                    // filter
     const Graph *graph;               // null of a grid
+    bool invariants;                  // what is sensed there is made of the harmonics, of which these are gathered
+    int harmonics;
     std::vector<Stencil> stencils;
     std::vector<Convolution<P>> convolutions;
     std::vector<int> columns;  // PyTorch's number of each feature; -1 if there is none
@@ -102,6 +107,8 @@ struct Net {
             real_filters += stencils.back().filters;
         }
         if (graph) real_filters = plan.sense[0].width;
+        invariants = graph && plan.sense[0].kind == INVARIANTS;
+        harmonics = invariants ? 1 + SLOPE : real_filters - 1;
         report = is_reports(plan, from, count);
         trained = report && stencils[0].trained;
         far = report && count == 2;

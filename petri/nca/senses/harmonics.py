@@ -153,6 +153,11 @@ class Invariants:
         """Edges to the farthest that is read."""
         return 1
 
+    @property
+    def slope(self) -> Harmonics:
+        """What they are made of: the Laplacian and the slope."""
+        return Harmonics(order=1, valence=self.valence)
+
     def features(self, channels: int) -> int:
         """Numbers that a node is given."""
         return 4 * channels
@@ -175,7 +180,7 @@ class Turned(nn.Module):
 
     def __init__(self, kind: Invariants) -> None:
         super().__init__()
-        self.kind, self.read = kind, Harmonics(order=1, valence=kind.valence)
+        self.kind, self.read = kind, kind.slope
 
     def forward(self, state: Tensor, graph: Graph) -> Tensor:
         """Sense; from `[batch, channel, 1, node]` to `[batch, features, 1, node]`."""
