@@ -17,8 +17,9 @@ from petri.errors import BadRequest
 from petri.evaluation.course import Course
 from petri.evaluation.report import EVALUATION_SEED, SEEDS, Measure
 from petri.evaluation.walk import walk
-from petri.graph.growth import GONE, shown
+from petri.graph.growth import GONE
 from petri.graph.mesh import Surface
+from petri.graph.painting import shown
 from petri.graph.raster import draw
 from petri.losses import psnr
 from petri.modelfile import Model
@@ -164,7 +165,7 @@ class _Looks:
         return (seen - self.wanted).square().mean(dim=(1, 2))
 
     def picture(self, state: Tensor) -> np.ndarray:
-        return draw(shown(state[0], self.model.spec, self.surface), pixels=PIXELS)
+        return draw(shown(state[0], self.automaton, self.surface), pixels=PIXELS)
 
     def evaluate(self, damage_at: int, heal_steps: int, say: Callable[[str], object]) -> SurfaceEvaluation:
         looks = [times * self.model.steps for times in LATER]

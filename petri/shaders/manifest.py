@@ -16,7 +16,7 @@ from petri import ground, modelfile
 from petri.errors import BadRequest
 from petri.film import film as growth
 from petri.graph.growth import growth as on_graph
-from petri.graph.growth import shown
+from petri.graph.painting import shown
 from petri.graph.raster import draw
 from petri.graph.write import ply
 from petri.images import picture
@@ -128,7 +128,7 @@ def thumbnail(model: Model, on: str = ground.TRANSPARENT) -> str:
     """The grown pattern as a small WebP, in a data URI; a figure on a ground or transparent."""
     if model.spec.space.on_graph:
         image = Image.fromarray(
-            draw(shown(model.grown(), model.spec, model.surface), pixels=2 * THUMBNAIL, through=True)
+            draw(shown(model.grown(), model.automaton, model.surface), pixels=2 * THUMBNAIL, through=True)
         )
     else:
         image = Image.fromarray(picture(model.automaton, model.grown(), on, pixels=2 * THUMBNAIL))
