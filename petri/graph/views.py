@@ -60,7 +60,7 @@ class Views:
             return self.of(torch.from_numpy(surface.colours.T.copy())[None])
         painted = surface.paint(self.corners.flatten(0, 2).numpy(), self.weights.flatten(0, 2).numpy())
         there = self.weights.sum(dim=-1, keepdim=True) > 0
-        return (torch.from_numpy(painted).view(*there.shape[:3], 3) * there).movedim(-1, 1)
+        return (torch.from_numpy(painted).float().view(*there.shape[:3], 3) * there).movedim(-1, 1)
 
 
 def look(surface: Surface, middle: np.ndarray, facing: np.ndarray, width: float, side: int) -> tuple[

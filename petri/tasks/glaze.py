@@ -59,7 +59,6 @@ class Glazing(Wearing):
     terms: ClassVar[type] = GlazingTerms
     unit: ClassVar[str] = "edges"
     wanted: GlazingTerms
-    style: CropLoss
 
     @classmethod
     def check_decoder(cls, spec: Spec) -> None:
@@ -80,12 +79,11 @@ class Glazing(Wearing):
         how = self.wanted
         return sizes_of(how.pixels, sizes=how.sizes, window=how.window, windows=how.views)
 
-    def enter(self, number: int) -> None:
-        """See `Task`."""
+    def compare(self) -> CropLoss:
+        """See `Wearing`: crops of them."""
         how = self.wanted
-        self.style = CropLoss(
-            self.exemplar, self.sizes, layers=FIRST[: 1 + how.blocks], projections=how.projections
-        )
+        layers = FIRST[: 1 + how.blocks]
+        return CropLoss(self.exemplar, self.sizes, layers=layers, projections=how.projections)
 
     def apart(self, state: Tensor, chance: torch.Generator) -> Tensor:
         """See `Wearing`: of crops of what is painted."""

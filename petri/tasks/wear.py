@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -167,8 +168,13 @@ class Wearing(OnGraph):
 
     def enter(self, number: int) -> None:
         """See `Task`."""
+        self.__dict__.pop("judge", None)  # of what the exemplar was before a checkpoint was read
+        self.style = self.compare()
+
+    def compare(self) -> Any:
+        """What says how far pictures lie from the exemplar, in layers that training looks at."""
         how = self.wanted
-        self.style = TransportLoss(
+        return TransportLoss(
             self.exemplar, layers=FIRST[: 1 + how.blocks], sizes=how.sizes, projections=how.projections
         )
 
@@ -216,29 +222,34 @@ class Wearing(OnGraph):
     @torch.no_grad()
     def measure(self, automaton: Automaton, *, seeds: int) -> dict[str, Any]:
         """How far a fresh texture lies from the exemplar, in layers that training does not look at."""
-        found = self.likeness(automaton, self.judge())
+        found = self.likeness(automaton)
         return {"loss": found.distance}
 
-    def likeness(self, automaton: Automaton, judge: Judge) -> Likeness:
+    def likeness(self, automaton: Automaton) -> Likeness:
         """What a rule has come to on the sphere, after twice the steps that it was trained to take."""
-        found = judged(automaton, self.sphere, judge, 2 * self.steps, self.width, self.wanted.pixels)
+        found = judged(automaton, self.sphere, self.judge, 2 * self.steps, self.width, self.wanted.pixels)
         assert found is not None, "a sphere can be seen from all sides"
         return found
 
-    def judge(self, *, closer: bool = False) -> Judge:
-        """What says how far a texture lies from the exemplar; see `Judge`."""
+    @cached_property
+    def judge(self) -> Judge:
+        """What says how far a texture lies from the exemplar."""
+        return self.judge_of()
+
+    def judge_of(self, *, closer: bool = False) -> Judge:
+        """The same, or of views of half the side; see `Judge`."""
         return Judge(self.exemplar, [other.to(self.exemplar) for other in self.others], closer=closer)
 
     @torch.no_grad()
     def finish(self, automaton: Automaton, folder: Path) -> Worn:
         """Measure a model, put its texture on the mesh, and draw both."""
-        judge, steps, body = self.judge(), 2 * self.steps, self.body
-        found = self.likeness(automaton, judge)
+        steps, body = 2 * self.steps, self.body
+        found = self.likeness(automaton)
         each: dict[str, Likeness | None] = {f"sphere:{self.wanted.level}": found}
         if body is not self.sphere:
             # By smaller views, and beside it the sphere by such ones.
             side, across = self.wanted.pixels // 2, self.edges // 2
-            small = self.judge(closer=True)
+            small = self.judge_of(closer=True)
             for name, one in ((f"sphere:{self.wanted.level}, closer", self.sphere), (self.wanted.mesh, body)):
                 each[name] = judged(automaton, one, small, steps, across * one.edge, side)
         dressed = wear(automaton, body, steps)
