@@ -67,11 +67,17 @@ def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
         "thumbnail": thumbnail(model),
         "obstacle": reason or None,
         "film": data_uri(film(model), WEBP) if reason else None,
-        "golden": None if reason else golden(model.automaton, grid=nodes, condition=model.condition()),
+        "golden": None if reason else _golden(model, nodes),
         **({"mesh": data_uri(ply(model.surface), PLY)} if model.surface and not reason else {}),
         **({"conditions": list(model.conditions)} if model.conditions else {}),
         **({"classes": list(model.classes)} if model.classes else {}),
     }
+
+
+def _golden(model: Model, nodes: tuple[int, int] | None) -> dict[str, Any]:
+    """What the page compares itself with."""
+    faces = model.surface.faces if model.surface else None
+    return golden(model.automaton, grid=nodes, faces=faces, condition=model.condition())
 
 
 def _row(model: Model) -> tuple[int, int] | None:
