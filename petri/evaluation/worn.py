@@ -204,14 +204,13 @@ class _Looks:
             fine.append(self.look(self.name, self.sphere, self.judge(number), near, kept, 2 * steps, number))
         fine += self.on_the_mesh(2 * steps, say)
         found = []
+        whole, undamaged = distance(kept[damage_at]), distance(kept[healed_at])
+        empty = distance(torch.zeros_like(kept[damage_at][:1])).item()
         for kind, hurt in kinds(self.sphere).items():
             say(f"damage: {kind}")
-            chance = torch.Generator().manual_seed(EVALUATION_SEED)
-            before, undamaged = kept[damage_at], kept[healed_at]
-            cut = hurt(before, chance)
+            cut = hurt(kept[damage_at], torch.Generator().manual_seed(EVALUATION_SEED))
             (_, later), *_ = walk(self.automaton, cut, [healed_at], start=damage_at)
-            empty = distance(torch.zeros_like(before[:1])).item()
-            course = Course.of(*map(distance, (before, cut, later, undamaged)), empty=empty)
+            course = Course.of(whole, distance(cut), distance(later), undamaged, empty=empty)
             pictures = self.picture(self.sphere, cut), self.picture(self.sphere, later)
             found.append(WornHealing(kind, damage_at, healed_at, course, *pictures))
         return WornEvaluation(
