@@ -2,10 +2,8 @@
 
 A row of the table is a training and its evaluation by the protocol of the NCAtorch paper: the state is
 disturbed after 149 steps and looked at 300 later, half of the picture cut, or a circle, or another emoji
-asked for. Each row is a line of JSON in the results file as soon as there is one; a script that was stopped
-goes on with what is missing, and a training with its last checkpoint. Rows of the paper have 80 hidden units
-and two layers; petri's own cell stands beside them. Minutes are of the processor, all threads together, so
-that other work beside it does not count; OMP_NUM_THREADS=1 makes them those of one core.
+asked for. Rows of the paper have 80 hidden units and two layers; petri's own cell stands beside them. How
+rows are kept and what a minute is: benchmarks/rows.py.
 
     python benchmarks/many.py --results many.jsonl --rows conv3 conv3+conv5d2 --seeds 0 1 2
     python benchmarks/many.py --results many.jsonl --rows conv3 --no-pool
@@ -18,30 +16,23 @@ The paper's emoji need the font Noto Color Emoji; --targets takes others.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import torch
+import rows
 
 from petri import modelfile
-from petri.errors import BadRequest
 from petri.evaluation import ManyEvaluation, evaluate
 from petri.evaluation.course import Course
 from petri.files import write_whole
 from petri.losses import psnr
 from petri.modelfile import Model
-from petri.models import MODEL
-from petri.progress import Progress
 from petri.targets import several
-from petri.training import loop
-from petri.training import plan as planning
 from petri.training.presets import make_recipe
 from petri.training.recipe import Recipe
-from petri.training.runs import Run, has_finished
 
 PAPER = {"hidden": 80, "layers": 2, "residual": False, "gated": False}
 ROWS: dict[str, dict[str, Any]] = {
@@ -58,36 +49,11 @@ WITH_POOL = ("pool.damage=1",)
 # Every batch is seeds, so that nothing that has grown is trained again.
 WITHOUT_POOL = ("phases.turns=1", "phases.again=[]", "pool.damage=0", "pool.mutation=0.0")
 DAMAGE_AT, HEAL_STEPS, LATE = 149, 300, 2000
-SAME = ("perception", "seed", "pool", "minutes", "asked_epochs", "res", "targets", "set")
-
-
-class Quiet:
-    """Says a word every few minutes."""
-
-    def __init__(self, name: str) -> None:
-        self.name, self.said = name, 0.0
-
-    def progress(self, progress: Progress) -> None:
-        """Print where it is."""
-        if progress.seconds - self.said > 300:
-            self.said = progress.seconds
-            print(
-                f"{self.name}: epoch {progress.epoch:,} of {progress.epochs:,}, loss {progress.loss:.4f}",
-                flush=True,
-            )
-
-    def note(self, text: str) -> None:
-        """Print what happened."""
-        print(f"{self.name}: {text}", flush=True)
 
 
 def recipe_of(row: dict[str, Any]) -> Recipe:
     """How a row is trained; as many epochs as fit into its minutes, if it has any."""
-    if row["minutes"] is None:
-        return _recipe(row, row["asked_epochs"])
-    whole = _recipe(row, None)
-    seconds = planning.plan(whole, torch.device("cpu")).seconds / whole.epochs
-    return _recipe(row, max(1, round(60 * row["minutes"] / seconds)))
+    return rows.within(row["minutes"], row["asked_epochs"], lambda epochs: _recipe(row, epochs))
 
 
 def _recipe(row: dict[str, Any], epochs: int | None) -> Recipe:
@@ -107,31 +73,10 @@ def name_of(row: dict[str, Any]) -> str:
     """The folder of a row's run."""
     budget = "" if row["minutes"] is None else f"-{row['minutes']:g}min"
     budget += "" if row["asked_epochs"] is None else f"-{row['asked_epochs']}"
+    if tuple(row["targets"]) != EMOJI:
+        budget += "-" + "-".join(several.labels(row["targets"]))
     words = [row["perception"], "pool" if row["pool"] else "nopool", f"{row['res']}{budget}", *row["set"]]
     return "-".join([*words, f"seed{row['seed']}"])
-
-
-def train(row: dict[str, Any], runs: Path) -> Path:
-    """Train a row to its end, or go on with it; the model's file."""
-    name, device = name_of(row), torch.device("cpu")
-    folder, seconds = runs / name, 0.0
-    if (folder / "recipe.toml").is_file():
-        if finished(folder):
-            return folder / MODEL
-        run, trainer, seconds = loop.resume(folder, device)
-    else:
-        run, trainer = loop.start(recipe_of(row), runs, name, device)
-    loop.train(run, trainer, Quiet(name), seconds=seconds)
-    return folder / MODEL
-
-
-def finished(folder: Path) -> bool:
-    """Whether a run has a model of its last epoch."""
-    try:
-        training = modelfile.read(folder / MODEL).training
-    except BadRequest:
-        return False
-    return has_finished(training, Run.open(folder, lock=False).recipe)
 
 
 def measured(model: Model, found: ManyEvaluation) -> dict[str, Any]:
@@ -169,19 +114,20 @@ def together(disturbances: Iterable[Any]) -> dict[str, Any]:
     }
 
 
-def pooled(courses: list[Course]) -> dict[str, float]:
-    """Means over courses, and the percentage of these means."""
+def pooled(courses: list[Course]) -> dict[str, float | None]:
+    """Means over courses, and the percentage of these means; None if nothing had grown."""
     before, damaged, healed, undamaged = (
         mean(getattr(course, name).mean for course in courses)
         for name in ("before", "damaged", "healed", "undamaged")
     )
+    grown = any(course.percent is not None for course in courses)
     return {
         "before": before,
         "damaged": damaged,
         "healed": healed,
         "undamaged": undamaged,
-        "percent": 100 * (damaged - healed) / (damaged - before),
-        "control": 100 * (damaged - undamaged) / (damaged - before),
+        "percent": 100 * (damaged - healed) / (damaged - before) if grown else None,
+        "control": 100 * (damaged - undamaged) / (damaged - before) if grown else None,
     }
 
 
@@ -191,34 +137,17 @@ def mean(values: Iterable[float]) -> float:
     return sum(found) / len(found)
 
 
-def results(path: Path) -> list[dict[str, Any]]:
-    """The rows that a file has; a line that was cut off in the middle counts for nothing."""
-    found = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue
-    return found
-
-
-def keep(path: Path, row: dict[str, Any]) -> None:
-    """Add a row to a file, which is whole at any moment."""
-    lines = [json.dumps(one, ensure_ascii=False) for one in (*results(path), row)]
-    write_whole(path, "\n".join(lines) + "\n")
-
-
-def table(rows: list[dict[str, Any]]) -> Iterator[str]:
+def table(found: list[dict[str, Any]]) -> Iterator[str]:
     """The rows as Markdown."""
     yield (
         "| perception | pool | seed | parameters | epochs | training, min | dB at 149 | at 449 | at 2,000 "
         "| standing | half healed, MSE | VGG16 | circle, MSE | VGG16 | mutation, MSE | VGG16 |"
     )
     yield "|" + "---|" * 16
-    for row in rows:
+    for row in found:
         ratios = (f"{psnr(value):.1f}" for value in row["mse"].values())
         healing = (
-            f"{row[what][by]['percent']:.1f} %"
+            "-" if row[what][by]["percent"] is None else f"{row[what][by]['percent']:.1f} %"
             for what in ("half", "circle", "mutation")
             for by in ("mse", "vgg16")
         )
@@ -238,7 +167,7 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 def main() -> None:
     """Train and measure what is missing, or print the table."""
-    planning.time = loop.time = SimpleNamespace(monotonic=time.process_time)
+    rows.by_processor()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, required=True, help="file of a JSON line a row")
     parser.add_argument("--runs", type=Path, default=Path("runs") / "many", help="folder of the runs")
@@ -266,11 +195,11 @@ def main() -> None:
                 "res": asked.res,
                 "targets": asked.targets,
                 "set": asked.set,
+                "rollouts": asked.rollouts,
             }
-            done = [{name: one[name] for name in SAME} for one in results(asked.results)]
-            if row in done:
+            if rows.has(asked.results, row):
                 continue
-            path = train(row, asked.runs)
+            path = rows.train(asked.runs / name_of(row), functools.partial(recipe_of, row))
             model = modelfile.read(path)
             print(f"{name_of(row)}: measuring", flush=True)
             found = evaluate(
@@ -281,8 +210,8 @@ def main() -> None:
                 heal_steps=HEAL_STEPS,
             )
             write_whole(path.with_name("evaluation.json"), json.dumps(found.to_fields(), indent=1))
-            keep(asked.results, row | {"rollouts": asked.rollouts} | measured(model, found))
-    print("\n".join(table(results(asked.results))))
+            rows.keep(asked.results, row | measured(model, found))
+    print("\n".join(table(rows.results(asked.results))))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ def tables(found: ManyEvaluation) -> dict[str, Table]:
     """By title: how each target is grown, holds and heals, and how each becomes each other."""
     return {
         "loss": _loss(found),
-        "drift, in steps: PSNR in dB, median/worst": _drift(found),
+        "drift, in steps: PSNR in dB": _drift(found),
         "damage": _damage(found),
         "mutation": _mutation(found),
     }
@@ -45,8 +45,9 @@ def _drift(found: ManyEvaluation) -> Table:
     made = columns("", *steps, *["standing"] * figures)
     for label, one in zip(found.conditions, found.each, strict=True):
         looks = [look.standing for look in one.drift]
-        cells = [f"{look.median:.1f}/{look.worst:.1f}" for look in looks]
-        made.add_row(label, *cells, *[f"{looks[-1].standing} of {looks[-1].seeds}"] * figures)
+        stand = [f"{looks[-1].standing} of {looks[-1].seeds}"] * figures
+        made.add_row(f"{label} median", *(f"{look.median:.1f}" for look in looks), *stand)
+        made.add_row("worst", *(f"{look.worst:.1f}" for look in looks))
     return made
 
 

@@ -30,6 +30,8 @@ from petri.errors import BadRequest
 
 if TYPE_CHECKING:
     from petri.search.study import Study
+    from petri.targets import Target
+    from petri.targets.several import Several
 
 
 def grow(
@@ -199,12 +201,19 @@ def grow(
         from petri.training.loop import starting_from
 
         made = starting_from(made, model)
-        notes = (*notes, f"from the weights of {from_model}")
+        notes = (*notes, f"from the weights of {from_model}", *_taken_over(model.conditions, drawn))
     grounds.check_figure(ground, made.name, made.spec)
     if dry_run:
         say_plan(made, notes, device, engine)
     else:
         start_run(made, notes, device, engine, out, name, tensorboard, model=model, ground=ground)
+
+
+def _taken_over(conditions: tuple[str, ...], drawn: Target | Several) -> tuple[str, ...]:
+    """A note where a target begins with what the model knew of another."""
+    pairs = zip(getattr(drawn, "labels", ()), conditions, strict=False)
+    others = [f"{now} from {before}" for now, before in pairs if now != before]
+    return (f"targets are taken over by their order: {', '.join(others)}",) if others else ()
 
 
 def read_recipe(path: Path) -> dict[str, Any]:

@@ -209,11 +209,12 @@ class GrowDisplay(Display):
         super().__init__()
         self.title, self.target = title, target
         self.latest: Progress | None = None
+        self.measuring = False  # what it has come to: nothing more is trained
         self._printed = time.monotonic()
 
     def progress(self, progress: Progress) -> None:
         """Draw the run anew, or print a line if the last one is some seconds old."""
-        self.latest = progress
+        self.latest, self.measuring = progress, self.stopping or progress.epoch == progress.epochs
         if self._live:
             self._live.update(self._render(), refresh=True)
         elif time.monotonic() - self._printed >= PLAIN_EVERY or progress.epoch == progress.epochs:
@@ -237,11 +238,11 @@ class GrowDisplay(Display):
     def _render(self) -> RenderableType:
         now = self.latest
         assert now is not None
-        next_line = (
-            "Stopping after this epoch; again to stop at once."
-            if self.stopping
-            else "Ctrl-C stops here and keeps the model."
-        )
+        next_line = "Ctrl-C stops here and keeps the model."
+        if self.measuring:
+            next_line = "Measuring what has come of it." + " Again to stop at once." * self.stopping
+        elif self.stopping:
+            next_line = "Stopping after this epoch; again to stop at once."
         numbers = grid(
             ("epoch", f"{now.epoch:,} of {now.epochs:,}"),
             ("phase", now.phase),

@@ -33,8 +33,10 @@ def quick(name: str) -> dict[str, Any]:
         "spec": {"channels": 20, "perception": "conv3w40+conv3d3w40", "hidden": 80, "layers": 2},
         "loss": {"turn": 8.0, "stretch": 0.1},
         "pool": {"size": 256, "mutation": 0.5},
-        "optimiser": {"learning_rate": 3e-3, "average": 0.99, "warm_up": 0.03, "shortest": 1.0},
-    }
+        "optimiser": {
+            "learning_rate": 3e-3, "clip": 1.0, "average": 0.99, "warm_up": 0.03, "shortest": 1.0,
+        },
+    }  # fmt: skip
     if name == "cifar10":
         fields["loss"] = {"shift": 3.0, "flip": True}
         fields["spec"] |= {"channels": 28, "perception": "conv3+conv5d2w40"}

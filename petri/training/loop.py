@@ -109,6 +109,14 @@ def starting_from(recipe: Recipe, model: Model) -> Recipe:
         | dataclasses.asdict(spec.rule)
         for spec in (model.automaton.spec, recipe.spec)
     )
+    grown = [
+        f"{count} target{'s' * (count > 1)}"
+        for count in (len(model.conditions) or 1, len(recipe.targets) or 1)
+    ]
+    if grown[0] != grown[1]:
+        raise BadRequest(
+            f"the model to start from is of {grown[0]}, the run of {grown[1]}: they must be as many"
+        )
     for name, has in theirs.items():
         if has != ours[name]:
             raise BadRequest(

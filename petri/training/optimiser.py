@@ -30,7 +30,7 @@ def groups(automaton: Automaton, how: Optimisation) -> list[Group]:
     No long rollout lies between a decoder and its loss: its gradients have a size that means something.
     """
     step = (automaton.perception, automaton.rule)
-    found = [Group(tuple(weight for part in step for weight in part.parameters()))]
+    found = [Group(tuple(weight for part in step for weight in part.parameters()), clip=how.clip or None)]
     if automaton.decoder is not None:
         found.append(Group(tuple(automaton.decoder.parameters()), how.decoder_rate, how.decoder_clip))
     return found

@@ -330,9 +330,26 @@ def _without_target(file: dict[str, Any], fields: dict[str, Any]) -> dict[str, A
         file["spec"] = full(file["spec"])
         for name in ("living", "start"):
             file["spec"].pop(name, None)
-    if file.get("task") == MANY and "targets" not in fields:  # one of them alone
-        for table, name in ((None, "task"), (None, "targets"), ("spec", "fixed"), ("pool", "mutation")):
-            place = file.get(table) if table else file
+    return for_as_many(file, len(fields.get("targets") or [theirs]))
+
+
+def for_as_many(file: dict[str, Any], count: int) -> dict[str, Any]:
+    """A recipe file's fields for another number of targets: as many epochs and as much of a pool for each.
+
+    Nothing changes where the file names no target.
+    """
+    there = file.get("targets")
+    before = len(there) if isinstance(there, list) and there else 1
+    if count == before or not (there or file.get("target")):
+        return file
+    phases = file.get("phases")
+    counts = [(phase, "epochs") for phase in (phases if isinstance(phases, list) else ())]
+    for table, name in (*counts, (file.get("pool"), "size"), (file.get("pool"), "rivals")):
+        if isinstance(table, dict) and type(table.get(name)) is int:
+            table[name] = round(table[name] * count / before)
+    if 1 in (count, before):
+        for place, name in ((file, "task"), (file, "targets"), (file.get("spec"), "fixed"),
+                            (file.get("pool"), "mutation")):  # fmt: skip
             if isinstance(place, dict):
                 place.pop(name, None)
     return file

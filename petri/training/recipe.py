@@ -155,6 +155,9 @@ class Optimisation:
     warm_up: float = 0.1  # share of a phase in which the rate rises; in the first, rollouts lengthen too
     shortest: float = 0.25  # share of their length from which they do
     beta2: float = 0.999  # of Adam: its memory of how large gradients are, 1 / (1 - beta2) epochs
+    clip: float = (
+        0.0  # most of the norm of all gradients of a step together; 0: each tensor's is divided by its own
+    )
     decoder_rate: float = 0.35  # share of the rate with which a decoder's weights are changed
     decoder_clip: float = 1.0  # most of the norm of a decoder's gradients, which are not divided by theirs
     average: float = 0.0  # the model is the moving average of its weights with this decay; 0 for none
@@ -167,6 +170,7 @@ class Optimisation:
         checks.number("optimiser.shortest", self.shortest, 0, 1, low_open=True)
         checks.number("optimiser.warm_up", self.warm_up, 0, 0.9)
         checks.number("optimiser.beta2", self.beta2, 0, 0.99999)
+        checks.number("optimiser.clip", self.clip, 0, 1e6)
         checks.number("optimiser.decoder_rate", self.decoder_rate, 0, 100, low_open=True)
         checks.number("optimiser.decoder_clip", self.decoder_clip, 0, 1e6, low_open=True)
         checks.number("optimiser.average", self.average, 0, 0.99999)

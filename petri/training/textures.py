@@ -10,7 +10,7 @@ from petri import checks, targets
 from petri.errors import BadRequest
 from petri.maps import MAPS
 from petri.nca.spec import Spec
-from petri.training.presets import PATIENCE, for_several, merge, over, painted_by
+from petri.training.presets import PATIENCE, for_as_many, for_several, merge, over, painted_by
 from petri.training.recipe import Recipe, plain
 
 PRESETS = {
@@ -111,7 +111,7 @@ def make_texture_recipe(
         made["spec"]["decoder"] = DECODER
         merge(made, {"loss": {"pixels": painted, "sizes": 3 if painted >= THREE_SIZES else 2}})
     merge(fields, for_several(made, count) if count > 1 else made)
-    merge(fields, copy.deepcopy(file or {}))
+    merge(fields, for_as_many(copy.deepcopy(file or {}), count))
     if painted:
         decoder = fields["spec"]["decoder"]
         outputs = sum(MAPS[name] for name in maps) or 3

@@ -70,7 +70,7 @@ def test_a_plan_of_several_writes_nothing(petri, tmp_path, monkeypatch):
         (["emoji:🦎", "circle"], "give figures alone or planes alone"),
         ([f"text:{number}" for number in range(33)], "one rule can grow 2 to 32 targets, got 33"),
         (["circle", "spiral", "--time", "3"], "--time is for one target"),
-        (["circle", "spiral", "--from-study", "a"], "no such study|there is no|--from-study"),
+        (["circle", "spiral", "--from-study", "a"], "there are no studies"),
         (["circle", "spiral", "--set", "spec.fixed=3"], "spec.fixed must be 2, got 3"),
         (["circle", "--set", "pool.mutation=0.5"], "pool.mutation is for a rule of several targets"),
         (["circle", "spirl"], "did you mean"),

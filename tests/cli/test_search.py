@@ -142,7 +142,7 @@ def test_bad_input_is_one_line_and_writes_nothing(petri, tmp_path, monkeypatch, 
 @pytest.mark.slow
 def test_ctrl_c_loses_only_the_trials_under_way_and_the_same_command_goes_on(tmp_path):
     command = [sys.executable, "-m", "petri", "search", "circle", *TINY, "--workers", "2", "--seeds", "0"]
-    command += ["--trials", "32", "--set", "phases.epochs=60"]
+    command += ["--trials", "32", "--set", "phases.epochs=30"]
     process = subprocess.Popen(
         command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,

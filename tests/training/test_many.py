@@ -157,7 +157,19 @@ def test_a_recipe_of_several_can_be_taken_for_others_and_for_one():
     one = make_recipe(targets.load(FISH, 16), FISH, res=16, file=file)
     assert (one.task, one.targets, one.spec.fixed, one.pool.mutation) == ("grow", (), 0, 0.0)
     back = recipe_of(LIZARD, FLY, file=one.to_fields())
-    assert (back.task, back.spec.fixed, back.pool.mutation) == ("many", 2, 0.0)
+    assert (back.task, back.spec.fixed, back.pool.mutation) == ("many", 2, 0.25)
+
+
+def test_each_of_more_or_fewer_targets_has_as_much_as_each_had():
+    def of(recipe):
+        return [phase.epochs for phase in recipe.phases], recipe.pool.size, recipe.pool.rivals
+
+    file = recipe_of(LIZARD, FLY, settings=["pool.size=10", "pool.rivals=6"], epochs=40).to_fields()
+    assert of(recipe_of(FISH, LIZARD, FLY, file=file)) == ([60], 15, 9)
+    assert of(make_recipe(targets.load(FISH, 16), FISH, res=16, file=file)) == ([20], 5, 3)
+    assert of(recipe_of(FISH, LIZARD, file=file)) == ([40], 10, 6)
+    part = {"pool": {"size": 10}, "phases": file["phases"]}  # names no target, so it is meant as it stands
+    assert of(recipe_of(FISH, LIZARD, FLY, file=part))[:2] == ([40], 10)
 
 
 def test_all_begin_in_a_cell_that_all_have():

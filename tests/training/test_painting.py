@@ -142,6 +142,18 @@ def test_a_decoders_gradients_are_clipped_and_the_others_normalised(recipe):
     assert [group["lr"] for group in adam.param_groups] == [0.1, 0.025]
 
 
+def test_a_recipe_may_clip_the_gradients_of_a_step_together():
+    automaton = Automaton(Spec.of())
+    groups = optimiser.groups(automaton, Optimisation(clip=0.5))
+    for value, norm in ((1.0, 0.5), (1e-5, 1e-5 * math.sqrt(sum(map(torch.numel, automaton.parameters()))))):
+        for weight in automaton.parameters():
+            weight.grad = torch.full_like(weight, value)
+        optimiser.tame_gradients(groups)
+        found = [weight.grad for weight in automaton.parameters()]
+        assert torch.cat([one.flatten() for one in found]).norm() == pytest.approx(norm, rel=1e-4)
+        assert all((one == found[0].flatten()[0]).all() for one in found)  # their proportions stay
+
+
 def test_without_a_decoder_there_is_one_group_in_the_order_of_before():
     automaton = Automaton(Spec.of())
     (group,) = optimiser.groups(automaton, Optimisation())

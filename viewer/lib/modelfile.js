@@ -178,7 +178,7 @@ function parseJson(what, text) {
 }
 
 function checkPrintable(name, text) {
-  if (!text.trim() || [...text].length > 500) throw new Error(`${name} must be a text of 1 to 500 characters`);
+  if (!text.trim() || [...text].length > 5000) throw new Error(`${name} must be a text of 1 to 5,000 characters`);
   if (/[\u0000-\u001f\u007f-\u009f]/.test(text)) throw new Error(`${name} must have no control characters`);
 }
 
