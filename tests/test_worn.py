@@ -67,7 +67,7 @@ def test_a_texture_wears_what_it_wore_or_the_sphere_and_directions_are_told_as_i
     assert found.nodes == 42 and found.surface.colours is None
     entry = manifest.entry(found, name="t", file="t")
     assert entry["golden"]["width"] == 42 and "by length" in entry["description"]
-    with pytest.raises(BadRequest, match="`petri mesh texture` says how like its picture"):
+    with pytest.raises(BadRequest, match=r"loss\.pixels of the model's recipe must be a whole number"):
         evaluate(found)
 
 

@@ -16,7 +16,6 @@ from petri.evaluation.textures import TexturesEvaluation
 from petri.evaluation.worn import WornEvaluation
 from petri.modelfile import Model
 from petri.nca import Ring
-from petri.tasks.wear import WORN
 
 __all__ = [
     "MEASURES",
@@ -60,7 +59,7 @@ def evaluate(model: Model, target: str | Sequence[str] | None = None, **how: Any
             f"{model.target} is of a ring, whose rules `petri mesh ring` measures as it trains them: their "
             "figures lie in the run's ring.json"
         )
-    if model.spec.space.on_graph and model.task not in ("surface", *WORN):
+    if model.spec.space.on_graph and model.task not in ("surface", "wear", "glaze"):
         raise BadRequest(
             f"{model.target} colours no mesh and weaves no texture: `petri evaluate` measures what "
             "`petri mesh grow` and `petri mesh texture` train"
@@ -97,5 +96,6 @@ MEASURES: dict[str, Callable[..., Found]] = {
     "material": _woven,
     "classify": _recognised,
     "surface": surface.evaluate,
-    **dict.fromkeys(WORN, worn.evaluate),
+    "wear": worn.evaluate,
+    "glaze": worn.evaluate,
 }

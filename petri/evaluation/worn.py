@@ -16,6 +16,7 @@ from petri.evaluation.course import Course
 from petri.evaluation.hurt import kinds
 from petri.evaluation.report import EVALUATION_SEED, Measure, plain
 from petri.evaluation.style import Judge
+from petri.evaluation.texture import cut_of
 from petri.evaluation.walk import walk
 from petri.graph.mesh import Surface
 from petri.graph.painting import shown
@@ -161,24 +162,27 @@ class _Looks:
     """Looks at what a model weaves."""
 
     def __init__(self, model: Model, asked: str, seeds: int) -> None:
-        terms = model.training["recipe"]["loss"]
-        self.model, self.asked, self.seeds, self.terms = model, asked, seeds, terms
-        self.edges = terms.get("edges", terms["pixels"])  # that a view is across
-        self.own = terms["pixels"] // self.edges  # pixels along each, as it was trained
-        self.sphere = icosphere(terms["level"])
-        self.name = f"sphere:{terms['level']}"
+        self.model, self.asked, self.seeds, self.cut = model, asked, seeds, cut_of(model)
+        recipe = model.training.get("recipe")
+        loss = recipe.get("loss") if isinstance(recipe, dict) else None
+        terms = loss if isinstance(loss, dict) else {}
+
+        def whole(name: str, value: Any, low: int, high: int) -> int:
+            return checks.whole(f"loss.{name} of the model's recipe", value, low, high)
+
+        pixels, level = (
+            whole("pixels", terms.get("pixels"), 16, 512),
+            whole("level", terms.get("level"), 2, 8),
+        )
+        self.edges = whole("edges", terms.get("edges", pixels), 16, pixels)  # that a view is across
+        self.own = pixels // self.edges  # pixels along each, as it was trained
+        self.sphere, self.name = icosphere(level), f"sphere:{level}"
+        self.mesh = str(terms.get("mesh", self.name))
         self.automaton = model.automaton.on(self.sphere.graph(model.spec.space.frame))
 
     def judge(self, fine: int, *, closer: bool = False) -> Judge:
         """What says how far views of so many pixels along an edge lie from the exemplar."""
-        terms = self.terms
-        found = exemplar.load(
-            self.asked,
-            self.edges,
-            pixels=fine * self.edges,
-            scale=terms.get("scale", 0.0),
-            crop=tuple(terms.get("crop", exemplar.MIDDLE)),
-        )
+        found = exemplar.load(self.asked, self.edges, pixels=fine * self.edges, **self.cut)
         wanted, *others = (
             torch.from_numpy(one).to(self.automaton.device) for one in (found.pixels, *found.others())
         )
@@ -237,7 +241,7 @@ class _Looks:
 
     def on_the_mesh(self, steps: int, say: Callable[[str], object]) -> list[WornLook]:
         """Looks at the mesh that wears it, if that is not the sphere, by views of half the side."""
-        surface, name = self.model.surface, self.terms.get("mesh", self.name)
+        surface, name = self.model.surface, self.mesh
         if surface is None or name == self.name:
             return []
         automaton = self.model.automaton.on(surface.graph(self.model.spec.space.frame))

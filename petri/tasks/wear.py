@@ -15,6 +15,7 @@ from torch import Tensor
 from petri import checks, images
 from petri.errors import BadRequest
 from petri.evaluation.style import Judge, woven
+from petri.evaluation.worn import ELSEWHERE, JUDGED
 from petri.graph import icosphere, named
 from petri.graph.bake import bake
 from petri.graph.mesh import Surface
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from petri.training.recipe import Recipe
 
 KEPT = 64  # views that training draws from
-JUDGED, ELSEWHERE = 12, 20_261_126  # views that a likeness is the mean of, and the seed of their places
 FINEST, MOST = (
     1.25,
     200_000,

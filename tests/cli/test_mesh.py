@@ -163,6 +163,8 @@ PAINTED = ["--level", 4, "--pixels", 32, "--set", "loss.edges=16", "--set", "los
 def test_a_decoder_paints_what_meshes_wear(petri, tmp_path, monkeypatch):
     """From training to a mesh file, a picture, a baked map and the figures of an evaluation."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("petri.graph.raster.TURNS", 2)
+    monkeypatch.setattr("petri.evaluation.worn.JUDGED", 3)
     said = petri("mesh", "texture", "sphere:1", "brick", "--scale", 8, *PAINTED, code=1)
     assert "2,562 vertices" in said and "decoder of 3 × 32" in said and "12,179 parameters" in said
     folder = tmp_path / "runs" / "brick-2562"
