@@ -24,7 +24,7 @@ import { gridFor } from "./page/full.js";
 import { Gestures } from "./page/gestures.js";
 import { carryLight } from "./page/light.js";
 import { Orbit } from "./page/orbit.js";
-import { Pace } from "./page/pace.js";
+import { CHANGING, Pace } from "./page/pace.js";
 import { FIRST_SEEN, portrait } from "./page/portrait.js";
 import { Sharpness, fitCanvas } from "./page/sharpness.js";
 import { View } from "./page/view.js";
@@ -154,7 +154,7 @@ export class PetriDish extends HTMLElement {
   }
 
   set target(label) {
-    this.setAttribute("target", label);
+    this.setAttribute("target", label ?? "");
   }
 
   play() {
@@ -280,7 +280,8 @@ export class PetriDish extends HTMLElement {
   async #growStill(from = 0) {
     const dish = this.#dish;
     const { model } = dish;
-    await dish.grow(from + model.steps, () => {
+    const steps = from ? CHANGING * model.steps : model.steps;
+    await dish.grow(from + steps, () => {
       return dish === this.#dish && model === dish.model && this.hasAttribute("paused");
     });
     this.#pace.request();

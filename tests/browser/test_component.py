@@ -271,8 +271,13 @@ def test_it_becomes_another_target_while_it_lives(visit):
     assert page.evaluate("document.querySelector('petri-dish').target") == "emoji:🦋"
     page.evaluate("document.querySelector('petri-dish').target = '🐢'")
     assert page.evaluate("events.at(-1)") == "the model cannot be 🐢: it knows 🦎, 🦋"
-    page.evaluate("document.querySelector('petri-dish').removeAttribute('target')")
+    page.evaluate("document.querySelector('petri-dish').target = null")
     page.wait_for_function(BLUE, arg=0)  # the first
+    assert page.evaluate("events.at(-1)").startswith("the model cannot be 🐢")
+    page.evaluate("document.querySelector('petri-dish').target = '🦋'")
+    page.wait_for_function(BLUE, arg=0.95)
+    page.evaluate("document.querySelector('petri-dish').removeAttribute('target')")
+    page.wait_for_function(BLUE, arg=0)
     assert page.evaluate("events.filter((said) => said === 'ready').length") <= 1  # it was loaded once
 
 

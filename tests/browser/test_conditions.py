@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -218,6 +219,11 @@ def test_the_page_refuses_conditions_as_python_does(lab, two, tmp_path, labels, 
         text(np.frombuffer(made, np.uint8)),
     )
     assert message in said
+
+
+def test_many_names_together_are_as_long_for_the_page_as_for_python(lab, two):
+    model = replace(two, target=" ".join(f"my_cat_{number:03}" for number in range(500))[:5000])
+    assert lab.evaluate("(content) => lab.model(content).name.length", content(model)) == 5000
 
 
 def test_a_rate_of_pictures_is_kept(lab):

@@ -1047,6 +1047,9 @@ def test_a_button_changes_the_world_while_it_lives(visit, conditions):
     wait(page, f"{said('step')} === '1'")
     red, blue = (cells(page)[:, :, channel].max() for channel in (0, 2))
     assert blue > 0 == red  # a new beginning asks for the same
+    for label in ("🦎", "🦋"):  # by a key, one after the other, where the buttons are not seen, too
+        page.keyboard.press("m")
+        assert pressed(page) == [label]
     link = page.url.split("#")[1]
     other = visit(link, url=conditions)
     assert pressed(other) == ["🦋"] and other.url == page.url

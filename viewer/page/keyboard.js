@@ -11,6 +11,7 @@ const KEYS = [
   [["d"], "draw", () => pick("tool", "draw")],
   [["s"], "seed", () => pick("tool", "seed")],
   [["w"], "paint what it is to be", () => pick("tool", "paint")],
+  [["m"], "another target", () => following("conditions")],
   [["i"], "zoom in", () => press("nearer")],
   [["u"], "zoom out", () => press("farther")],
   [["0"], "see the whole", () => press("whole")],
@@ -85,6 +86,12 @@ function pick(name, value) {
 function another(distance) {
   const all = [...document.getElementsByName("model")];
   if (all.length) all[(all.findIndex((input) => input.checked) + distance + all.length) % all.length].click();
+}
+
+/** Press the button after the one that is pressed, of a row. */
+function following(id) {
+  const all = [...document.getElementById(id).children];
+  if (all.length) all[(all.findIndex((button) => button.ariaPressed === "true") + 1) % all.length].click();
 }
 
 /** Choose the option `distance` places on in a select. */

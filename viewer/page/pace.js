@@ -2,6 +2,7 @@
 
 const BUDGET = 24; // milliseconds of the processor's for the steps of a frame
 export const SLOW = 34; // milliseconds between frames; two frames of a common display
+export const CHANGING = 2; // times the steps of growing: what becomes another has to clear away what it was, too
 const MOST = 1000; // steps a frame
 
 export class Pace {

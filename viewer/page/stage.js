@@ -4,7 +4,7 @@ import { openDish } from "../lib/dish.js";
 import { onGraph } from "../lib/graph.js";
 import { backgroundOf, rgb } from "./colour.js";
 import { Orbit } from "./orbit.js";
-import { Pace } from "./pace.js";
+import { CHANGING, Pace } from "./pace.js";
 import { Recording } from "./saving.js";
 import { Sharpness, fitCanvas } from "./sharpness.js";
 import { View } from "./view.js";
@@ -108,7 +108,8 @@ export class Stage {
   /** Grow to the end without showing the growth, for those who asked for less motion. */
   async growStill(from = 0) {
     const { dish, model } = this;
-    await dish.grow(from + model.steps, () => dish === this.dish && model === this.model && !this.pace.playing);
+    const steps = from ? CHANGING * model.steps : model.steps;
+    await dish.grow(from + steps, () => dish === this.dish && model === this.model && !this.pace.playing);
     this.pace.request();
   }
 
