@@ -91,7 +91,8 @@ def evaluate(
     Each model is grown several times from its seed, by random numbers that training has not seen and that are
     the same every time. Of several arguments, those that are no models are skipped. A model of several
     targets is measured for each of them, and changed from each to each. A classifier is asked about all test
-    pictures of its data set. A model of a mesh is looked at early and late, and damaged.
+    pictures of its data set. A model of a mesh is looked at early and late, and damaged; a texture of meshes
+    from nearer, too.
     """
     if sheet is not None:
         if sheet.suffix.lower() != ".png":
@@ -182,13 +183,21 @@ def _show(name: str, found: Found) -> None:
 
     from nca_cli import evaluate_classes, evaluate_many, evaluate_mesh, evaluate_texture
     from petri.console import out
-    from petri.evaluation import Evaluation, ManyEvaluation, Recognition, SurfaceEvaluation
+    from petri.evaluation import (
+        Evaluation,
+        ManyEvaluation,
+        Recognition,
+        SurfaceEvaluation,
+        WornEvaluation,
+    )
 
     out.print(Text.assemble((name, "bold"), f" · {found.summary}"), soft_wrap=True)
     if isinstance(found, ManyEvaluation):
         shown = evaluate_many.tables(found)
     elif isinstance(found, SurfaceEvaluation):
         shown = evaluate_mesh.tables(found)
+    elif isinstance(found, WornEvaluation):
+        shown = evaluate_mesh.worn_tables(found)
     elif isinstance(found, Recognition):
         shown = evaluate_classes.tables(found)
     elif isinstance(found, Evaluation):

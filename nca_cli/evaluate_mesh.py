@@ -1,15 +1,16 @@
-"""The tables of `petri evaluate` for a model that colours a mesh."""
+"""The tables of `petri evaluate` for a model that colours a mesh, or weaves a texture on meshes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from nca_cli.figures import columns, decibels, healed
+from petri.wording import percent
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from petri.evaluation import SurfaceEvaluation
+    from petri.evaluation import SurfaceEvaluation, WornEvaluation
 
 
 def tables(found: SurfaceEvaluation) -> dict[str, Table]:
@@ -35,3 +36,27 @@ def tables(found: SurfaceEvaluation) -> dict[str, Table]:
             healed(course),
         )
     return {"pattern and drift": drift, "damage": damage}
+
+
+def worn_tables(found: WornEvaluation) -> dict[str, Table]:
+    """By title: how like its picture a texture stays, how like it is from nearer, and how it heals."""
+    style = columns("steps", "distance", "way")
+    for look in found.drift:
+        distance = f"{look.distance.mean:.4f} ± {look.distance.spread:.4f}"
+        style.add_row(f"{look.steps:,}", distance, percent(look.way))
+    first = found.drift[0]
+    fine = columns("mesh", "pixels an edge", "more of the same", "distance", "shuffled", "way")
+    for look in found.fine:
+        figures = (f"{figure:.4f}" for figure in (look.floor, look.distance.mean, look.ceiling))
+        fine.add_row(look.mesh, str(look.fine), *figures, percent(look.way))
+    one = found.regeneration[0]
+    damage = columns("", "distance", f"{one.healed_at - one.damaged_at} steps later", "healed")
+    damage.add_row("none", f"{one.course.before.mean:.4f}", f"{one.course.undamaged.mean:.4f}", "")
+    for one in found.regeneration:
+        course = one.course
+        damage.add_row(one.kind, f"{course.damaged.mean:.4f}", f"{course.healed.mean:.4f}", healed(course))
+    return {
+        f"style on the sphere, {first.fine} pixels an edge": style,
+        f"from nearer, after {found.fine[0].steps:,} steps": fine,
+        "damage": damage,
+    }

@@ -31,6 +31,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "mesh texture": (
         "petri mesh texture sphere:6 brick --scale 2.5",
         "petri mesh texture bunny.obj scales --scale 2 --level 5",
+        "petri mesh texture bunny.obj scales --scale 4 --level 5 --pixels 128",
     ),
     "mesh wear": (
         "petri mesh wear runs/brick-40962 knot",

@@ -198,6 +198,14 @@ def texture(
             max=8,
         ),
     ] = 6,
+    pixels: Annotated[
+        int | None,
+        typer.Option(
+            help="Pixels along a side of a view that a decoder paints, a multiple of the 32 edges that "
+            "it is across; without it the vertices are coloured.",
+            show_default=False,
+        ),
+    ] = None,
     scale: Annotated[
         float | None,
         typer.Option(
@@ -230,8 +238,9 @@ def texture(
     """Train an automaton that weaves a texture like IMAGE on a mesh.
 
     It is trained on a sphere and worn by MESH, whose triangles are cut until they are as small as the
-    sphere's; `petri mesh wear` puts it on any other. The run's folder gets the model, the mesh as PLY and
-    GLB, a turntable, the recipe, the metrics and a checkpoint.
+    sphere's; `petri mesh wear` puts it on any other. With --pixels a decoder paints it, between the vertices
+    too. The run's folder gets the model, the mesh as PLY and GLB, a turntable, the recipe, the metrics and a
+    checkpoint.
     """
     if resume is not None:
         allow_only(
@@ -242,7 +251,7 @@ def texture(
     if surface is None or image is None:
         raise BadRequest("say what is to wear what: petri mesh texture MESH IMAGE, such as sphere:6 brick")
     from petri.graph import named
-    from petri.targets import exemplar
+    from petri.tasks.wear import picture_of
     from petri.training.meshes import make_wear_recipe
 
     notes = named.load(surface).notes
@@ -251,14 +260,14 @@ def texture(
         surface,
         image,
         level=level,
+        pixels=pixels,
         perception=perception,
         settings=settings or (),
         cut={name: value for name, value in (("scale", scale), ("crop", place)) if value is not None},
         epochs=epochs,
         seed=seed,
     )
-    terms = recipe.loss
-    drawn = exemplar.load(image, terms.pixels, scale=terms.scale, crop=terms.crop)
+    drawn = picture_of(image, recipe.loss)
     start_run(recipe, (*notes, *drawn.notes), device, engine, out, name)
 
 

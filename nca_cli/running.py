@@ -436,6 +436,7 @@ def _say_coated(recipe: Recipe, result: Result) -> str:
 DOING = {
     "grow": "growing", "many": "growing", "paint": "growing", "texture": "weaving", "textures": "weaving",
     "material": "weaving", "classify": "classifying", "surface": "colouring", "wear": "dressing",
+    "glaze": "dressing",
 }  # fmt: skip
 VERBS = {
     "growing": "grow", "weaving": "texture", "classifying": "classify", "colouring": "mesh grow",
@@ -458,5 +459,6 @@ SAY: dict[str, Callable[[Recipe, Result], str]] = {
     "textures": _say_woven,
     "material": _say_woven,
     "wear": _say_worn,
+    "glaze": _say_worn,
     "classify": _say_classified,
 }

@@ -18,6 +18,7 @@ from petri.graph.read import read
 from petri.graph.sphere import icosphere
 from petri.modelfile import Model
 from petri.nca.space import Mesh
+from petri.tasks.wear import WORN as WORN_BY
 from petri.training.runs import CHECKPOINT
 
 COLOURED, WORN = "coloured.ply", "worn.ply"  # in a run's folder
@@ -64,7 +65,7 @@ def find(recipe: dict[str, Any], folder: Path, nodes: int) -> Surface | None:
     """The mesh of so many vertices that a recipe is for; None if it is nowhere."""
     terms = recipe.get("loss")
     loss: dict[str, Any] = terms if isinstance(terms, dict) else {}
-    if recipe.get("task") == "wear":
+    if recipe.get("task") in WORN_BY:
         return _of_texture(loss.get("level"), folder)
     mesh, pattern = loss.get("mesh"), recipe.get("target")
     for look in (

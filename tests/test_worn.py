@@ -11,7 +11,8 @@ from petri import Automaton, Cell, Harmonics, Invariants, Mesh, Mlp, Model, Nois
 from petri.errors import BadRequest
 from petri.evaluation import evaluate
 from petri.graph import Surface, icosphere, write
-from petri.graph.growth import growth, shown
+from petri.graph.growth import growth
+from petri.graph.painting import shown
 from petri.graph.patterns import paint
 from petri.graph.raster import draw
 from petri.graph.rings import ROUND, tube
@@ -66,7 +67,7 @@ def test_a_texture_wears_what_it_wore_or_the_sphere_and_directions_are_told_as_i
     assert found.nodes == 42 and found.surface.colours is None
     entry = manifest.entry(found, name="t", file="t")
     assert entry["golden"]["width"] == 42 and "by length" in entry["description"]
-    with pytest.raises(BadRequest, match="`petri mesh texture` says how like its picture"):
+    with pytest.raises(BadRequest, match=r"loss\.pixels of the model's recipe must be a whole number"):
         evaluate(found)
 
 
@@ -101,7 +102,7 @@ def test_growth_takes_the_steps_of_a_rollout_and_a_quarter_is_lost(tmp_path):
     steps, last = zip(*growth(automaton, nodes, dressed.surface, 5, seed=3), strict=True)
     assert steps == (0, 2, 4, 5)
     expected = automaton.rollout(automaton.seed_state(nodes), 5, seed=3)[0]
-    assert np.array_equal(last[-1].colours, shown(expected, SPEC, dressed.surface).colours)
+    assert np.array_equal(last[-1].colours, shown(expected, automaton, dressed.surface).colours)
     steps, seen = zip(*growth(automaton, nodes, dressed.surface, 40, seed=3, damage_at=31), strict=True)
     at = steps.index(31)
     assert steps[at : at + 2] == (31, 31)
@@ -113,7 +114,7 @@ def test_growth_takes_the_steps_of_a_rollout_and_a_quarter_is_lost(tmp_path):
 
 def test_a_ring_is_shown_as_a_tube_of_its_nodes_colours():
     state = torch.rand(5, 9)
-    surface = shown(state, Spec(space=Mesh(), senses=(Invariants(),), channels=5))
+    surface = shown(state, Automaton(Spec(space=Mesh(), senses=(Invariants(),), channels=5)))
     assert len(surface.vertices) == 9 * ROUND and surface.border == 0 and surface.parts == 1
     assert np.allclose(surface.colours[::ROUND], state[:3].T)
     centres = tube(9).vertices.reshape(9, ROUND, 3).mean(axis=1)

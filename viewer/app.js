@@ -111,7 +111,7 @@ async function choose(chosen, leave = () => {}) {
   brush.view = gestures.view = stage.view;
   stage.view.whole();
   offerTurning(onGraph(stage.model.spec));
-  part("with-pixels").hidden = !stage.model.spec.decoder;
+  part("with-pixels").hidden = !paintsPlane();
   listChannels(stage.model.spec, stage, stage.model.classes);
   listSizes(entry, linked.size);
   delete linked.size; // from here on it is the visitor's
@@ -361,8 +361,13 @@ function setTool() {
 
 // ---- saving and sharing
 
+/** Whether a decoder paints a picture of a grid, of which any size can be asked for. */
+function paintsPlane() {
+  return Boolean(stage.model.spec.decoder) && !onGraph(stage.model.spec);
+}
+
 async function savePicture() {
-  if (stage.model.spec.decoder && stage.channel === null) return savePainted();
+  if (paintsPlane() && stage.channel === null) return savePainted();
   await stage.draw();
   download(await picture(part("dish"), stage.dish), fileName(`${entry.name}-${stage.dish.stepNumber}`, "png"));
   say("The picture is saved.");

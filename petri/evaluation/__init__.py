@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from petri.errors import BadRequest
-from petri.evaluation import evaluation, many, recognition, surface, texture, textures
+from petri.evaluation import evaluation, many, recognition, surface, texture, textures, worn
 from petri.evaluation.evaluation import Evaluation
 from petri.evaluation.many import ManyEvaluation
 from petri.evaluation.recognition import Recognition
 from petri.evaluation.surface import SurfaceEvaluation
 from petri.evaluation.texture import TextureEvaluation
 from petri.evaluation.textures import TexturesEvaluation
+from petri.evaluation.worn import WornEvaluation
 from petri.modelfile import Model
 from petri.nca import Ring
 
@@ -25,10 +26,19 @@ __all__ = [
     "SurfaceEvaluation",
     "TextureEvaluation",
     "TexturesEvaluation",
+    "WornEvaluation",
     "evaluate",
 ]
 
-Found = Evaluation | ManyEvaluation | Recognition | SurfaceEvaluation | TextureEvaluation | TexturesEvaluation
+Found = (
+    Evaluation
+    | ManyEvaluation
+    | Recognition
+    | SurfaceEvaluation
+    | TextureEvaluation
+    | TexturesEvaluation
+    | WornEvaluation
+)
 
 
 def evaluate(model: Model, target: str | Sequence[str] | None = None, **how: Any) -> Found:
@@ -49,10 +59,10 @@ def evaluate(model: Model, target: str | Sequence[str] | None = None, **how: Any
             f"{model.target} is of a ring, whose rules `petri mesh ring` measures as it trains them: their "
             "figures lie in the run's ring.json"
         )
-    if model.spec.space.on_graph and model.task != "surface":
+    if model.spec.space.on_graph and model.task not in ("surface", "wear", "glaze"):
         raise BadRequest(
-            f"{model.target} colours no mesh: `petri evaluate` measures what `petri mesh grow` trains, and "
-            "`petri mesh texture` says how like its picture a texture is"
+            f"{model.target} colours no mesh and weaves no texture: `petri evaluate` measures what "
+            "`petri mesh grow` and `petri mesh texture` train"
         )
     measure = MEASURES.get(model.task) or MEASURES["many" if model.conditions else "grow"]
     return measure(model, names, **how)
@@ -86,4 +96,6 @@ MEASURES: dict[str, Callable[..., Found]] = {
     "material": _woven,
     "classify": _recognised,
     "surface": surface.evaluate,
+    "wear": worn.evaluate,
+    "glaze": worn.evaluate,
 }

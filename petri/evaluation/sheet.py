@@ -19,10 +19,12 @@ from petri.evaluation import (
     SurfaceEvaluation,
     TextureEvaluation,
     TexturesEvaluation,
+    WornEvaluation,
 )
 from petri.evaluation.course import Course
 from petri.evaluation.report import Measure
 from petri.evaluation.texture import Look
+from petri.evaluation.worn import WornLook
 from petri.files import replacing
 from petri.wording import percent, readable
 
@@ -58,7 +60,7 @@ def save(path: Path, evaluations: Sequence[tuple[str, Found]]) -> None:
     several targets has these for each, and then rows of what each has become when another was asked for. A
     texture has three: the exemplar, its pixels in random order, and how it is early and late; damage; larger
     grids, of which a square twice the exemplar's size is shown. A classifier has pictures, and what their
-    cells vote for. A mesh has two: how it is early and late, and damage.
+    cells vote for. A mesh has two, and so has a texture on one: how it is early and late, and damage.
     """
     with replacing(path) as temporary:
         draw(evaluations).save(temporary, format="PNG", optimize=True)
@@ -105,6 +107,8 @@ def _sections(name: str, found: Found) -> list[_Section]:
         return [_Section(name, found.summary, rows)]
     if isinstance(found, SurfaceEvaluation):
         return [_Section(name, found.summary, _coated(found))]
+    if isinstance(found, WornEvaluation):
+        return [_Section(name, found.summary, _dressed(found))]
     sections = []
     for label, one in zip(found.conditions, found.each, strict=True):
         sections.append(_Section(f"{name}, {label}", f"{one.summary} · {_losses(one)}", _rows(one), one))
@@ -145,7 +149,20 @@ def _coated(found: SurfaceEvaluation) -> list[tuple[str, list[_Tile]]]:
     return [("drift", drift), ("damage", damage)]
 
 
-def _way(look: Look) -> str:
+def _dressed(found: WornEvaluation) -> list[tuple[str, list[_Tile]]]:
+    looks = [_Tile(found.exemplar, "exemplar"), _Tile(found.shuffled, "its pixels, shuffled")]
+    looks += [_Tile(look.picture, f"step {look.steps:,}", _way(look)) for look in found.drift]
+    looks += [_Tile(look.picture, look.mesh, _way(look)) for look in found.fine[-1:]]
+    damage = []
+    for one in found.regeneration:
+        later = f"{one.healed_at - one.damaged_at} steps later"
+        said = f"{_figure(one.course.healed)} · {_share(one.course)} healed"
+        damage.append(_Tile(one.damaged_picture, one.kind, _figure(one.course.damaged)))
+        damage.append(_Tile(one.healed_picture, later, said, second=True))
+    return [("texture", looks), ("damage", damage)]
+
+
+def _way(look: Look | WornLook) -> str:
     return " · ".join(part for part in (_figure(look.distance), percent(look.way)) if part)
 
 

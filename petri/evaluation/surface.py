@@ -12,18 +12,17 @@ import torch
 from torch import Tensor
 
 from petri import checks, memory
-from petri.damage import cut_scatter
 from petri.errors import BadRequest
 from petri.evaluation.course import Course
+from petri.evaluation.hurt import Hurt, kinds
 from petri.evaluation.report import EVALUATION_SEED, SEEDS, Measure
 from petri.evaluation.walk import walk
-from petri.graph.growth import GONE, shown
 from petri.graph.mesh import Surface
+from petri.graph.painting import shown
 from petri.graph.raster import draw
 from petri.losses import psnr
 from petri.modelfile import Model
 from petri.nca import show
-from petri.nca.graph import nearest
 
 LATER = (1, 2, 10, 20)  # times the steps that it was trained to grow in
 AGAIN = 5  # times that it is hurt one after the other
@@ -164,7 +163,7 @@ class _Looks:
         return (seen - self.wanted).square().mean(dim=(1, 2))
 
     def picture(self, state: Tensor) -> np.ndarray:
-        return draw(shown(state[0], self.model.spec, self.surface), pixels=PIXELS)
+        return draw(shown(state[0], self.automaton, self.surface), pixels=PIXELS)
 
     def evaluate(self, damage_at: int, heal_steps: int, say: Callable[[str], object]) -> SurfaceEvaluation:
         looks = [times * self.model.steps for times in LATER]
@@ -178,11 +177,13 @@ class _Looks:
             if step in (damage_at, healed_at):
                 kept[step] = there
         found = []
-        for kind, hurt in (("patch", self._patch), ("half", self._half), ("scatter", self._scatter)):
+        hurts = kinds(self.surface)
+        for kind, hurt in hurts.items():
             say(f"damage: {kind}")
             found.append(self._heal(kind, hurt, kept, damage_at, heal_steps))
         say(f"damage: {AGAIN} patches")
-        found.append(self._heal(f"{AGAIN} patches", self._patch, kept, damage_at, heal_steps, times=AGAIN))
+        patches = self._heal(f"{AGAIN} patches", hurts["patch"], kept, damage_at, heal_steps, times=AGAIN)
+        found.append(patches)
         plain = (self.wanted - self.wanted.mean(dim=1, keepdim=True)).square().mean().item()
         return SurfaceEvaluation(
             target=self.model.target,
@@ -198,7 +199,7 @@ class _Looks:
     def _heal(
         self,
         kind: str,
-        hurt: Callable[[Tensor, torch.Generator], Tensor],
+        hurt: Hurt,
         kept: dict[int, Tensor],
         damage_at: int,
         heal_steps: int,
@@ -219,18 +220,3 @@ class _Looks:
         course = Course.of(*map(self.error, (first, damaged, state, undamaged)), empty=empty)
         pictures = self.picture(damaged), self.picture(state)
         return Healing(kind, step, step + heal_steps, course, *pictures)
-
-    def _patch(self, state: Tensor, chance: torch.Generator) -> Tensor:
-        sources = torch.randint(self.graph.nodes, (len(state),), generator=chance).tolist()
-        count = round(GONE * self.graph.nodes)
-        gone = torch.stack([nearest(self.graph, source, count) for source in sources])
-        return state.masked_fill(gone[:, None, None].to(state.device), 0.0)
-
-    def _half(self, state: Tensor, chance: torch.Generator) -> Tensor:
-        sides = torch.randn(len(state), 3, generator=chance, dtype=torch.float64)
-        far = sides @ torch.from_numpy(self.surface.vertices.T.copy())
-        gone = far > far.median(dim=1, keepdim=True).values
-        return state.masked_fill(gone[:, None, None].to(state.device), 0.0)
-
-    def _scatter(self, state: Tensor, chance: torch.Generator) -> Tensor:
-        return cut_scatter(state, share=GONE, generator=chance)

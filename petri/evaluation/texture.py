@@ -175,7 +175,7 @@ def evaluate(
         raise BadRequest(
             f"a texture is measured on its own grid and on larger ones: leave out res, got {res}"
         )
-    found = exemplar.load(target or model.target, model.res, pixels=_judged(model), **_cut(model))
+    found = exemplar.load(target or model.target, model.res, pixels=_judged(model), **cut_of(model))
     maps = model.spec.decoder.maps if model.spec.decoder else ()
     if found.maps != maps:
         theirs, ours = (", ".join(names) or "none" for names in (found.maps, maps))
@@ -317,7 +317,7 @@ def _healing(
     return Healing(kind, damaged_at, healed_at, course, *pictures)
 
 
-def _cut(model: Model) -> dict[str, Any]:
+def cut_of(model: Model) -> dict[str, Any]:
     """How a model's exemplar was cut out of its picture, as its recipe says."""
     recipe = model.training.get("recipe")
     terms = recipe.get("loss") if isinstance(recipe, dict) else None

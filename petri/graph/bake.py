@@ -1,4 +1,4 @@
-"""The colours of a surface's vertices as the picture that its own map of places asks for."""
+"""The colours of a surface as the picture that its own map of places asks for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MARGIN = 4  # pixels that colours go on beyond the edges of what is covered: a r
 
 
 def bake(surface: Surface, *, pixels: int = 1024) -> np.ndarray:
-    """Paint the colours of the vertices into a picture by the places that the corners have in it.
+    """Paint the colours of a surface into a picture by the places that the corners have in it.
 
     Args:
         surface: with colours and with `uv`; what lies beyond 0..1 there comes back on the other side.
@@ -33,9 +33,8 @@ def bake(surface: Surface, *, pixels: int = 1024) -> np.ndarray:
     there = np.zeros((pixels, pixels), bool)
     for order in ([0, 1, 2], [0, 2, 1]):  # a map may be a mirror image
         which, where, shares = covered(flat[:, order], pixels)
-        corners = surface.colours[surface.faces[which][:, order]]
         rows, columns = np.divmod(where, pixels)
-        picture[rows, columns] = (corners * shares[..., None]).sum(axis=1)
+        picture[rows, columns] = surface.at(surface.faces[which][:, order], shares)
         there[rows, columns] = True
     for _ in range(MARGIN):
         total, count = np.zeros_like(picture), np.zeros((pixels, pixels))

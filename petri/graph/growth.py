@@ -1,37 +1,18 @@
-"""What the nodes of a ring or a mesh look like, and how they come to it."""
+"""How the nodes of a ring or a mesh come to what they look like."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from petri.graph.mesh import Surface
-from petri.graph.rings import ROUND, tube
-from petri.nca import Automaton, Cell, Spec, opening_state, show
+from petri.graph.painting import shown
+from petri.nca import Automaton, Cell, opening_state
 from petri.nca.graph import nearest
 from petri.nca.life import ALPHA
 
 GONE = 0.25  # share of the nodes that damage takes
-
-
-def shown(state: Tensor, spec: Spec, surface: Surface | None = None) -> Surface:
-    """A surface in the colours of a state.
-
-    Args:
-        state: `[plane, 1, node]` or `[plane, node]`.
-        spec: of the automaton; where it has a living mask, what does not live is white.
-        surface: whose vertices the nodes are; None of a ring, which becomes a tube.
-    """
-    seen = show(state if state.ndim == 3 else state.unsqueeze(-2), spec)[:, 0].T.detach().cpu().numpy()
-    colours = seen[:, :3]
-    if spec.living:
-        colours = colours + (1 - seen[:, 3:].clip(0, 1))
-    if surface is None:
-        return tube(len(colours)).coloured(np.repeat(colours, ROUND, axis=0))
-    return surface.coloured(colours)
 
 
 @torch.no_grad()
@@ -67,7 +48,7 @@ def growth(
         channels = automaton.spec.channels
         state[:, :channels] = 0.0
         state[:, ALPHA:channels, :, first] = 1.0
-    yield 0, shown(state[0], automaton.spec, surface)
+    yield 0, shown(state[0], automaton, surface)
     step = 0
     while step < steps:
         if damage_at is not None and step >= damage_at:
@@ -78,10 +59,10 @@ def growth(
             state = state.clone()
             state[:, : automaton.spec.channels].masked_fill_(gone, 0.0)
             damage_at = None
-            yield step, shown(state[0], automaton.spec, surface)
+            yield step, shown(state[0], automaton, surface)
         count = min(every, steps - step)
         if damage_at is not None and damage_at > step:
             count = min(count, damage_at - step)
         state = automaton.rollout(state, count, seed=seed, start=step)
         step += count
-        yield step, shown(state[0], automaton.spec, surface)
+        yield step, shown(state[0], automaton, surface)

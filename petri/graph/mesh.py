@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +13,10 @@ from petri.errors import BadRequest
 from petri.nca.graph import Graph, of_edges
 
 MOST_VERTICES, MOST_FACES = 2**21, 2**22
+
+# Corners int64 [points, 3] of the triangles in which points lie, and their barycentric coordinates, to RGB
+# [points, 3].
+Paint = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +29,8 @@ class Surface:
         colours: RGB of the vertices in 0..1, float32 `[vertices, 3]`; None if they have none.
         uv: where each face's corners lie in a picture, right and up, float64 `[faces, 3, 2]`; None if nobody
             has said.
+        paint: what a decoder makes of the points between the vertices; None: their colours, as near as they
+            lie.
 
     Raises:
         BadRequest: no vertex or no face, too many, a place that is not finite, or a corner that is no vertex.
@@ -33,6 +40,7 @@ class Surface:
     faces: np.ndarray
     colours: np.ndarray | None = None
     uv: np.ndarray | None = None
+    paint: Paint | None = None
 
     def __post_init__(self) -> None:
         vertices, faces = np.asarray(self.vertices, np.float64), np.asarray(self.faces, np.int64)
@@ -142,7 +150,19 @@ class Surface:
 
     def coloured(self, colours: np.ndarray) -> Surface:
         """The same, its vertices of other colours: RGB `[vertices, 3]`, beyond 0..1 cut off."""
-        return replace(self, colours=colours)
+        return replace(self, colours=colours, paint=None)
+
+    def at(self, corners: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        """The colours of points, RGB `[points, 3]`.
+
+        Args:
+            corners: of the triangle that each lies in, `[points, 3]`.
+            shares: how near it lies to each of them, `[points, 3]`, which add up to 1.
+        """
+        if self.paint is not None:
+            return self.paint(corners, shares)
+        assert self.colours is not None, "who asks has some"
+        return (self.colours[corners] * shares[..., None]).sum(axis=1)
 
     def normals(self) -> np.ndarray:
         """Directions that the vertices face, unit vectors `[vertices, 3]`; 0 where there is none."""

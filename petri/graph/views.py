@@ -53,6 +53,15 @@ class Views:
         seen = (colours[:, :, self.corners] * self.weights).sum(dim=-1)
         return seen.transpose(1, 2).flatten(0, 1)
 
+    def seen(self, surface: Surface) -> Tensor:
+        """Pictures of a coloured surface, `[views, 3, side, side]`; black where nothing is seen."""
+        if surface.paint is None:
+            assert surface.colours is not None, "who asks has given it some"
+            return self.of(torch.from_numpy(surface.colours.T.copy())[None])
+        painted = surface.paint(self.corners.flatten(0, 2).numpy(), self.weights.flatten(0, 2).numpy())
+        there = self.weights.sum(dim=-1, keepdim=True) > 0
+        return (torch.from_numpy(painted).float().view(*there.shape[:3], 3) * there).movedim(-1, 1)
+
 
 def look(surface: Surface, middle: np.ndarray, facing: np.ndarray, width: float, side: int) -> tuple[
     np.ndarray, np.ndarray, float
@@ -72,9 +81,7 @@ def look(surface: Surface, middle: np.ndarray, facing: np.ndarray, width: float,
     places = (surface.vertices - middle) @ axes.T
     flat = np.stack([places[:, 0] / width + 0.5, 0.5 - places[:, 1] / width], axis=1) * side - 0.5
     which, pixels, shares = covered(flat[surface.faces], side)
-    depth = (places[surface.faces[which], 2] * shares).sum(axis=1)
-    order = np.lexsort((depth, pixels))  # the nearest of each pixel comes last
-    top = order[np.flatnonzero(np.diff(pixels[order], append=-1))]
+    top = nearest(pixels, (places[surface.faces[which], 2] * shares).sum(axis=1))
     seen, weights = np.zeros((side * side, 3), np.int64), np.zeros((side * side, 3))
     seen[pixels[top]], weights[pixels[top]] = surface.faces[which[top]], shares[top]
     return (
@@ -112,6 +119,12 @@ def covered(corners: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray, np.
     shares = np.stack([a, b, 1 - a - b], axis=1)
     hit = (shares >= -1e-9).all(axis=1)
     return which[hit], (y * side + x)[hit], shares[hit]
+
+
+def nearest(pixels: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Of points in pixels, by the pixels' numbers, those that nothing covers: the greatest depth in each."""
+    order = np.lexsort((depth, pixels))  # the nearest of each pixel comes last
+    return order[np.flatnonzero(np.diff(pixels[order], append=-1))]
 
 
 def _well(surface: Surface, faces: np.ndarray, facing: np.ndarray, side: int) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from petri.errors import BadRequest
 from petri.files import write_whole
 from petri.graph.mesh import Surface
+from petri.graph.painting import finer
 from petri.version import __version__
 
 WRITTEN = (".ply", ".glb")
@@ -22,7 +23,9 @@ ARRAY, ELEMENTS = 34962, 34963  # and of buffers
 def write(path: str | Path, surface: Surface) -> None:
     """Write a surface, whole or not at all; grey if it has no colours.
 
-    Colours are what a screen shows (sRGB) in PLY, and linear in GLB, as its standard has it.
+    Colours are what a screen shows (sRGB) in PLY, and linear in GLB, as its standard has it. What a decoder
+    paints is cut finer in GLB, which is to be looked at; PLY has the vertices as they are, and may be read as
+    the same mesh again.
 
     Raises:
         BadRequest: the name ends in none of `.ply` and `.glb`.
@@ -30,7 +33,12 @@ def write(path: str | Path, surface: Surface) -> None:
     path = Path(path)
     if path.suffix.lower() not in WRITTEN:
         raise BadRequest(f"a mesh is written as one of {' '.join(WRITTEN)}, got {path.name!r}")
-    write_whole(path, ply(surface) if path.suffix.lower() == ".ply" else glb(surface))
+    if path.suffix.lower() == ".ply":
+        write_whole(path, ply(surface))
+    elif surface.paint is None:
+        write_whole(path, glb(surface))
+    else:
+        write_whole(path, glb(*finer(surface)))
 
 
 def _bytes(colours: np.ndarray) -> np.ndarray:
@@ -58,15 +66,20 @@ def ply(surface: Surface) -> bytes:
     return "\n".join(lines).encode() + vertices.tobytes() + faces.tobytes()
 
 
-def glb(surface: Surface) -> bytes:
-    """A binary glTF file: one mesh with normals and colours, lit by whatever shows it."""
+def glb(surface: Surface, normals: np.ndarray | None = None) -> bytes:
+    """A binary glTF file: one mesh with normals and colours, lit by whatever shows it.
+
+    Args:
+        normals: of the vertices, `[vertices, 3]`; those of the surface if None.
+    """
+    normals = surface.normals() if normals is None else normals
     shown = _colours(surface).astype(np.float64)
     linear = np.where(shown <= 0.04045, shown / 12.92, ((shown + 0.055) / 1.055) ** 2.4)
     colours = np.concatenate([_bytes(linear), np.full((len(linear), 1), 255, np.uint8)], axis=1)
     places = surface.vertices.astype("<f4")
     parts = [
         (places, ARRAY, FLOAT, "VEC3", {"min": places.min(0).tolist(), "max": places.max(0).tolist()}),
-        (surface.normals().astype("<f4"), ARRAY, FLOAT, "VEC3", {}),
+        (normals.astype("<f4"), ARRAY, FLOAT, "VEC3", {}),
         (colours, ARRAY, UBYTE, "VEC4", {"normalized": True}),
         (surface.faces.astype("<u4").reshape(-1), ELEMENTS, UINT, "SCALAR", {}),
     ]

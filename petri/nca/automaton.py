@@ -23,6 +23,7 @@ from petri.nca.seed import seed_state
 from petri.nca.shown import show
 from petri.nca.space import Ring
 from petri.nca.spec import Spec
+from petri.nca.spots import Spots
 
 # What a module of a sense or a rule keeps of the kind that made it.
 DESCRIBES = ("kind", "padding", "channels", "mlp", "outputs")
@@ -51,7 +52,11 @@ class Automaton(nn.Module):
         self.decoder: Decoder | None = None
         if spec.decoder is not None:
             self.decoder = Decoder(
-                spec.decoder, spec.channels, padding=spec.space.padding, generator=generator
+                spec.decoder,
+                spec.channels,
+                padding=spec.space.padding,
+                axes=spec.space.axes,
+                generator=generator,
             )
 
     def on(self, graph: Graph) -> Automaton:
@@ -246,25 +251,30 @@ class Automaton(nn.Module):
             checkpoint=checkpoint,
         )
 
-    def paint(self, state: Tensor, raster: Raster) -> Tensor:
+    def paint(self, state: Tensor, points: Raster | Spots) -> Tensor:
         """What the decoder makes of states at some points.
 
         Of a figure there is something only where the alpha between its cells is that of a living one.
 
         Args:
-            state: `[batch, planes, height, width]`.
-            raster: the points.
+            state: `[batch, planes, height, width]`; of a mesh `[batch, planes, 1, node]`.
+            points: of a grid a raster, of a mesh spots on its triangles.
 
         Returns:
-            `[batch, 3 or 4, rows, columns]`, as `petri.nca.show` gives it of an automaton without a decoder.
+            `[batch, 3 or 4, rows, columns]`, as `petri.nca.show` gives it of an automaton without a decoder;
+            of spots `[batch, 3, …]`.
 
         Raises:
-            BadRequest: there is no decoder.
+            BadRequest: there is no decoder, or the points are of another space.
         """
         if self.decoder is None:
             raise BadRequest("the automaton has no decoder to paint with")
-        lives = self.between(state[:, ALPHA : ALPHA + 1], raster) > THRESHOLD if self.spec.living else None
-        said, seen = self.decoder(state, raster, lives), self.decoder.kind.seen(alpha=self.spec.living)
+        if isinstance(points, Spots) != self.spec.space.on_graph:
+            raise BadRequest("a raster is of a grid, and spots are of a mesh")
+        lives = None
+        if self.spec.living and isinstance(points, Raster):
+            lives = self.between(state[:, ALPHA : ALPHA + 1], points) > THRESHOLD
+        said, seen = self.decoder(state, points, lives), self.decoder.kind.seen(alpha=self.spec.living)
         return said[:, : len(seen)] if seen[-1] == len(seen) - 1 else said[:, list(seen)]
 
     def between(self, state: Tensor, raster: Raster) -> Tensor:
@@ -276,8 +286,9 @@ class Automaton(nn.Module):
         """What is seen of states: all pictures and all figures of merit are made of this.
 
         Args:
-            state: `[..., planes, height, width]`.
-            pixels: along the longer side of what a decoder paints; without one a pixel is a cell.
+            state: `[..., planes, height, width]`; of a ring or a mesh `[..., planes, 1, node]`.
+            pixels: along the longer side of what a decoder paints; without one a pixel is a cell, and on a
+                mesh a node.
 
         Returns:
             `[..., 3 or 4, rows, columns]`, not bounded, as `petri.nca.show` gives it; of a decoder without
@@ -301,8 +312,11 @@ class Automaton(nn.Module):
         if self.decoder is None:
             yield show(state, self.spec)
             return
-        paint = self.decoder if whole else self.paint
         height, width = state.shape[-2:]
+        if self.spec.space.on_graph:
+            yield self.paint(state[None], Spots.of_nodes(width, device=state.device))[0].unsqueeze(-2)
+            return
+        paint = self.decoder if whole else self.paint
         pixels = pixels or max(height, width)
         rows, columns = (max(1, round(side * pixels / max(height, width))) for side in (height, width))
         raster, high = Raster.of(rows, columns, device=state.device), max(1, BAND // columns)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from petri import checks
 from petri.errors import BadRequest
 from petri.maps import MAPS
+from petri.nca.spots import Spots
 
 COORDINATES = ("centre", "corner")
 ORDERS = ("yx", "xy")
@@ -22,8 +23,9 @@ class Lppn:
     """A local pattern producing network, which is asked at every point of a picture.
 
     It is given the state as it is between the cells, by bilinear interpolation, and where in its patch the
-    point lies: the patch is a square as large as a cell, and a coordinate u in it goes from −1 to 1. Layers
-    of sines follow, sin(omega · (W x + b)), and a linear one.
+    point lies: the patch is a square as large as a cell, and a coordinate u in it goes from −1 to 1. On a
+    mesh the patches are triangles, of three coordinates: see `petri.nca.spots.Spots`. Layers of sines follow,
+    sin(omega · (W x + b)), and a linear one.
 
     Raises:
         BadRequest: a value out of range.
@@ -37,8 +39,8 @@ class Lppn:
     outputs: int = 4  # numbers a point: RGB, of a figure alpha, then what else there is to paint
     omega: float = 10.0
     frequencies: int = 1  # n: what is given is sin kπu and cos kπu for k = 1…n; 0: u itself
-    coordinates: str = "centre"  # of the patch, where its cell sits; corner: at the first corner
-    order: str = "yx"  # of the coordinates that are given: down and then right, or the other way about
+    coordinates: str = "centre"  # of a square, where its cell sits; corner: at the first corner
+    order: str = "yx"  # of a square's coordinates: down and then right, or the other way about
     maps: tuple[str, ...] = ()  # of a material: names of MAPS, in their order, which the outputs are
 
     def __post_init__(self) -> None:
@@ -83,18 +85,18 @@ class Lppn:
                 return places[name]
         return (0, 0, 0) if self.maps else tuple(range(3 + alpha))
 
-    def inputs(self, channels: int) -> int:
-        """Numbers that it is given at a point."""
-        return (4 * self.frequencies or 2) + channels
+    def inputs(self, channels: int, axes: int = 2) -> int:
+        """Numbers that it is given at a point, which has so many coordinates in its patch."""
+        return (2 * axes * self.frequencies or axes) + channels
 
-    def parameters(self, channels: int) -> int:
+    def parameters(self, channels: int, axes: int = 2) -> int:
         """Its weights and biases."""
-        sizes = self.sizes(channels)
+        sizes = self.sizes(channels, axes)
         return sum(before * after + after for before, after in itertools.pairwise(sizes))
 
-    def sizes(self, channels: int) -> list[int]:
+    def sizes(self, channels: int, axes: int = 2) -> list[int]:
         """Numbers before, between and after its layers."""
-        return [self.inputs(channels)] + [self.width] * self.layers + [self.outputs]
+        return [self.inputs(channels, axes)] + [self.width] * self.layers + [self.outputs]
 
     def describe(self) -> str:
         """In a few words, such as `decoder of 3 × 64`."""
@@ -136,6 +138,7 @@ class Decoder(nn.Module):
         lppn: its layers.
         channels: of the state that evolve; it sees no other.
         padding: of the grid; beyond a zero-padded one all values are 0.
+        axes: coordinates in a patch: two of a grid, three of a mesh.
 
     Attributes:
         weights: matrices `[out, in]`, first layer first.
@@ -145,32 +148,42 @@ class Decoder(nn.Module):
     """
 
     def __init__(
-        self, lppn: Lppn, channels: int, *, padding: str, generator: torch.Generator | None = None
+        self,
+        lppn: Lppn,
+        channels: int,
+        *,
+        padding: str,
+        axes: int = 2,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         self.kind, self.channels, self.padding = lppn, channels, padding
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for number, (inputs, outputs) in enumerate(itertools.pairwise(lppn.sizes(channels))):
+        for number, (inputs, outputs) in enumerate(itertools.pairwise(lppn.sizes(channels, axes))):
             bound = 1 / inputs if number == 0 else math.sqrt(6 / inputs) / lppn.omega
             for values, shape in ((self.weights, (outputs, inputs)), (self.biases, (outputs,))):
                 values.append(torch.empty(shape).uniform_(-bound, bound, generator=generator))
 
-    def forward(self, state: Tensor, raster: Raster, only: Tensor | None = None) -> Tensor:
+    def forward(self, state: Tensor, points: Raster | Spots, only: Tensor | None = None) -> Tensor:
         """Paint.
 
         Args:
-            state: `[batch, planes, height, width]`, the channels that evolve first.
-            raster: the points.
+            state: `[batch, planes, height, width]`, the channels that evolve first; of a mesh
+                `[batch, planes, 1, node]`.
+            points: of a grid a raster, of a mesh spots on its triangles.
             only: the points that are painted, bool `[batch, 1, rows, columns]`; others are 0. All if None.
 
         Returns:
-            `[batch, outputs, rows, columns]`, not bounded.
+            `[batch, outputs, rows, columns]`, of spots `[batch, outputs, …]`, not bounded.
         """
-        seen = interpolate(
-            state[:, : self.channels], raster, padding=self.padding, coordinates=self.kind.coordinates
-        )
+        state = state[:, : self.channels]
+        if isinstance(points, Spots):
+            seen, where = points.between(state.squeeze(-2)), points.where()
+        else:
+            seen = interpolate(state, points, padding=self.padding, coordinates=self.kind.coordinates)
+            where = self._where(points, *state.shape[-2:])
         batch, _, *size = seen.shape
-        where = self._where(raster, *state.shape[-2:]).to(seen)
+        where = self._turned(where).to(seen)
         given = torch.cat([where.expand(batch, *where.shape), seen], dim=1).transpose(0, 1).flatten(1)
         if only is None:
             said = self._ask(given)
@@ -189,13 +202,16 @@ class Decoder(nn.Module):
         return torch.addmm(shift[:, None], last, given)
 
     def _where(self, raster: Raster, height: int, width: int) -> Tensor:
-        """Where the points lie in their patches, `[4 n or 2, rows, columns]`."""
+        """Where the points lie in their patches, `[2, rows, columns]` in −1…1."""
         down = (raster.rows * height % 1 * 2 - 1)[:, None].expand(-1, len(raster.columns))
         right = (raster.columns * width % 1 * 2 - 1)[None].expand(len(raster.rows), -1)
-        both = torch.stack([down, right] if self.kind.order == "yx" else [right, down])
+        return torch.stack([down, right] if self.kind.order == "yx" else [right, down])
+
+    def _turned(self, where: Tensor) -> Tensor:
+        """Coordinates `[axes, …]` as the layers are given them, `[2 · axes · n or axes, …]`."""
         if not self.kind.frequencies:
-            return both
-        turns = [math.pi * k * both for k in range(1, self.kind.frequencies + 1)]
+            return where
+        turns = [math.pi * k * where for k in range(1, self.kind.frequencies + 1)]
         return torch.cat([*(turn.sin() for turn in turns), *(turn.cos() for turn in turns)])
 
 

@@ -19,6 +19,7 @@ class Grid:
     """
 
     on_graph: ClassVar[bool] = False
+    axes: ClassVar[int] = 2  # coordinates of a point in what lies between cells: a square
     frame: ClassVar[str] = FRAMES[0]
 
     padding: str = "zero"  # beyond the edge lie empty cells (zero) or the opposite side (wrap)
@@ -35,6 +36,7 @@ class Ring:
     """
 
     on_graph: ClassVar[bool] = True
+    axes: ClassVar[int] = 0  # nothing is painted between its nodes
     padding: ClassVar[str] = "none"
     frame: ClassVar[str] = FRAMES[0]
 
@@ -52,6 +54,7 @@ class Mesh:
     """
 
     on_graph: ClassVar[bool] = True
+    axes: ClassVar[int] = 3  # of a triangle
     padding: ClassVar[str] = "none"
 
     # What directions are told by: x, y and z (world), or what lies right, up and out of a vertex (upright),

@@ -89,18 +89,7 @@ class Spec:
             checks.truth(name, getattr(self, name))
         self._check_classes()
         if self.decoder is not None:
-            if self.space.on_graph:
-                raise BadRequest("a decoder paints between the cells of a grid: leave it out")
-            if type(self.decoder) not in DECODERS.values():
-                raise BadRequest(
-                    f"decoder must be none or of the kinds {', '.join(DECODERS)}, got {self.decoder!r}"
-                )
-            if self.decoder.maps and self.living:
-                raise BadRequest("the maps of a material fill their plane: leave out the living mask")
-            if self.decoder.outputs < 3 + self.living and not self.decoder.maps:
-                raise BadRequest(
-                    f"the decoder of a figure paints RGB and alpha, 4 outputs, got {self.decoder.outputs}"
-                )
+            self._check_decoder(self.decoder)
         if self.rule.gated and self.fire_rate is not None:
             raise BadRequest(
                 f"a gated rule decides for itself which cells fire: leave fire_rate out, got {self.fire_rate}"
@@ -114,6 +103,29 @@ class Spec:
         for name, low in (("colour_offset", -1e3), ("colour_scale", 0.0)):
             value = checks.number(name, getattr(self, name), low, 1e3, low_open=name == "colour_scale")
             object.__setattr__(self, name, value)
+
+    def _check_decoder(self, decoder: Lppn) -> None:
+        if type(decoder) not in DECODERS.values():
+            raise BadRequest(f"decoder must be none or of the kinds {', '.join(DECODERS)}, got {decoder!r}")
+        if not self.space.axes:
+            raise BadRequest(
+                "a decoder paints between the cells of a grid or the nodes of a mesh: leave it out"
+            )
+        if decoder.maps and self.living:
+            raise BadRequest("the maps of a material fill their plane: leave out the living mask")
+        if decoder.outputs < 3 + self.living and not decoder.maps:
+            raise BadRequest(
+                f"the decoder of a figure paints RGB and alpha, 4 outputs, got {decoder.outputs}"
+            )
+        if not self.space.on_graph:
+            return
+        if self.living or decoder.maps:
+            raise BadRequest("a decoder paints the colours of a whole mesh: leave out living mask and maps")
+        if (decoder.coordinates, decoder.order) != (Lppn.coordinates, Lppn.order):
+            raise BadRequest(
+                "coordinates and order of a decoder are of squares, not of triangles: leave them out, "
+                f"got {decoder.coordinates} and {decoder.order}"
+            )
 
     def _check_classes(self) -> None:
         if self.masked and (self.living or not self.fixed):
@@ -171,7 +183,7 @@ class Spec:
         count += self.features * rule.hidden + rule.hidden
         count += (rule.hidden * rule.hidden + rule.hidden) * (rule.layers - 2)
         count += rule.hidden * self.outputs + self.outputs
-        return count + (self.decoder.parameters(self.channels) if self.decoder else 0)
+        return count + (self.decoder.parameters(self.channels, self.space.axes) if self.decoder else 0)
 
     def check_grid(self, height: int, width: int) -> None:
         """Refuse a grid that is smaller than what a cell senses at once.

@@ -32,11 +32,18 @@ class LayerPlace:
 
 
 def given(spec: Spec) -> int:
-    """The vec4s that the first layer is given: those of the state, then one for each frequency.
+    """The vec4s that the first layer is given: those of the state, then those of each frequency.
 
-    Of the frequency k it holds sin kπu and cos kπu, each down and then right; without frequencies u itself.
+    Of the frequency k one holds sin kπu and cos kπu, each down and then right; of a triangle, which has three
+    coordinates, one holds the sines and one the cosines. Without frequencies there is one, of u itself.
     """
-    return -(-spec.channels // LANES) + max(1, _lppn(spec).frequencies)
+    frequencies = _lppn(spec).frequencies
+    return -(-spec.channels // LANES) + (frequencies * 2 * _lanes(spec) // LANES or 1)
+
+
+def _lanes(spec: Spec) -> int:
+    """The lanes in which the sines of a point's coordinates lie: two, or of three coordinates four."""
+    return 2 if spec.space.axes == 2 else LANES
 
 
 def layer_places(spec: Spec) -> list[LayerPlace]:
@@ -115,10 +122,10 @@ def _last(
 
 def _slots(spec: Spec) -> list[int]:
     """Among the lanes that the first layer is given, the places of its inputs in the order of the decoder."""
-    kind, groups = _lppn(spec), -(-spec.channels // LANES)
-    axes = (0, 1) if kind.order == "yx" else (1, 0)
-    turns = [LANES * (groups + k) for k in range(max(1, kind.frequencies))]
-    halves = (0, 2) if kind.frequencies else (0,)  # sines, then cosines
+    kind, groups, lanes = _lppn(spec), -(-spec.channels // LANES), _lanes(spec)
+    axes = range(spec.space.axes) if kind.order == "yx" else (1, 0)
+    turns = [LANES * groups + 2 * lanes * k for k in range(max(1, kind.frequencies))]
+    halves = (0, lanes) if kind.frequencies else (0,)  # sines, then cosines
     where = [turn + half + axis for half in halves for turn in turns for axis in axes]
     return where + list(range(spec.channels))
 

@@ -76,31 +76,35 @@ def _decoder_values(spec: Spec) -> dict[str, Any]:
     assert decoder is not None, "who asks has one"
     *sines, last = places
     arrays = ["given"] + ["odd", "even"] * decoder.layers
-    return values(spec) | {
-        "block": False,
-        "at": layout(spec).decoder,
-        "given": given(spec),
-        "quads": sines[-1].quads,
-        "living": spec.living,
-        "turning": decoder.frequencies > 0,
-        "frequencies": decoder.frequencies,
-        "sines": [
-            {
-                "begin": place.begin,
-                "stride": place.stride,
-                "before": place.before,
-                "from": before,
-                "to": after,
-            }
-            for place, before, after in zip(sines, arrays, arrays[1:], strict=False)
-        ],
-        "last": last.begin,
-        "from_last": arrays[decoder.layers],
-        "material": bool(decoder.maps),
-        "stride_last": last.stride,
-        "albedo": "albedo" in decoder.maps,
-        "sloped_by_height": "height" in decoder.maps and "normal" not in decoder.maps,
-    }
+    return (
+        values(spec)
+        | {
+            "block": False,
+            "at": layout(spec).decoder,
+            "given": given(spec),
+            "quads": sines[-1].quads,
+            "living": spec.living,
+            "triangles": False,  # the page alone draws surfaces
+            "turning": decoder.frequencies > 0,
+            "frequencies": decoder.frequencies,
+            "sines": [
+                {
+                    "begin": place.begin,
+                    "stride": place.stride,
+                    "before": place.before,
+                    "from": before,
+                    "to": after,
+                }
+                for place, before, after in zip(sines, arrays, arrays[1:], strict=False)
+            ],
+            "last": last.begin,
+            "from_last": arrays[decoder.layers],
+            "material": bool(decoder.maps),
+            "stride_last": last.stride,
+            "albedo": "albedo" in decoder.maps,
+            "sloped_by_height": "height" in decoder.maps and "normal" not in decoder.maps,
+        }
+    )
 
 
 def values(spec: Spec, *, shadertoy: bool = False) -> dict[str, Any]:

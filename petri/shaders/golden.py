@@ -6,6 +6,7 @@ import base64
 import dataclasses
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from petri.nca.decoder import Raster
 from petri.nca.fire import fire_words, sample_seeds
 from petri.nca.life import ALPHA, THRESHOLD
 from petri.nca.padding import pad
+from petri.nca.spots import Spots
 
 HEIGHT, WIDTH = 17, 23  # neither square nor even: what is transposed or shifted shows
 STEPS = (1, 8, 32)  # after which values are kept; the last is enough for every edge to be felt
@@ -28,7 +30,11 @@ CLEAR = 1e-3  # least distance of the alpha there from that of a living cell
 
 @torch.no_grad()
 def golden(
-    automaton: Automaton, *, grid: tuple[int, int] | None = None, condition: int | None = None
+    automaton: Automaton,
+    *,
+    grid: tuple[int, int] | None = None,
+    faces: np.ndarray | None = None,
+    condition: int | None = None,
 ) -> dict[str, Any]:
     """What the page's `verify` compares with: growth on a small grid, computed by PyTorch in float32.
 
@@ -38,13 +44,15 @@ def golden(
     Args:
         automaton: what grows; of a mesh it has its graph.
         grid: of a ring or a mesh, 1 and its nodes.
+        faces: of a mesh, on which a decoder paints, its triangles `[faces, 3]`.
         condition: the fixed plane that is 1, of an automaton of several targets; all are empty if None.
 
     Returns:
         `width`, `height`, `seed`, `steps`, `cells` (row and column of each) and `values`, base64 of float32
         `[step, cell, channel]`, little-endian; of a classifier also `fixed`, `[plane, height, width]`. If
         there is a decoder, also `painted`: `width` and `height` of a picture, `pixels` (row and column of
-        each) and `values` `[step, pixel, 3 or 4]`.
+        each) and `values` `[step, pixel, 3 or 4]`; on a mesh `corners` of the triangle of each point,
+        `shares`, how near it lies to them, `[point, 3]`, and `values`.
     """
     spec = automaton.spec
     largest = max(sense.size for sense in spec.senses)
@@ -70,7 +78,7 @@ def golden(
         "steps": STEPS,
         "cells": cells,
         "values": _text(torch.stack(kept)),
-        **({"painted": _painted(automaton, states)} if automaton.decoder else {}),
+        **({"painted": _painted(automaton, states, faces)} if automaton.decoder else {}),
         **({} if fixed is None else {"fixed": _text(fixed)}),
     }
 
@@ -91,8 +99,25 @@ def picture(spec: Spec, height: int, width: int) -> Tensor:
     return (words >> 8).float() * 2.0**-24
 
 
-def _painted(automaton: Automaton, states: list[Tensor]) -> dict[str, Any]:
-    """Some pixels of what is painted of states, whose alpha is in none of them near that of a living cell."""
+def _painted(automaton: Automaton, states: list[Tensor], faces: np.ndarray | None) -> dict[str, Any]:
+    """Some points of what is painted of states."""
+    return _pixels(automaton, states) if faces is None else _spots(automaton, states, faces)
+
+
+def _spots(automaton: Automaton, states: list[Tensor], faces: np.ndarray) -> dict[str, Any]:
+    """Some points all over a mesh, in all parts of their triangles."""
+    chosen = torch.linspace(0, len(faces) - 1, POINTS).round().long()
+    corners = torch.from_numpy(faces)[chosen]
+    words = fire_words(sample_seeds(0, 1), 0, POINTS, 3)[0, 0]
+    parts = ((words >> 8).double() + 1) * 2.0**-24
+    shares = (parts / parts.sum(dim=1, keepdim=True)).float()
+    spots = Spots(corners=corners, shares=shares)
+    seen = torch.stack([automaton.paint(state, spots)[0].T for state in states])
+    return {"corners": corners.tolist(), "shares": _text(shares), "values": _text(seen)}
+
+
+def _pixels(automaton: Automaton, states: list[Tensor]) -> dict[str, Any]:
+    """Some pixels of a picture, whose alpha is in none of the states near that of a living cell."""
     height, width = (SCALE * side for side in states[0].shape[-2:])
     raster = Raster.of(height, width)
     alphas = torch.stack([automaton.between(state[:, ALPHA : ALPHA + 1], raster)[0, 0] for state in states])

@@ -16,7 +16,7 @@ from petri import ground, modelfile
 from petri.errors import BadRequest
 from petri.film import film as growth
 from petri.graph.growth import growth as on_graph
-from petri.graph.growth import shown
+from petri.graph.painting import shown
 from petri.graph.raster import draw
 from petri.graph.write import ply
 from petri.images import picture
@@ -67,11 +67,17 @@ def entry(model: Model, *, name: str, file: str) -> dict[str, Any]:
         "thumbnail": thumbnail(model),
         "obstacle": reason or None,
         "film": data_uri(film(model), WEBP) if reason else None,
-        "golden": None if reason else golden(model.automaton, grid=nodes, condition=model.condition()),
+        "golden": None if reason else _golden(model, nodes),
         **({"mesh": data_uri(ply(model.surface), PLY)} if model.surface and not reason else {}),
         **({"conditions": list(model.conditions)} if model.conditions else {}),
         **({"classes": list(model.classes)} if model.classes else {}),
     }
+
+
+def _golden(model: Model, nodes: tuple[int, int] | None) -> dict[str, Any]:
+    """What the page compares itself with."""
+    faces = model.surface.faces if model.surface else None
+    return golden(model.automaton, grid=nodes, faces=faces, condition=model.condition())
 
 
 def _row(model: Model) -> tuple[int, int] | None:
@@ -128,7 +134,7 @@ def thumbnail(model: Model, on: str = ground.TRANSPARENT) -> str:
     """The grown pattern as a small WebP, in a data URI; a figure on a ground or transparent."""
     if model.spec.space.on_graph:
         image = Image.fromarray(
-            draw(shown(model.grown(), model.spec, model.surface), pixels=2 * THUMBNAIL, through=True)
+            draw(shown(model.grown(), model.automaton, model.surface), pixels=2 * THUMBNAIL, through=True)
         )
     else:
         image = Image.fromarray(picture(model.automaton, model.grown(), on, pixels=2 * THUMBNAIL))

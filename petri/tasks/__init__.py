@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from petri.tasks.classify import Classifying
+from petri.tasks.glaze import Glazing
 from petri.tasks.grow import Growing
 from petri.tasks.learner import Learner
 from petri.tasks.many import GrowingMany
@@ -26,6 +27,7 @@ __all__ = [
     "TASKS",
     "Classifying",
     "ColouringMesh",
+    "Glazing",
     "Growing",
     "GrowingMany",
     "Learner",
@@ -47,6 +49,7 @@ TASKS: dict[str, type[Task]] = {
     "textures": WeavingMany,
     "material": WeavingMaterial,
     "wear": Wearing,
+    "glaze": Glazing,
     "classify": Classifying,
 }
 

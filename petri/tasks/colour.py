@@ -16,6 +16,7 @@ from petri.tasks.task import Task
 
 if TYPE_CHECKING:
     from petri.nca import Automaton, Spec
+    from petri.training.recipe import Recipe
 
 OVERFLOW = 1.0  # weight of the penalty on state values beyond ±1
 
@@ -28,7 +29,7 @@ class OnGraph(Task):
         graph: of its nodes.
 
     Raises:
-        BadRequest: the Spec is of a grid, has the living mask or fixed planes.
+        BadRequest: the Spec is of a grid, has the living mask, fixed planes or a decoder.
     """
 
     def __init__(self, spec: Spec, graph: Graph) -> None:
@@ -36,8 +37,28 @@ class OnGraph(Task):
             raise BadRequest(f"this is a task for a ring or a mesh, the Spec's space is {spec.space!r}")
         if spec.living or spec.fixed:
             raise BadRequest("the whole ring or mesh is coloured: leave the living mask and fixed planes out")
+        self.check_decoder(spec)
         super().__init__(spec, (1, graph.nodes))
         self.graph = graph
+
+    @classmethod
+    def check(cls, recipe: Recipe) -> None:
+        """See `Task`."""
+        super().check(recipe)
+        cls.check_decoder(recipe.spec)
+
+    @classmethod
+    def check_decoder(cls, spec: Spec) -> None:
+        """Refuse a decoder where nodes alone are looked at.
+
+        Raises:
+            BadRequest: there is one.
+        """
+        if spec.decoder is not None:
+            raise BadRequest(
+                "only nodes are looked at here, and nothing between them: leave spec.decoder out; "
+                "petri mesh texture --pixels trains one"
+            )
 
     def meet(self, automaton: Automaton) -> None:
         """Give the automaton what it runs on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,9 +15,11 @@ from torch import Tensor
 from petri import checks, images
 from petri.errors import BadRequest
 from petri.evaluation.style import Judge, woven
+from petri.evaluation.worn import ELSEWHERE, JUDGED
 from petri.graph import icosphere, named
 from petri.graph.bake import bake
 from petri.graph.mesh import Surface
+from petri.graph.painting import shown
 from petri.graph.raster import TURN_FPS, draw, sides, turning
 from petri.graph.sphere import nodes_of
 from petri.graph.views import views
@@ -34,15 +37,16 @@ from petri.tasks.woven import EXEMPLAR, Likeness
 if TYPE_CHECKING:
     from petri.modelfile import Model
     from petri.nca import Automaton, Spec
+    from petri.targets.exemplar import Exemplar
     from petri.training.recipe import Recipe
 
 KEPT = 64  # views that training draws from
-JUDGED, ELSEWHERE = 12, 20_261_126  # views that a likeness is the mean of, and the seed of their places
 FINEST, MOST = (
     1.25,
     200_000,
 )  # edges of the sphere's length that a mesh may have; vertices that it is cut into
 SMALL_PICTURE = 128  # pixels of what a terminal is shown
+WORN = ("wear", "glaze")  # the tasks whose textures meshes wear
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +94,8 @@ class Wearing(OnGraph):
     """
 
     terms: ClassVar[type] = WearingTerms
+    unit: ClassVar[str] = "pixels"  # what a view is so many of across
+    wanted: WearingTerms
 
     def __init__(
         self,
@@ -101,15 +107,15 @@ class Wearing(OnGraph):
         seed: int = 0,
         steps: int = 64,
     ) -> None:
-        self.wanted, self.others = terms or WearingTerms(), others
+        self.wanted, self.others = terms or self.terms(), others
         self.seed, self.steps = seed, steps
         check_blocks(self.wanted.blocks)
         self.sphere = icosphere(self.wanted.level)
-        self.width = self.wanted.pixels * self.sphere.edge  # of what a view sees
+        self.width = self.edges * self.sphere.edge  # of what a view sees
         if self.width > 2:
             raise BadRequest(
-                f"a view of {self.wanted.pixels} pixels sees more than a sphere of level {self.wanted.level} "
-                "has: take a higher level or fewer pixels"
+                f"a view of {self.edges} {self.unit} sees more than a sphere of level {self.wanted.level} "
+                f"has: take a higher level or fewer {self.unit}"
             )
         super().__init__(spec, self.sphere.graph(spec.space.frame))
         self.exemplar = exemplar
@@ -128,8 +134,6 @@ class Wearing(OnGraph):
         Raises:
             BadRequest: the picture or the mesh cannot be had.
         """
-        from petri.targets import exemplar
-
         terms = recipe.loss
         how: dict[str, Any] = {"seed": recipe.seed, "steps": recipe.phases[-1].steps[1]}
         wanted = (1, nodes_of(terms.level))
@@ -139,7 +143,7 @@ class Wearing(OnGraph):
                 "give both, or --level"
             )
         try:
-            found = exemplar.load(recipe.target, terms.pixels, scale=terms.scale, crop=terms.crop)
+            found = picture_of(recipe.target, terms)
         except BadRequest:
             if not blank:
                 raise
@@ -147,15 +151,30 @@ class Wearing(OnGraph):
         others = [torch.from_numpy(one) for one in found.others()]
         return cls(recipe.spec, torch.from_numpy(found.pixels), terms, others=others, **how)
 
+    @property
+    def edges(self) -> int:
+        """Edges of the sphere that a view is across: one for each of its pixels."""
+        return self.wanted.pixels
+
     @classmethod
     def weigh(cls, terms: Any) -> Mapping[str, float]:
         """See `Task`."""
         return {"style": 1.0, "overflow": terms.overflow}
 
+    def meet(self, automaton: Automaton) -> None:
+        """See `Task`."""
+        self.automaton = automaton
+        super().meet(automaton)
+
     def enter(self, number: int) -> None:
         """See `Task`."""
+        self.__dict__.pop("judge", None)  # of what the exemplar was before a checkpoint was read
+        self.style = self.compare()
+
+    def compare(self) -> Any:
+        """What says how far pictures lie from the exemplar, in layers that training looks at."""
         how = self.wanted
-        self.style = TransportLoss(
+        return TransportLoss(
             self.exemplar, layers=FIRST[: 1 + how.blocks], sizes=how.sizes, projections=how.projections
         )
 
@@ -179,14 +198,18 @@ class Wearing(OnGraph):
         (state,) = looks
         chance = torch.Generator().manual_seed(int(sample_seeds(self.seed, 1, first=int(self.drawn))))
         self.drawn += 1
+        apart = self.apart(state, chance)
+        return {"style": apart, "overflow": overflow_loss(state, bound=self.wanted.bound)}
+
+    def apart(self, state: Tensor, chance: torch.Generator) -> Tensor:
+        """The style loss of each row, `[batch]`."""
         chosen = torch.randperm(len(self.views), generator=chance)[: self.wanted.views]
         seen = self.views[chosen.tolist()].of(show(state, self.spec)[:, :, 0])
-        apart = self.style(seen, chance).view(len(state), -1).mean(dim=1)
-        return {"style": apart, "overflow": overflow_loss(state, bound=self.wanted.bound)}
+        return self.style(seen, chance).view(len(state), -1).mean(dim=1)
 
     def picture(self, state: Tensor) -> np.ndarray:
         """See `Task`: the sphere from the front."""
-        return draw(worn(self.sphere, state, self.spec), pixels=SMALL_PICTURE, lit=False)
+        return draw(shown(state, self.automaton, self.sphere), pixels=SMALL_PICTURE, lit=False)
 
     def goal(self) -> np.ndarray:
         """The exemplar."""
@@ -199,31 +222,36 @@ class Wearing(OnGraph):
     @torch.no_grad()
     def measure(self, automaton: Automaton, *, seeds: int) -> dict[str, Any]:
         """How far a fresh texture lies from the exemplar, in layers that training does not look at."""
-        found = self.likeness(automaton, self.judge())
+        found = self.likeness(automaton)
         return {"loss": found.distance}
 
-    def likeness(self, automaton: Automaton, judge: Judge) -> Likeness:
+    def likeness(self, automaton: Automaton) -> Likeness:
         """What a rule has come to on the sphere, after twice the steps that it was trained to take."""
-        found = judged(automaton, self.sphere, judge, 2 * self.steps, self.width, self.wanted.pixels)
+        found = judged(automaton, self.sphere, self.judge, 2 * self.steps, self.width, self.wanted.pixels)
         assert found is not None, "a sphere can be seen from all sides"
         return found
 
-    def judge(self, *, closer: bool = False) -> Judge:
-        """What says how far a texture lies from the exemplar; see `Judge`."""
+    @cached_property
+    def judge(self) -> Judge:
+        """What says how far a texture lies from the exemplar."""
+        return self.judge_of()
+
+    def judge_of(self, *, closer: bool = False) -> Judge:
+        """The same, or of views of half the side; see `Judge`."""
         return Judge(self.exemplar, [other.to(self.exemplar) for other in self.others], closer=closer)
 
     @torch.no_grad()
     def finish(self, automaton: Automaton, folder: Path) -> Worn:
         """Measure a model, put its texture on the mesh, and draw both."""
-        judge, steps, body = self.judge(), 2 * self.steps, self.body
-        found = self.likeness(automaton, judge)
+        steps, body = 2 * self.steps, self.body
+        found = self.likeness(automaton)
         each: dict[str, Likeness | None] = {f"sphere:{self.wanted.level}": found}
         if body is not self.sphere:
             # By smaller views, and beside it the sphere by such ones.
-            side = self.wanted.pixels // 2
-            small = self.judge(closer=True)
+            side, across = self.wanted.pixels // 2, self.edges // 2
+            small = self.judge_of(closer=True)
             for name, one in ((f"sphere:{self.wanted.level}, closer", self.sphere), (self.wanted.mesh, body)):
-                each[name] = judged(automaton, one, small, steps, side * one.edge, side)
+                each[name] = judged(automaton, one, small, steps, across * one.edge, side)
         dressed = wear(automaton, body, steps)
         files = ["worn.ply", "worn.glb", "turntable.webp", "worn.png"]
         for name in files:
@@ -239,6 +267,18 @@ class Wearing(OnGraph):
         )
 
 
+def picture_of(asked: str, terms: WearingTerms) -> Exemplar:
+    """A picture, cut as the terms say: where a decoder paints, of more pixels than a view has edges.
+
+    Raises:
+        BadRequest: it cannot be used.
+    """
+    from petri.targets import exemplar
+
+    edges = getattr(terms, "edges", terms.pixels)
+    return exemplar.load(asked, edges, pixels=terms.pixels, scale=terms.scale, crop=terms.crop)
+
+
 def fine(surface: Surface, edge: float) -> Surface:
     """The same, its triangles cut until their edges are about as long as those that a rule was trained on.
 
@@ -249,17 +289,12 @@ def fine(surface: Surface, edge: float) -> Surface:
     return surface
 
 
-def worn(surface: Surface, state: Tensor, spec: Spec) -> Surface:
-    """A surface in the colours of a state `[channel, 1, node]`."""
-    return surface.coloured(show(state, spec)[:, 0].T.detach().cpu().numpy())
-
-
 @torch.no_grad()
 def wear(automaton: Automaton, surface: Surface, steps: int) -> Surface:
     """A mesh in the texture that a rule weaves on it, from noise, in so many steps."""
     dressed = automaton.on(surface.graph(automaton.spec.space.frame))
     state = woven(dressed, (1, len(surface.vertices)), steps)
-    return worn(surface, state[0], automaton.spec)
+    return shown(state[0], dressed, surface)
 
 
 def dress(model: Model, surface: Surface, *, steps: int = 128, cut: bool = True) -> Surface:
@@ -275,7 +310,7 @@ def dress(model: Model, surface: Surface, *, steps: int = 128, cut: bool = True)
         BadRequest: the model is of another task.
     """
     recipe = model.training.get("recipe", {})
-    if recipe.get("task") != "wear":
+    if recipe.get("task") not in WORN:
         raise BadRequest(
             f"{model.target} is no texture for meshes: petri mesh texture trains one, mesh-scales is shipped"
         )
@@ -309,7 +344,5 @@ def judged(
     if not len(looks):
         return None
     dressed = wear(automaton, surface, steps)
-    assert dressed.colours is not None, "it has just been given some"
-    colours = torch.from_numpy(dressed.colours.T.copy())
-    distance = judge.distance(looks.of(colours[None]).to(judge.exemplar)).mean().item()
+    distance = judge.distance(looks.seen(dressed).to(judge.exemplar)).mean().item()
     return Likeness(steps, distance, judge.floor, judge.ceiling, judge.way(distance))

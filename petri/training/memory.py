@@ -59,11 +59,11 @@ def _wanted(recipe: Recipe, phase: Phase, native: bool, size: int) -> int:
         kept += batch * phase.cells * 3_000  # features of VGG16 and their gradients
     if spec.decoder and (lines := getattr(recipe.loss, "lines", 0)):
         # Of each point what goes into the layers and comes out of them, and the gradients of that.
-        kept += 2 * batch * lines**2 * 2 * sum(spec.decoder.sizes(spec.channels)) * 4
-    if spec.decoder and (windows := getattr(recipe.loss, "windows", 0)):
+        kept += 2 * batch * lines**2 * 2 * sum(spec.decoder.sizes(spec.channels, spec.space.axes)) * 4
+    if spec.decoder and (windows := getattr(recipe.loss, "windows", getattr(recipe.loss, "views", 0))):
         # The same of the samples of the smaller sizes, four a pixel.
         places = recipe.loss.sizes * windows * recipe.loss.window**2
-        kept += 4 * batch * places * 2 * sum(spec.decoder.sizes(spec.channels)) * 4
+        kept += 4 * batch * places * 2 * sum(spec.decoder.sizes(spec.channels, spec.space.axes)) * 4
         kept += batch * places * 3_000
     return 2 * recipe.pool_size(phase) * entry + kept
 

@@ -15,6 +15,7 @@ from petri.nca import Cell, Harmonics, Invariants, Mesh, Noise, Spec
 from petri.nca.graph import hops
 from petri.training.presets import PATIENCE, merge, over
 from petri.training.recipe import Recipe, plain
+from petri.training.textures import DECODER as SQUARES
 
 # What a vertex senses, by the names that `petri mesh grow` has for it.
 PERCEPTIONS: dict[str, Harmonics | Invariants] = {
@@ -24,6 +25,8 @@ PERCEPTIONS: dict[str, Harmonics | Invariants] = {
     "invariants": Invariants(),
 }
 BY_LENGTH = "-by-length"  # behind the name of harmonics: they heed how long edges are
+# Of triangles, whose coordinates have no seams as they are: there is nothing to be made periodic.
+DECODER = {**SQUARES, "frequencies": 0}
 EPOCHS, WEAR_EPOCHS = 2000, 1500
 PACE = 2.0  # steps that growth is given for each edge of the way to the farthest vertex
 LEAST = 32  # steps
@@ -115,6 +118,7 @@ def make_wear_recipe(
     image: str,
     *,
     level: int = 6,
+    pixels: int | None = None,
     perception: str = "slope",
     settings: list[str] | tuple[str, ...] = (),
     cut: dict[str, Any] | None = None,
@@ -127,6 +131,7 @@ def make_wear_recipe(
         mesh: that wears it when it is trained, as the user named it.
         image: the picture as the user named it.
         level: of the icosphere.
+        pixels: along a side of a view of what a decoder paints; None for no decoder.
         perception: as of `sense_of`.
         cut: `scale` and `crop` of the picture, if they were asked for.
         settings, epochs, seed: as of `petri.training.presets.make_recipe`.
@@ -151,4 +156,6 @@ def make_wear_recipe(
         "loss": {**(cut or {}), "mesh": mesh, "level": level},
     }
     merge(fields, {"spec": {"rule": {"hidden": 96, "layers": 2}}})
+    if pixels is not None:
+        merge(fields, {"task": "glaze", "spec": {"decoder": DECODER}, "loss": {"pixels": pixels}})
     return over(fields, settings=settings, architecture={}, epochs=epochs, seed=seed)

@@ -184,12 +184,15 @@ def test_a_spec_is_described_and_its_weights_are_packed_as_in_python(lab):
 
 
 def test_senses_that_do_not_fit_the_graph_are_refused_by_name(lab):
+    mesh = {"space": {"kind": "mesh"}, "senses": [{"kind": "harmonics"}]}
     fields = [
         {"space": {"kind": "ring"}, "senses": [{"kind": "harmonics", "dimensions": 1, "order": 2}]},
         {"space": {"kind": "ring"}, "senses": [{"kind": "harmonics", "dimensions": 2}]},
         {"space": {"kind": "mesh"}, "senses": [{"kind": "harmonics", "gather": "most"}]},
         {"senses": [{"kind": "invariants"}]},
-        {"space": {"kind": "mesh"}, "senses": [{"kind": "harmonics"}], "decoder": {"kind": "lppn"}},
+        {"space": {"kind": "ring"}, "senses": [{"kind": "harmonics"}], "decoder": {"kind": "lppn"}},
+        {**mesh, "living": True, "decoder": {"kind": "lppn"}},
+        {**mesh, "decoder": {"kind": "lppn", "order": "xy"}},
     ]
     found = lab.evaluate(
         """(all) => all.map((fields) => {
@@ -202,7 +205,10 @@ def test_senses_that_do_not_fit_the_graph_are_refused_by_name(lab):
         "the dimensions of harmonics must be 1 or 3, got 2",
         'the gather of harmonics must be one of mean, sum, got "most"',
         "a grid has other senses, got invariants",
-        "a decoder paints between the cells of a grid: leave it out",
+        "a decoder paints between the cells of a grid or the nodes of a mesh: leave it out",
+        "a decoder paints the colours of a whole mesh: leave out living mask and maps",
+        "coordinates and order of a decoder are of squares, not of triangles: leave them out, "
+        "got centre and xy",
     ]
     slope = Spec(space=Ring(), senses=(Harmonics(),), rule=SMALL)
     said = lab.evaluate(

@@ -166,6 +166,64 @@ def test_the_texture_that_is_shipped_is_worn_by_name(petri, tmp_path, monkeypatc
     assert "mesh-scales is shipped" in petri("mesh", "wear", "scales", "torus", code=2)
 
 
+PAINTED = ["--level", 4, "--pixels", 32, "--set", "loss.edges=16", "--set", "loss.sizes=1", *SMALL[6:]]
+
+
+def test_a_decoder_paints_what_meshes_wear(petri, tmp_path, monkeypatch):
+    """From training to a mesh file, a picture, a baked map and the figures of an evaluation."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("petri.graph.raster.TURNS", 2)
+    monkeypatch.setattr("petri.evaluation.worn.JUDGED", 3)
+    said = petri("mesh", "texture", "sphere:1", "brick", "--scale", 8, *PAINTED, code=1)
+    assert "2,562 vertices" in said and "decoder of 3 × 32" in said and "12,179 parameters" in said
+    folder = tmp_path / "runs" / "brick-2562"
+    recipe = (folder / "recipe.toml").read_text()
+    assert 'task = "glaze"' in recipe and "frequencies = 0" in recipe
+    assert len(read(folder / "worn.ply").vertices) == 2562
+    assert b'"count":163842' in (folder / "worn.glb").read_bytes()
+    said = petri("mesh", "texture", "--resume", folder, "--epochs", 1, code=1)
+    assert "resumed at epoch 2" in said
+    corners = "".join(f"v {x} {y} 0\nvt {x} {y}\n" for x, y in ((0, 0), (1, 0), (1, 1), (0, 1)))
+    (tmp_path / "square.obj").write_text(f"{corners}f 1/1 2/2 3/3 4/4\n")
+    said = petri(
+        "mesh", "wear", folder, "square.obj", "--out", "square.png", "--baked", "baked.png", "--steps", 9
+    )
+    baked = np.asarray(Image.open("baked.png")).astype(int)
+    across = np.abs(np.diff(baked[300, :, 0]))
+    assert baked.shape == (1024, 1024, 3) and (np.diff(np.sign(np.diff(baked[300, :, 0]))) != 0).sum() > 20
+    assert across.max() < 60  # no seams between triangles
+    petri("play", folder, "--out", "ball.png", "--steps", 4, "--pixels", 64)
+    assert Image.open("ball.png").size == (256, 64)
+    found = json.loads(petri("evaluate", folder, "--json", "--damage-at", 4, "--heal-steps", 4))["models"][0]
+    assert [look["steps"] for look in found["drift"]] == [3, 6, 30]
+    assert [(look["mesh"], look["pixels_an_edge"]) for look in found["fine"]] == [
+        (mesh, fine) for mesh in ("sphere:4", "sphere:1") for fine in (1, 2, 4)
+    ]
+    assert [one["kind"] for one in found["regeneration"]] == ["patch", "half", "scatter"]
+    assert all(look["floor"] < look["distance"] for look in found["drift"])
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--pixels", 100), "a whole number of pixels for each of its 32 edges, got 100"),
+        (("--pixels", 100_000), "loss.pixels must be a whole number in 16..512, got 100000"),
+        (("--pixels", 64, "--level", 3), "a view of 32 edges sees more than a sphere of level 3"),
+        (("--pixels", 64, "--set", "spec.decoder=none"), "takes a decoder"),
+        (("--pixels", 64, "--set", "spec.decoder.outputs=4"), "paints RGB, 3 outputs, got 4"),
+        (("--pixels", 64, "--set", "spec.decoder.order=xy"), "are of squares, not of triangles"),
+        (("--set", 'spec.decoder={kind="lppn"}'), "only nodes are looked at here"),
+    ],
+)
+def test_a_bad_request_for_a_painted_mesh_is_one_line(petri, tmp_path, monkeypatch, asked, said):
+    monkeypatch.chdir(tmp_path)
+    error = petri("mesh", "texture", "torus", "brick", *asked, code=2)
+    assert said in error and len(error.strip().splitlines()) == 1
+    if "spec.decoder={" in str(asked[-1]):
+        assert said in petri("mesh", "grow", "sphere:1", "wheel", *asked, code=2)
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

@@ -63,6 +63,19 @@ export class Body {
     this.surface.draw(pen, this.each === 1 ? tints : this.#spread(tints), view, lit);
   }
 
+  /** See `Surface`: of a mesh, on which a decoder paints. */
+  wear(model, layers) {
+    this.surface.wear(model, layers);
+  }
+
+  look(part, size, view, lit) {
+    return this.surface.look(part, size, view, lit);
+  }
+
+  floats(corners, shares) {
+    return this.surface.floats(corners, shares);
+  }
+
   #spread(tints) {
     const spread = new Uint32Array(this.each * this.nodes);
     new Uint32Array(tints.buffer, tints.byteOffset, this.nodes).forEach((tint, node) => {

@@ -8,11 +8,17 @@ precision highp sampler2D;
 precision highp sampler2DArray;
 
 uniform sampler2DArray state;    // layer g holds channels 4g .. 4g+3
+//#if triangles
+uniform bool shown;              // bounded, and lit if so; else as it is
+flat in uvec3 nodes;             // the corners of the triangle, which lie in the state row after row
+in vec3 shares;                  // how near the point lies to each
+//#else
 uniform sampler2D lines;         // texel (x, 0) is of the picture's columns, texel (y, 1) of its rows: x, y: the cells
                                  // before and after it, -1 beyond the edge; z: the share of the one after it;
                                  // w: where in its patch it lies, -1 .. 1
 uniform bool shown;              // bounded, and on a ground; else as it is
 uniform vec4 ground;             // premultiplied by alpha
+//#end
 
 //#if material
 uniform int map;                 // 0: the surface under a light, 1: its albedo, 2: height, 3: roughness, 4: occlusion,
@@ -50,6 +56,25 @@ vec4 given[{{given}}];           // the state there, and where in its patch the 
 vec4 odd[{{quads}}];             // what the first layer of sines says, the third, ...
 vec4 even[{{quads}}];            // the second, the fourth, ...
 
+//#if triangles
+vec4 node(uint number, int group) {
+    int across = textureSize(state, 0).x;
+    return texelFetch(state, ivec3(int(number) % across, int(number) / across, group), 0);
+}
+
+// Where in its triangle a point lies; as petri/nca/spots.py.
+vec3 place(vec3 near) {
+    float great = max(max(near.x, near.y), near.z);
+    float middle = max(min(near.x, near.y), min(max(near.x, near.y), near.z));
+    float small = min(min(near.x, near.y), near.z);
+    float less = 3.0 * great - 1.0, rest = 1.0 - great, half_gone = 1.0 - 2.0 * middle, gone = 1.0 - 3.0 * small;
+    return 2.0 * vec3(
+        great < 0.5 ? less * less : 1.0 - 3.0 * rest * rest,
+        middle < 1.0 / 3.0 ? 6.0 * middle * middle : 1.0 - 3.0 * half_gone * half_gone,
+        1.0 - gone * gone) - 1.0;
+}
+{{lamp}}
+//#else
 vec4 cell(float x, float y, int group) {
     return x < 0.0 || y < 0.0 ? vec4(0.0) : texelFetch(state, ivec3(int(x), int(y), group), 0);
 }
@@ -60,6 +85,7 @@ vec4 between(vec4 column, vec4 row, int group) {
     vec4 below = mix(cell(column.x, row.y, group), cell(column.y, row.y, group), column.z);
     return mix(above, below, row.z);
 }
+//#end
 
 // Sines, by a polynomial: those that GPUs have built in are off by as much as 2e-4.
 vec4 wave(vec4 angle) {
@@ -125,6 +151,23 @@ vec3 surface(vec3 seen) {
 
 //#end
 void main() {
+//#if triangles
+    vec3 near = max(shares, 0.0);    // at an edge of what is seen a pixel's middle may lie beyond its triangle
+    near /= near.x + near.y + near.z;
+    for (int group = 0; group < GROUPS; group++) {
+        given[group] = near.x * node(nodes.x, group) + near.y * node(nodes.y, group) + near.z * node(nodes.z, group);
+    }
+    vec3 where = place(near);
+//#if turning
+    for (int k = 1; k <= {{frequencies}}; k++) {
+        vec3 turn = PI * float(k) * where;
+        given[GROUPS + 2 * k - 2] = wave(vec4(turn, 0.0));
+        given[GROUPS + 2 * k - 1] = wave(vec4(turn + HALF, 0.0));
+    }
+//#else
+    given[GROUPS] = vec4(where, 0.0);
+//#end
+//#else
     vec4 column = texelFetch(lines, ivec2(int(gl_FragCoord.x), 0), 0);
     vec4 row = texelFetch(lines, ivec2(int(gl_FragCoord.y), 1), 0);
     given[0] = between(column, row, 0);
@@ -144,6 +187,7 @@ void main() {
     }
 //#else
     given[GROUPS] = vec4(row.w, column.w, 0.0, 0.0);
+//#end
 //#end
 //#each sines
     for (int q = 0; q < {{quads}}; q++) {
@@ -171,10 +215,16 @@ void main() {
     painted.a = 1.0;
 //#end
 //#end
+//#if triangles
+    if (shown) {
+        painted.rgb = lit(clamp(painted.rgb, 0.0, 1.0));
+    }
+//#else
     if (shown) {
         float alpha = clamp(painted.a, 0.0, 1.0);
         painted = vec4(painted.rgb, alpha) + (1.0 - alpha) * ground;
         painted.rgb = clamp(painted.rgb, 0.0, painted.a);
     }
+//#end
 }
 `;

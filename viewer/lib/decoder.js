@@ -1,7 +1,7 @@
 // What a decoder's layers are to a browser: where they lie in the texture of weights, and how they are packed. As
 // petri/shaders/decoder.py.
 
-import { MAPS } from "./spec.js";
+import { MAPS, axesOf } from "./spec.js";
 
 const MATERIAL_QUADS = 3; // that the last layer of a material has, see `said`
 const PLAIN = { height: 0.5, roughness: 0.8, occlusion: 1 }; // of maps that are not painted
@@ -9,13 +9,15 @@ const PLAIN = { height: 0.5, roughness: 0.8, occlusion: 1 }; // of maps that are
 /**
  * Where the layers of an `lppn` lie, in texels from its first on. Of every four units of a layer there are their
  * biases, then their weights from each input. The inputs are four channels of the state after the other, and of each
- * frequency k sin kπu and cos kπu, down and right (or, with no frequencies, u itself).
+ * frequency k sin kπu and cos kπu, down and right (or, with no frequencies, u itself); of a triangle, which has three
+ * coordinates, their sines and their cosines are four inputs each.
  * @returns {{layers: {begin: number, before: number, quads: number}[], given: number, texels: number}} before: vec4s
  *   that a layer is given; quads: vec4s that it has; given: those that the first one is given
  */
-export function decoderPlaces({ decoder, groups }) {
+export function decoderPlaces(spec) {
+  const { decoder, groups } = spec;
   const said = decoder.maps.length ? MATERIAL_QUADS : 1;
-  const given = groups + Math.max(1, decoder.frequencies);
+  const given = groups + Math.max(1, (decoder.frequencies * lanesOf(spec)) / 2);
   const layers = [];
   let [texels, before] = [0, given];
   for (let layer = 0; layer <= decoder.layers; layer++) {
@@ -25,6 +27,11 @@ export function decoderPlaces({ decoder, groups }) {
     before = quads;
   }
   return { layers, given, texels };
+}
+
+/** The lanes in which the sines of a point's coordinates lie: two, or of three coordinates four. */
+function lanesOf(spec) {
+  return axesOf(spec) === 2 ? 2 : 4;
 }
 
 /** Pack the layers as `decoderPlaces` has them, omega multiplied in: RGBA texels. */
@@ -82,10 +89,12 @@ function said({ decoder, living }) {
 }
 
 /** Among the lanes that the first layer is given, the places of its inputs in the order of the file. */
-function inputSlots({ decoder, channels, groups }) {
-  const axes = decoder.order === "yx" ? [0, 1] : [1, 0];
-  const turns = Array.from({ length: Math.max(1, decoder.frequencies) }, (_, k) => 4 * (groups + k));
-  const halves = decoder.frequencies ? [0, 2] : [0]; // sines, then cosines
+function inputSlots(spec) {
+  const { decoder, channels, groups } = spec;
+  const [lanes, count] = [lanesOf(spec), axesOf(spec)];
+  const axes = decoder.order === "yx" ? Array.from({ length: count }, (_, axis) => axis) : [1, 0];
+  const turns = Array.from({ length: Math.max(1, decoder.frequencies) }, (_, k) => 4 * groups + 2 * lanes * k);
+  const halves = decoder.frequencies ? [0, lanes] : [0]; // sines, then cosines
   const where = halves.flatMap((half) => turns.flatMap((turn) => axes.map((axis) => turn + half + axis)));
   return [...where, ...Array.from({ length: channels }, (_, channel) => channel)];
 }

@@ -261,11 +261,17 @@ export class Dish {
     const { canvas, ground } = this;
     const begun = this.#begun; // another model or grid ends it
     const { model } = this;
+    const body = this.#body;
+    if (body && !(await this.#cover())) return;
     const size = [canvas.width, canvas.height];
     const [width, height] = size.map((side) => Math.max(1, Math.round(share * side)));
-    for (const part of partsOf(width, height, going ? SOON : Infinity, SIDE)) {
+    const look = (part) => {
+      if (body) return body === this.#body ? body.look(part, [width, height], this.view, this.lit) : null;
       const surface = this.#surface([width, height], part);
-      const looking = this.#engine.look({ channel: null, ground, at: this.#points(width, height, part), surface });
+      return this.#engine.look({ channel: null, ground, at: this.#points(width, height, part), surface });
+    };
+    for (const part of partsOf(width, height, going ? SOON : Infinity, SIDE)) {
+      const looking = look(part);
       const seen = looking instanceof Promise ? await looking : looking;
       if (!seen || canvas.width !== size[0] || canvas.height !== size[1]) return;
       if (model !== this.model || begun !== this.#begun) return;
@@ -277,6 +283,16 @@ export class Dish {
       await new Promise((resolve) => setTimeout(resolve));
       if (!going() || this.#gone() || model !== this.model || begun !== this.#begun) return;
     }
+  }
+
+  /** Give a mesh the state that a decoder is to paint on it; false if it is gone meanwhile. */
+  async #cover() {
+    const { model } = this;
+    const body = this.#body;
+    const layers = await this.#engine.layers();
+    if (!layers || body !== this.#body || model !== this.model || this.#lost) return false;
+    body.wear(model, layers);
+    return true;
   }
 
   /** What is shown of a part of a material; null of anything else. */
@@ -307,10 +323,23 @@ export class Dish {
    * @returns {Promise<Float32Array>} `[height, width, 4]`: RGB, multiplied by alpha, and alpha; not bounded
    */
   async picture(width, height) {
-    if (!this.spec.decoder) throw new Error("the model has no decoder to paint with");
+    if (!this.spec.decoder || this.#body) throw new Error("the model has no decoder to paint with");
     if (Math.max(width, height) > SIDE) throw new Error(`it paints at most ${SIDE} pixels a side at once`);
     if (this.#gone()) throw new Error("the graphics are lost");
     return this.#engine.paint(this.#points(width, height, { left: 0, top: 0, right: width, bottom: height }, WHOLE));
+  }
+
+  /**
+   * What a decoder paints on a mesh.
+   * @param {Uint32Array} corners of the triangle that each point lies in, `[point, 3]`
+   * @param {Float32Array} shares how near it lies to each, `[point, 3]`
+   * @returns {Promise<Float32Array>} `[point, 4]`: RGB, not bounded, and 1
+   */
+  async spots(corners, shares) {
+    if (!this.spec.decoder || !this.#body) throw new Error("the model has no decoder to paint a mesh with");
+    if (corners.length > 3 * SIDE) throw new Error(`it paints at most ${SIDE} points at once`);
+    if (!(await this.#cover())) throw new Error("the graphics are lost");
+    return this.#body.floats(corners, shares);
   }
 
   /**

@@ -23,9 +23,11 @@ export function lifeShader(spec) {
 /**
  * The fragment shader of what a decoder paints.
  * @param {object} spec
- * @param {boolean} block whether its weights lie in a uniform block of their own, not in the step's texture
+ * @param {object} options
+ * @param {boolean} options.block whether its weights lie in a uniform block of their own, not in a texture
+ * @param {?object} options.surface of a mesh: `lamp`, what shades it, and `columns` of the texture of the weights alone
  */
-export function decoderShader(spec, { block = false } = {}) {
+export function decoderShader(spec, { block = false, surface = null } = {}) {
   const { layers, given, texels } = decoderPlaces(spec);
   const sines = layers.slice(0, -1);
   const arrays = ["given", ...sines.map((_, i) => (i % 2 ? "even" : "odd"))];
@@ -34,6 +36,8 @@ export function decoderShader(spec, { block = false } = {}) {
     block,
     texels,
     at: layout(spec).decoder,
+    triangles: surface !== null,
+    ...(surface && { ...surface, at: 0, below: 0 }),
     given,
     quads: sines[0].quads,
     living: spec.living,
@@ -104,6 +108,7 @@ function senses(spec) {
   const banks = [];
   const convolutions = [];
   spec.senses.forEach((sense, i) => {
+    if (sense.kind !== "conv" && !sense.filters) return; // of a mesh, whose steps the processor takes
     const { first, at } = places[i];
     const { size, dilation } = sense;
     const common = { first, at, size, dilation, taps: size ** 2, far: Math.floor(size / 2) };

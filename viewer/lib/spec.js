@@ -161,14 +161,35 @@ export function checkSpec(fields) {
 }
 
 /** Senses of a grid for a grid, and others for a ring or a mesh. */
-function checkSpace({ space, senses, decoder }) {
+function checkSpace({ space, senses, decoder, living }) {
   for (const { kind: name, order, dimensions } of senses) {
     if (ON_GRAPHS.includes(name) !== onGraph({ space })) throw new Error(`a ${space.kind} has other senses, got ${name}`);
     if (dimensions === 1 && order > 1) throw new Error(`harmonics of one dimension have order 0 or 1, got ${order}`);
   }
   if (!onGraph({ space })) return;
-  if (decoder) throw new Error("a decoder paints between the cells of a grid: leave it out");
+  if (decoder) checkOnMesh(space, living, decoder);
   if (senses.length > 1) throw new Obstacle(`a browser computes one sense of a ${space.kind}, not ${senses.length}`);
+}
+
+/** What a decoder of a surface may be. */
+function checkOnMesh({ kind: name }, living, { maps, coordinates, order }) {
+  if (name !== "mesh") {
+    throw new Error("a decoder paints between the cells of a grid or the nodes of a mesh: leave it out");
+  }
+  if (living || maps.length) {
+    throw new Error("a decoder paints the colours of a whole mesh: leave out living mask and maps");
+  }
+  if (coordinates !== "centre" || order !== "yx") {
+    throw new Error(
+      "coordinates and order of a decoder are of squares, not of triangles: leave them out, " +
+        `got ${coordinates} and ${order}`,
+    );
+  }
+}
+
+/** How many coordinates say where a point lies in what is between cells: two of a square, three of a triangle. */
+export function axesOf(spec) {
+  return onGraph(spec) ? 3 : 2;
 }
 
 /** How many numbers of each plane a sense gives: filters of a stencil; of a graph the value itself, and what is around. */
@@ -378,7 +399,8 @@ export function tensorShapes(spec) {
   }
   if (spec.decoder) {
     const { width, frequencies, outputs, layers: sines } = spec.decoder;
-    const inputs = (4 * frequencies || 2) + spec.channels;
+    const axes = axesOf(spec);
+    const inputs = (2 * axes * frequencies || axes) + spec.channels;
     for (let layer = 0; layer <= sines; layer++) {
       const after = layer < sines ? width : outputs;
       shapes[`decoder.weights.${layer}`] = [after, layer ? width : inputs];

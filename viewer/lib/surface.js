@@ -1,5 +1,7 @@
-// A surface of triangles in WebGL2: drawn with a colour a vertex, flat or lit, and asked which vertex lies under a point.
+// A surface of triangles in WebGL2: drawn with a colour a vertex or as a decoder paints it, flat or lit, and asked which
+// vertex lies under a point.
 
+import { Coat } from "./coat.js";
 import { Context } from "./context.js";
 import { normalsOf } from "./graph.js";
 
@@ -9,6 +11,24 @@ export const FRONT = { turn: 0, tilt: 15, zoom: 1 };
 const DISTANCE = 3.5; // of the eye from the middle, in units of the farthest vertex
 const FILLS = 0.92; // share of the picture that the surface may fill
 const SAMPLES = 4; // a pixel, so that edges are smooth
+
+// What puts `seen` onto the screen.
+const PLACE = `float away = ${DISTANCE.toFixed(1)} - seen.z;
+    const float near = ${(DISTANCE - 1.05).toFixed(2)}, far = ${(DISTANCE + 1.05).toFixed(2)};
+    gl_Position = vec4(focus * seen.xy, ((far + near) * away - 2.0 * far * near) / (far - near), away);`;
+
+// A colour as a lamp shades it.
+const LAMP = `uniform bool lamp;
+in vec3 seen;
+in vec3 facing;
+
+vec3 lit(vec3 colour) {
+    vec3 outward = facing / max(length(facing), 1e-6);
+    if (dot(outward, vec3(0.0, 0.0, ${DISTANCE.toFixed(1)}) - seen) < 0.0) outward = -outward;  // an open surface, from inside
+    const vec3 towards = vec3(0.3, 0.5, 0.8) / 0.98994949;
+    return colour * (lamp ? 0.45 + 0.55 * max(dot(outward, towards), 0.0) : 1.0);
+}
+`;
 
 const VERTEX = `#version 300 es
 precision highp float;
@@ -28,26 +48,19 @@ void main() {
     colour = tint.rgb;
     at = place;
     vertex = uint(gl_VertexID);
-    float away = ${DISTANCE.toFixed(1)} - seen.z;
-    const float near = ${(DISTANCE - 1.05).toFixed(2)}, far = ${(DISTANCE + 1.05).toFixed(2)};
-    gl_Position = vec4(focus * seen.xy, ((far + near) * away - 2.0 * far * near) / (far - near), away);
+    ${PLACE}
 }
 `;
 
 const SHOWN = `#version 300 es
 precision highp float;
-uniform bool lit;
-in vec3 seen;
-in vec3 facing;
+${LAMP}
 in vec3 colour;
 in vec3 at;
 flat in uint vertex;
 out vec4 shown;
 void main() {
-    vec3 outward = facing / max(length(facing), 1e-6);
-    if (dot(outward, vec3(0.0, 0.0, ${DISTANCE.toFixed(1)}) - seen) < 0.0) outward = -outward;  // an open surface, from inside
-    const vec3 lamp = vec3(0.3, 0.5, 0.8) / 0.98994949;
-    shown = vec4(colour * (lit ? 0.45 + 0.55 * max(dot(outward, lamp), 0.0) : 1.0), 1.0);
+    shown = vec4(lit(colour), 1.0);
 }
 `;
 
@@ -73,10 +86,17 @@ function turning({ turn, tilt }) {
   return [cosA, sinB * sinA, -cosB * sinA, 0, cosB, sinB, sinA, -sinB * cosA, cosB * cosA];
 }
 
+/** Tell a program from where a surface is seen. */
+function setView(gl, at, view) {
+  gl.uniformMatrix3fv(at("turned"), false, turning(view));
+  gl.uniform1f(at("focus"), focusOf(view));
+}
+
 const focusOf = ({ zoom }) => FILLS * Math.sqrt(DISTANCE ** 2 - 1) * zoom;
 
 export class Surface {
   #made = null; // what lies on the GPU, and since which loss of it
+  #coat = null; // what a decoder needs there, likewise
 
   /**
    * @param {Float32Array} places `[vertex, 3]`, within the unit sphere
@@ -127,25 +147,71 @@ export class Surface {
    * @param {boolean} lit whether a lamp shades it; else the plain colours
    */
   draw(pen, tints, view, lit) {
-    const { context } = this;
-    const { gl } = context;
+    const { gl } = this.context;
     if (gl.isContextLost()) return; // the canvas shows what it showed
     const { width, height } = pen.canvas;
     const { array, tints: place, programs } = this.#own;
+    const { image } = this.#picture({ left: 0, top: 0, right: width, bottom: height }, [width, height], () => {
+      gl.bindBuffer(gl.ARRAY_BUFFER, place);
+      gl.bufferSubData(gl.ARRAY_BUFFER, 0, tints);
+      this.#triangles(programs.shown, array, view, (at) => gl.uniform1i(at("lamp"), Number(lit)));
+    });
+    pen.clearRect(0, 0, width, height);
+    pen.drawImage(image, 0, image.height - height, width, height, 0, 0, width, height);
+  }
+
+  /** Let a decoder paint a state, `[group, vertex, 4]`, from now on. */
+  wear(model, layers) {
+    const { context } = this;
+    if (context.gl.isContextLost()) return;
+    if (this.#coat?.since !== context.losses || this.#coat.model !== model) {
+      this.#drop();
+      const made = new Coat(context, model, this, { place: PLACE, lamp: LAMP });
+      this.#coat = { since: context.losses, model, made };
+    }
+    this.#coat.made.set(layers);
+  }
+
+  /**
+   * A part of a picture of what a decoder paints of the state that was given last.
+   * @param {{left: number, top: number, right: number, bottom: number}} part of the picture
+   * @param {number[]} size of the whole of it, in pixels
+   * @param {object} view
+   * @param {boolean} lit
+   * @returns {?{image: HTMLCanvasElement, width: number, height: number}} it lies in the lower left corner of the image;
+   *   null where there is none
+   */
+  look(part, size, view, lit) {
+    const { gl, losses } = this.context;
+    if (gl.isContextLost() || this.#coat?.since !== losses) return null;
+    return this.#picture(part, size, () => this.#coat.made.draw((at) => {
+      setView(gl, at, view);
+      gl.uniform1i(at("lamp"), Number(lit));
+    }));
+  }
+
+  /** What a decoder paints at points; see `Coat`. */
+  floats(corners, shares) {
+    if (this.context.gl.isContextLost() || !this.#coat) throw new Error("the graphics are lost");
+    return this.#coat.made.floats(corners, shares);
+  }
+
+  /** Draw a part of a picture into the shared image, smooth at its edges. */
+  #picture({ left, top, right, bottom }, [across, down], draw) {
+    const { context } = this;
+    const { gl } = context;
+    const [width, height] = [right - left, bottom - top];
     context.makeRoom(width, height);
     const target = this.#target(gl.RGBA8, width, height, Math.min(SAMPLES, gl.getParameter(gl.MAX_SAMPLES)));
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
-    gl.bindBuffer(gl.ARRAY_BUFFER, place);
-    gl.bufferSubData(gl.ARRAY_BUFFER, 0, tints);
-    gl.viewport(0, 0, width, height);
-    this.#triangles(programs.shown, array, view, (at) => gl.uniform1i(at("lit"), Number(lit)));
+    gl.viewport(-left, bottom - down, across, down);
+    draw();
     gl.bindFramebuffer(gl.DRAW_FRAMEBUFFER, null);
     gl.disable(gl.SCISSOR_TEST);
     gl.blitFramebuffer(0, 0, width, height, 0, 0, width, height, gl.COLOR_BUFFER_BIT, gl.NEAREST);
     target.free();
-    pen.clearRect(0, 0, width, height);
-    pen.drawImage(context.image, 0, context.image.height - height, width, height, 0, 0, width, height);
+    return { image: context.image, width, height };
   }
 
   /**
@@ -182,8 +248,7 @@ export class Surface {
   #triangles({ handle, at }, array, view, more = () => {}) {
     const { gl } = this.context;
     gl.useProgram(handle);
-    gl.uniformMatrix3fv(at("turned"), false, turning(view));
-    gl.uniform1f(at("focus"), focusOf(view));
+    setView(gl, at, view);
     more(at);
     gl.enable(gl.DEPTH_TEST);
     gl.bindVertexArray(array);
@@ -213,8 +278,14 @@ export class Surface {
     };
   }
 
+  #drop() {
+    if (this.#coat?.since === this.context.losses) this.#coat.made.close();
+    this.#coat = null;
+  }
+
   close() {
     const { gl, losses } = this.context;
+    this.#drop();
     if (this.#made?.since === losses) {
       gl.deleteVertexArray(this.#made.array);
       for (const buffer of this.#made.buffers) gl.deleteBuffer(buffer);

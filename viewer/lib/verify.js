@@ -10,7 +10,7 @@ const FOREIGN = "the golden values are not of this model";
  * @param {object} model from `parseModel`
  * @param {object} golden from the manifest: `width`, `height`, `seed`, `steps` (when to compare), `cells` (row and
  *   column of each), `values` (base64 of float32 `[step, cell, channel]`), `fixed` (the same of the fixed planes, if any);
- *   of a decoder `painted`, the same of pixels
+ *   of a decoder `painted`, the same of pixels, or on a mesh of `spots`: `corners` of triangles, and `shares` (base64)
  * @param {object} options
  * @param {string} options.engine as for `openDish`
  * @returns {Promise<{engine: string, differences: {step: number, largest: number}[], largest: number, same: boolean}>}
@@ -23,7 +23,8 @@ export async function verify(model, golden, { engine = "auto" } = {}) {
   const expected = numbers(golden.values, steps.length * cells.length * channels);
   const colours = 3 + Number(living);
   if (Boolean(decoder) !== Boolean(painted)) throw new Error(FOREIGN);
-  const seen = painted && numbers(painted.values, steps.length * painted.pixels.length * colours);
+  const points = painted ? (painted.pixels ?? painted.corners).length : 0;
+  const seen = painted && numbers(painted.values, steps.length * points * colours);
   const dish = await openDish(document.createElement("canvas"), model, { width, height, seed, engine });
   try {
     // What a classifier looks at.
@@ -43,9 +44,10 @@ export async function verify(model, golden, { engine = "auto" } = {}) {
           compare(expected[at++], state[(channel * height + row) * width + column]);
         }
       }
-      const picture = painted ? await dish.picture(painted.width, painted.height) : null;
-      for (const [row, column] of painted?.pixels ?? []) {
-        const first = 4 * (row * painted.width + column);
+      const picture = painted ? await paintedBy(dish, painted) : null;
+      for (let point = 0; point < points; point++) {
+        const [row, column] = painted.pixels?.[point] ?? [0, point];
+        const first = 4 * (row * (painted.width ?? 0) + column);
         for (let lane = 0; lane < colours; lane++) compare(seen[next++], picture[first + lane]);
       }
       differences.push({ step, largest });
@@ -55,6 +57,12 @@ export async function verify(model, golden, { engine = "auto" } = {}) {
   } finally {
     dish.close();
   }
+}
+
+/** What a dish paints where golden values are: of a grid a picture, of a mesh a row of points. */
+function paintedBy(dish, { width, height, corners, shares }) {
+  if (!corners) return dish.picture(width, height);
+  return dish.spots(Uint32Array.from(corners.flat()), numbers(shares, 3 * corners.length));
 }
 
 /** Numbers from base64 of float32, as many as there must be. */

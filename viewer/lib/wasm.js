@@ -122,7 +122,7 @@ export class Wasm {
     this.#plan = plan(model, width, height, graph);
     try {
       await this.#cells.ask("set", this.#plan);
-      if (model.spec.decoder) await painters.open(await compiled);
+      if (model.spec.decoder && !graph) await painters.open(await compiled);
     } catch (error) {
       Object.assign(this, before);
       this.#plan = planned;
@@ -148,6 +148,11 @@ export class Wasm {
   /** The colours of the nodes of a graph, or a channel in greys: RGBA, or null once it is closed. */
   async tints({ channel, ground }) {
     return (await this.#cells.ask("look", channel, ground))?.pixels ?? null;
+  }
+
+  /** The state as it lies in memory, `[layer, height, width, 4]`; null once it is closed. */
+  layers() {
+    return this.#cells.ask("read");
   }
 
   /**
@@ -181,7 +186,7 @@ export class Wasm {
 
   async read() {
     const { spec } = this.model;
-    return fromLayers(spec, await this.#cells.ask("read"), this.width, this.height);
+    return fromLayers(spec, await this.layers(), this.width, this.height);
   }
 
   /** Set the fixed planes, as the layers that hold them. */
