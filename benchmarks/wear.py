@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 import rows
-import torch
 
 from petri import modelfile
 from petri.evaluation.style import Judge
@@ -87,11 +86,14 @@ class Bench:
     def way(self, surface: Surface) -> dict[str, float | None]:
         """The same of it as it is; None where it is nowhere flat enough to say."""
         dressed = wear(self.automaton, surface, self.steps)
-        colours = torch.from_numpy(dressed.colours.T.copy())[None]
         found: dict[str, float | None] = {}
         for name, pixel in (("edges", surface.edge), ("space", self.edge)):
             seen = views(surface, JUDGED, width=self.side * pixel, side=self.side, seed=ELSEWHERE)
-            distance = self.judge.distance(seen.of(colours)).mean().item() if len(seen) else None
+            distance = (
+                self.judge.distance(seen.seen(dressed).to(self.judge.exemplar)).mean().item()
+                if len(seen)
+                else None
+            )
             found[name] = None if distance is None else round(self.judge.way(distance), 2)
         return found
 
@@ -107,7 +109,7 @@ def measured(path: Path, meshes: dict[str, str], *, by_length: bool) -> dict[str
     model = modelfile.read(path)
     task = Wearing.of(Recipe.from_fields(model.training["recipe"]))
     bench = Bench(
-        model.automaton, task.judge(closer=True), 2 * task.steps, task.wanted.pixels // 2, task.sphere.edge
+        model.automaton, task.judge_of(closer=True), 2 * task.steps, task.wanted.pixels // 2, task.sphere.edge
     )
     surfaces = {"sphere": task.sphere}
     surfaces |= {name: fine(named.load(file).surface, task.sphere.edge) for name, file in meshes.items()}
@@ -116,7 +118,7 @@ def measured(path: Path, meshes: dict[str, str], *, by_length: bool) -> dict[str
         "trained": model.training["epochs"],
         "seconds": model.training["seconds"],
         "machine": model.training["machine"],
-        "sphere": round(task.likeness(model.automaton, task.judge()).way, 2),
+        "sphere": round(task.likeness(model.automaton).way, 2),
         "ways": {name: bench.ways(surface) for name, surface in surfaces.items()},
     }
     (sense,) = model.spec.senses
