@@ -169,6 +169,7 @@ def test_the_texture_that_is_shipped_is_worn_by_name(petri, tmp_path, monkeypatc
 PAINTED = ["--level", 4, "--pixels", 32, "--set", "loss.edges=16", "--set", "loss.sizes=1", *SMALL[6:]]
 
 
+@pytest.mark.slow
 def test_a_decoder_paints_what_meshes_wear(petri, tmp_path, monkeypatch):
     """From training to a mesh file, a picture, a baked map and the figures of an evaluation."""
     monkeypatch.chdir(tmp_path)
