@@ -91,15 +91,16 @@ def said(page, words, where="#message"):
 
 
 def shown(page, canvas="document.querySelector('#dish')"):
-    """What the dish shows, uint8 `[height, width, 4]`, once it stays the same."""
+    """What the dish shows, uint8 `[height, width, 4]`, once there is something and it stays the same."""
     last = None
     for _ in range(100):
         page.wait_for_timeout(80)
         address = page.evaluate(f"{canvas}.toDataURL()")
-        if address == last:
+        picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(address.split(",")[1]))).convert("RGBA"))
+        if address == last and picture.any():
             break
         last = address
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(last.split(",")[1]))).convert("RGBA"))
+    return picture
 
 
 def colour(picture, x, y):

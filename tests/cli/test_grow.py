@@ -86,6 +86,7 @@ def test_the_picture_is_what_the_model_grows(grown):
     assert np.array_equal(shown, rgb.repeat(16, axis=0).repeat(16, axis=1))
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_with_the_numbers_it_would_have_had(grown, tmp_path):
     whole, _ = grown
     # A run that was killed after its second epoch: its folder holds the checkpoint and no results.

@@ -73,6 +73,7 @@ def test_odd_names_are_shown_as_they_are_and_command_nothing(petri, here):
     assert manifest["models"][0]["name"] == shown
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the locale does not decide what names are")
 def test_in_the_c_locale_all_the_same_can_be_grown(here):
     (here / f"{LATIN}.png").rename(here / "café.png")

@@ -36,6 +36,7 @@ def test_micro_batches_are_backpropagation_up_to_rounding(plans, mini):
     assert epoch.loss == pytest.approx(loss, rel=1e-4) and epoch.accuracy == pytest.approx(accuracy, abs=1)
 
 
+@pytest.mark.slow
 def test_decoupled_stages_learn_without_waiting(plans, mini):
     plan = dataclasses.replace(plans["decoupled"], epochs=2, batch=50, learning_rate=3e-3)
     seen = []

@@ -30,7 +30,8 @@ def until(found, crew):
     raise AssertionError("it did not happen")
 
 
-@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_a_worker_that_is_killed_is_replaced_and_its_trial_is_failed_and_trained_again(
     request, recipe, url, kind
 ):

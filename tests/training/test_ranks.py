@@ -28,6 +28,7 @@ def grow(folder, *extra, processes):
     )
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_trains_up_to_rounding(tmp_path):
     for processes in (1, 2):
         done = grow(tmp_path, "--name", str(processes), processes=processes)
