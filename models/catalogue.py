@@ -77,7 +77,7 @@ WORN = """
 ## Textures for meshes
 
 They were woven on a sphere and are worn by any mesh: `petri mesh wear mesh-scales bunny.obj --out worn.glb`.
-Way is as above, of views of the sphere, as the training measured it; `petri evaluate` takes none of these. On
+Way is as above, of views of the sphere, as the training measured it. On
 [other meshes](../docs/mesh.md#what-a-sense-is-worth-to-a-texture). The picture is petri's own.
 """
 PUBLISHED = """

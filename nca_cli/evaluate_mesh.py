@@ -56,7 +56,7 @@ def worn_tables(found: WornEvaluation) -> dict[str, Table]:
         course = one.course
         damage.add_row(one.kind, f"{course.damaged.mean:.4f}", f"{course.healed.mean:.4f}", healed(course))
     return {
-        f"style on the sphere, {first.fine} pixels an edge": style,
+        f"style on the sphere, pixels an edge: {first.fine}": style,
         f"from nearer, after {found.fine[0].steps:,} steps": fine,
         "damage": damage,
     }

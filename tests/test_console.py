@@ -96,3 +96,31 @@ def test_the_display_of_a_run_shows_the_target_and_what_the_loss_means_on_any_te
         text = screen.export_text()
         assert "target" in text and "0.0123 (0 is perfect)" in text and "4 so far, sown anew" in text
         assert max(map(len, text.splitlines())) <= width
+
+
+def test_the_display_of_a_run_says_when_it_measures_and_no_longer_trains(monkeypatch):
+    monkeypatch.setattr(console, "out", Console(width=100, height=40, file=io.StringIO()))
+
+    def said(display, epoch):
+        display.progress(
+            Progress(
+                epoch=epoch, epochs=9, phase="1 of 1, 64²", loss=0.1, died=0, seconds=1.0, seconds_left=2.0,
+                steps_per_second=5.0, picture=np.zeros((64, 64, 3), np.uint8),
+            )
+        )  # fmt: skip
+        return console_text(display)
+
+    display = console.GrowDisplay("growing a dot", None)
+    assert "Ctrl-C stops here and keeps the model." in said(display, 3)
+    assert "Measuring what has come of it." in said(display, 9)
+    display = console.GrowDisplay("growing a dot", None)
+    said(display, 3)
+    display.stopping = True
+    assert "Stopping after this epoch" in console_text(display)
+    assert "Measuring what has come of it. Again to stop at once." in said(display, 4)
+
+
+def console_text(display):
+    screen = Console(width=100, height=40, record=True, file=io.StringIO())
+    screen.print(display._render())
+    return screen.export_text()

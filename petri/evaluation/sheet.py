@@ -20,6 +20,8 @@ from petri.evaluation import (
     TextureEvaluation,
     TexturesEvaluation,
     WornEvaluation,
+    surface,
+    texture,
 )
 from petri.evaluation.course import Course
 from petri.evaluation.report import Measure
@@ -123,12 +125,7 @@ def _woven(found: TextureEvaluation) -> list[tuple[str, list[_Tile]]]:
         _Tile(found.shuffled, "its pixels, shuffled", f"{found.ceiling:.4f}"),
         *(_Tile(look.picture, f"step {look.steps:,}", _way(look)) for look in found.looks),
     ]
-    damage = []
-    for one in found.regeneration:
-        later = f"{one.healed_at - one.damaged_at} steps later"
-        said = f"{_figure(one.course.healed)} · {_share(one.course)} healed"
-        damage.append(_Tile(one.damaged_picture, one.kind, _figure(one.course.damaged)))
-        damage.append(_Tile(one.healed_picture, later, said, second=True))
+    damage = [tile for one in found.regeneration for tile in _healing(one, one.course)]
     sizes = []
     for look in found.sizes:
         side, shown = found.res * look.factor, 2 * found.pixels
@@ -140,12 +137,7 @@ def _woven(found: TextureEvaluation) -> list[tuple[str, list[_Tile]]]:
 def _coated(found: SurfaceEvaluation) -> list[tuple[str, list[_Tile]]]:
     drift = [_Tile(found.goal, "target")]
     drift += [_Tile(look.picture, f"step {look.steps:,}", _figure(look.pattern)) for look in found.drift]
-    damage = []
-    for one in found.regeneration:
-        later = f"{one.healed_at - one.damaged_at} steps later"
-        said = f"{_figure(one.loss.healed)} · {_share(one.loss)} healed"
-        damage.append(_Tile(one.damaged_picture, one.kind, _figure(one.loss.damaged)))
-        damage.append(_Tile(one.healed_picture, later, said, second=True))
+    damage = [tile for one in found.regeneration for tile in _healing(one, one.loss)]
     return [("drift", drift), ("damage", damage)]
 
 
@@ -153,12 +145,7 @@ def _dressed(found: WornEvaluation) -> list[tuple[str, list[_Tile]]]:
     looks = [_Tile(found.exemplar, "exemplar"), _Tile(found.shuffled, "its pixels, shuffled")]
     looks += [_Tile(look.picture, f"step {look.steps:,}", _way(look)) for look in found.drift]
     looks += [_Tile(look.picture, look.mesh, _way(look)) for look in found.fine[-1:]]
-    damage = []
-    for one in found.regeneration:
-        later = f"{one.healed_at - one.damaged_at} steps later"
-        said = f"{_figure(one.course.healed)} · {_share(one.course)} healed"
-        damage.append(_Tile(one.damaged_picture, one.kind, _figure(one.course.damaged)))
-        damage.append(_Tile(one.healed_picture, later, said, second=True))
+    damage = [tile for one in found.regeneration for tile in _healing(one, one.course)]
     return [("texture", looks), ("damage", damage)]
 
 
@@ -177,6 +164,16 @@ def _changes(found: ManyEvaluation) -> list[tuple[str, list[_Tile]]]:
         ]
         rows += [(f"from {label}", tiles[at : at + COLUMNS]) for at in range(0, len(tiles), COLUMNS)]
     return rows
+
+
+def _healing(one: surface.Healing | texture.Healing, course: Course) -> tuple[_Tile, _Tile]:
+    """What a kind of damage did, and what was left of that later."""
+    later = f"{one.healed_at - one.damaged_at} steps later"
+    said = f"{_figure(course.healed)} · {_share(course)} healed"
+    return (
+        _Tile(one.damaged_picture, one.kind, _figure(course.damaged)),
+        _Tile(one.healed_picture, later, said, second=True),
+    )
 
 
 def _share(course: Course) -> str:

@@ -16,7 +16,7 @@ from petri.evaluation.course import Course
 from petri.evaluation.hurt import kinds
 from petri.evaluation.report import EVALUATION_SEED, Measure, plain
 from petri.evaluation.style import Judge
-from petri.evaluation.texture import cut_of
+from petri.evaluation.texture import Healing, cut_of
 from petri.evaluation.walk import walk
 from petri.graph.mesh import Surface
 from petri.graph.painting import shown
@@ -63,23 +63,6 @@ class WornLook:
         }
 
 
-@dataclass(frozen=True)
-class WornHealing:
-    """What one kind of damage did to a texture on the sphere, and what was left of that later."""
-
-    kind: str
-    damaged_at: int  # steps since the start
-    healed_at: int
-    course: Course  # of the style distance
-    damaged_picture: np.ndarray = field(compare=False, repr=False)  # of the first rollout, uint8
-    healed_picture: np.ndarray = field(compare=False, repr=False)
-
-    def to_fields(self) -> dict[str, Any]:
-        """As plain values."""
-        when = {"kind": self.kind, "damaged_at": self.damaged_at, "healed_at": self.healed_at}
-        return when | self.course.to_fields()
-
-
 @dataclass(frozen=True, kw_only=True)
 class WornEvaluation:
     """How good a model is that weaves a texture on meshes."""
@@ -90,7 +73,7 @@ class WornEvaluation:
     seeds: int  # rollouts
     drift: tuple[WornLook, ...]  # on the sphere, as fine as it was trained
     fine: tuple[WornLook, ...]  # on the sphere and on the mesh, looked at from ever nearer
-    regeneration: tuple[WornHealing, ...]
+    regeneration: tuple[Healing, ...]
     exemplar: np.ndarray = field(compare=False, repr=False)  # uint8
     shuffled: np.ndarray = field(compare=False, repr=False)
 
@@ -216,7 +199,7 @@ class _Looks:
             (_, later), *_ = walk(self.automaton, cut, [healed_at], start=damage_at)
             course = Course.of(whole, distance(cut), distance(later), undamaged, empty=empty)
             pictures = self.picture(self.sphere, cut), self.picture(self.sphere, later)
-            found.append(WornHealing(kind, damage_at, healed_at, course, *pictures))
+            found.append(Healing(kind, damage_at, healed_at, course, *pictures))
         return WornEvaluation(
             target=self.model.target,
             architecture=self.model.spec.describe(),

@@ -83,6 +83,17 @@ def test_what_cannot_be_grown_together_is_said_in_one_line(petri, tmp_path, monk
     assert not (tmp_path / "runs").exists()
 
 
+def test_what_starts_from_other_targets_says_so_or_is_refused(petri, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    start = ["--res", 16, "--hidden", 16]
+    petri("grow", "emoji:🦎", "emoji:🦋", *start, "--epochs", 2, "--name", "both", code=1)
+    begun = ["--from", "runs/both", "--res", 16, "--dry-run"]
+    assert "by their order: 🦋 from 🦎, 🐠 from 🦋" in petri("grow", "emoji:🦋", "emoji:🐠", *begun)
+    assert "by their order" not in petri("grow", "emoji:🦎", "emoji:🦋", *begun)
+    said = petri("grow", "emoji:🦎", *begun, code=2)
+    assert "is of 2 targets, the run of 1 target: they must be as many" in said
+
+
 def test_play_grows_the_target_that_is_asked_for_and_changes_it(petri, two, tmp_path):
     def last(*options):
         petri("play", two, "--steps", 10, "--zoom", 1, "--out", tmp_path / "a.png", *options)
