@@ -128,7 +128,7 @@ TEXTURES = {
     for name, scale in {"brick": 2.5, "gravel": 2.5, "scales": 2.0}.items()
 }
 PAINTED = {
-    "lizard-painted": Order("emoji:🦎", 64, (*DAMAGE, "phases.epochs=30000"), pixels=512),
+    "lizard-painted": Order("emoji:🦎", 64, (*DAMAGE, "phases.epochs=24000"), pixels=512),
     "logo-painted": Order("logo", 64, (*DAMAGE, "phases.epochs=41000"), pixels=512),
 }
 MATERIALS = {"bricks": Order("material:bricks", 64, verb="texture", pixels=512)}
