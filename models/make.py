@@ -134,7 +134,7 @@ PAINTED = {
 MATERIALS = {"bricks": Order("material:bricks", 64, verb="texture", pixels=512)}
 CLASSIFIERS = {"mnist": Order("mnist", 28, verb="classify")}
 MESHES = {
-    "harlequin": on_sphere(4, "grow", "harlequin", "phases.epochs=1200", "optimiser.learning_rate=0.002"),
+    "harlequin": on_sphere(4, "grow", "harlequin", "phases.epochs=1200"),
     "mesh-scales": on_sphere(5, "texture", "scales", "loss.scale=4.0", "loss.pixels=32"),
 }
 RECOGNISED = 0.985  # share of the test pictures at every look, without which a classifier is not shipped
