@@ -126,7 +126,7 @@ def measure(
 def learn_sequence(seed: int, *, nodes: int = 64, epochs: int = 4000) -> Model:
     """Train a rule to weave a sequence from noise, by the statistics of its windows alone."""
     task = Sequencing(spec_of(noise=True), ramps(EXEMPLAR), nodes=nodes, seed=seed)
-    model = train(task, epochs=epochs, steps=STEPS, batch=4, pool=32, seed=seed, learning_rate=4e-3)
+    model = train(task, epochs=epochs, steps=STEPS, batch=4, pool=32, seed=seed, learning_rate=2e-3)
     return replace(model, target=f"sequence-{nodes}")
 
 
