@@ -331,13 +331,10 @@ def wear(
 
 def _show_figures(figures: list[Figures]) -> None:
     from petri.console import out, table
-    from petri.training.rings import LATE
+    from petri.training.rings import LATE, ROLLOUTS
 
-    columns = {
-        "grown": "grown", "worst": "worst", "late": f"{LATE} × steps", "hurt": "hurt", "healed": "healed",
-        "moved": "seed moved", "followed": "target too", "twice": "ring × 2",
-    }  # fmt: skip
-    shown = table("", *columns.values())
+    columns = ("grown", "worst", "late", "hurt", "healed", "moved", "followed", "twice")
+    shown = table("", *columns)
     for variant in dict.fromkeys(found.variant for found in figures):
         mine = [found for found in figures if found.variant == variant]
         means = {name: [getattr(found, name) for found in mine] for name in columns}
@@ -347,7 +344,11 @@ def _show_figures(figures: list[Figures]) -> None:
         if len(mine) > 1:
             shown.add_row("  least of the seeds", *least)
     out.print(shown)
-    out.print("correlation with the target, means of 16 fresh rollouts", style="dim")
+    out.print(
+        f"correlation with the target, means of {ROLLOUTS} fresh rollouts; late: after {LATE} times the "
+        "steps; hurt: a quarter emptied; moved: the seed, followed: the target too; twice: on a longer ring",
+        style="dim",
+    )
 
 
 def _show_spreads(spreads: list[Spread]) -> None:

@@ -26,7 +26,7 @@ export function readMesh(buffer) {
   const { places, faces } = /^ply\s/.test(head) ? readPly(buffer) : readObj(buffer);
   if (!places.length || !faces.length) throw new Error(`a mesh needs vertices and faces, it has no ${places.length ? "faces" : "vertices"}`);
   for (const value of places) {
-    if (!Number.isFinite(value)) throw new Error("a mesh's vertices must have finite places");
+    if (!Number.isFinite(Math.fround(value))) throw new Error("a mesh's vertices must have finite places");
   }
   const last = places.length / 3 - 1;
   for (const corner of faces) {
