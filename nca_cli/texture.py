@@ -67,6 +67,14 @@ def texture(
     ] = None,
     crop: Crop = None,
     time: Moment = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MESH",
+            help="Mesh that is to wear it: the same as `petri mesh texture MESH IMAGE`.",
+            show_default=False,
+        ),
+    ] = None,
     epochs: Epochs = None,
     seed: Seed = None,
     perception: Perception = None,
@@ -100,6 +108,25 @@ def texture(
             "--resume goes on with the run's own recipe",
         )
         resume_run(resume, device, engine, tensorboard, more=epochs, start=from_model)
+        return
+
+    if on is not None:
+        _weave_on(
+            context,
+            on,
+            images or [],
+            pixels=pixels,
+            scale=scale,
+            crop=crop,
+            perception=perception or "slope",
+            settings=settings,
+            epochs=epochs,
+            seed=seed,
+            device=device,
+            engine=engine,
+            out=out,
+            name=name,
+        )
         return
 
     from petri import targets
@@ -164,6 +191,16 @@ def texture(
         say_plan(made, notes, device, engine)
     else:
         start_run(made, notes, device, engine, out, name, tensorboard, model=model)
+
+
+def _weave_on(context: typer.Context, mesh: str, images: list[str], **asked: Any) -> None:
+    """Train a texture that a mesh wears."""
+    from nca_cli.mesh import start_texture
+
+    allow_only(context, ("images", "on", *asked), "--on takes what petri mesh texture takes")
+    if len(images) != 1:
+        raise BadRequest(f"--on is for one image, got {len(images)}: petri texture IMAGE --on MESH")
+    start_texture(mesh, images[0], **asked)
 
 
 def place_of(crop: str | None) -> tuple[float, float] | None:
