@@ -7,9 +7,9 @@ const MOST_BYTES = 256e6;
 const TOO_MANY = `a page has room for meshes of ${MOST_VERTICES.toLocaleString("en")} vertices and ` +
   `${MOST_FACES.toLocaleString("en")} triangles`;
 
-/** Whether a file is called as a mesh is. */
+/** Whether a file is called as a mesh is; of those that cannot be read here `readMesh` says so. */
 export function isMesh(name) {
-  return /\.(obj|ply)$/i.test(name);
+  return /\.(obj|ply|stl|glb|gltf|off|3mf)$/i.test(name);
 }
 
 /**
