@@ -28,6 +28,9 @@ after 5,000 steps. Healed is the share of the damage of a cut circle, a quarter 
 steps later. Emoji are drawn after Google's Noto (SIL OFL 1.1). An earlier default made the lizard; the
 butterfly had 48,000 epochs, and 8,000 more with larger wounds
 ([figures](../docs/notes/2026-11-26-figures.md)).
+
+Where the grid has an arrow, a [decoder](../docs/decoder.md) paints the figure at any size. Its likeness is
+that of as many pixels as it was trained at, and so not to be compared with that of cells.
 """
 SEVERAL = """
 ## Several in one
@@ -62,7 +65,8 @@ They weave a plane of any size from noise, without a seam, like a picture of whi
 learn (`petri targets`; brick and gravel are CC0, from scikit-image's data). Way is the share of the way from
 other squares of that picture to its pixels in random order, by layers of VGG16 that training did not look at:
 below 0 % a texture is more like its square than the others are. Healed is the share of what an emptied half
-takes that is gone 300 steps later.
+takes that is gone 300 steps later. A decoder paints the maps of a [material](../docs/materials.md), at any
+size; it is judged by the albedo.
 """
 COATS = """
 ## Colourings of meshes
@@ -162,7 +166,7 @@ def write_catalogue(folder: Path) -> None:
     others = several + classifiers + coats + worn_ones
     alone = [entry for entry in own if entry not in others]
     living = [entry for entry in alone if entry.model.automaton.spec.living]
-    woven = [entry for entry in alone if entry.model.task == "texture"]
+    woven = [entry for entry in alone if entry.model.task in ("texture", "material")]
     planes = [entry for entry in alone if entry not in living and entry not in woven]
     figures = _table(
         "| | model | what | cell | kB | grid | dB after 160 steps | after 5,000 | standing | trained to heal "
@@ -213,11 +217,16 @@ def _picture(entry: Entry) -> str:
     return f"{PICTURES}/{entry.name}.webp"
 
 
+def _grid(model: Model) -> str:
+    """Cells along a side, and pixels of what a decoder was trained to paint."""
+    return f"{model.res}²" + (f" → {model.pixels}²" if model.spec.decoder else "")
+
+
 def _row(entry: Entry) -> list[str]:
     spec, model = entry.model.automaton.spec, entry.model
     return [
         f"![{entry.name}]({_picture(entry)})", entry.starred, spec.describe(), f"{spec.parameters:,}",
-        f"{entry.bytes / 1e3:.0f}", f"{model.res}²", figure(entry.loss), figure(entry.report, ".3f"),
+        f"{entry.bytes / 1e3:.0f}", _grid(model), figure(entry.loss), figure(entry.report, ".3f"),
         figure(entry.looks[-1]["loss"] if entry.looks else None), "yes" if entry.trained_to_heal else "no",
         figure(entry.healed, ".0f", " %"), figure(entry.seconds and entry.seconds / 60, ".0f"),
     ]  # fmt: skip
@@ -233,7 +242,7 @@ def _figure_row(entry: Entry) -> list[str]:
     last = looks.get(5000)
     return [
         f"![{entry.name}]({_picture(entry)})", entry.name, model.target, spec.describe(),
-        f"{entry.bytes / 1e3:.0f}", f"{model.res}²", *likeness,
+        f"{entry.bytes / 1e3:.0f}", _grid(model), *likeness,
         f"{last['standing']} of {last['seeds']}" if last else figure(None),
         "yes" if entry.trained_to_heal else "no", figure(entry.healed, ".0f", " %"),
         figure(entry.seconds and entry.seconds / 60, ".0f"),
@@ -248,7 +257,7 @@ def _texture_row(entry: Entry) -> list[str]:
     halves = (one["percent"] for one in _regeneration(entry) if one["kind"] == "half")
     return [
         f"![{entry.name}]({_picture(entry)})", entry.name, spec.describe(), f"{spec.parameters:,}",
-        f"{entry.bytes / 1e3:.0f}", f"{model.res}²",
+        f"{entry.bytes / 1e3:.0f}", _grid(model),
         *(figure(ways.get(at), ".1f", " %") for at in ((1, 64), (1, 5000), (4, 500))),
         figure(next(halves, None), ".0f", " %"), figure(entry.seconds and entry.seconds / 60, ".0f"),
     ]  # fmt: skip
@@ -303,7 +312,7 @@ def _classifier_row(entry: Entry) -> list[str]:
     swap = measured.get("swap")
     return [
         f"![{entry.name}]({_picture(entry)})", entry.name, spec.describe(), f"{spec.parameters:,}",
-        f"{entry.bytes / 1e3:.0f}", f"{model.res}²", ", ".join(recognised) or figure(None),
+        f"{entry.bytes / 1e3:.0f}", _grid(model), ", ".join(recognised) or figure(None),
         figure(swap and 100 * swap["after"], ".2f", " %"),
         figure(entry.seconds and entry.seconds / 60, ".0f"),
     ]  # fmt: skip
@@ -322,7 +331,7 @@ def _several_row(entry: Entry) -> list[str]:
     mean = sum(changed) / len(changed) if changed and None not in changed else None
     return [
         f"![{entry.name}]({_picture(entry)})", entry.name, " ".join(model.conditions), spec.describe(),
-        f"{entry.bytes / 1e3:.0f}", f"{model.res}²", figure(least(160), ".1f"), figure(least(5000), ".1f"),
+        f"{entry.bytes / 1e3:.0f}", _grid(model), figure(least(160), ".1f"), figure(least(5000), ".1f"),
         figure(entry.healed, ".0f", " %"), figure(mean, ".1f", " %"),
         figure(entry.seconds and entry.seconds / 60, ".0f"),
     ]  # fmt: skip

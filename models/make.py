@@ -1,11 +1,12 @@
 """Make the shipped models from nothing: python -m petri.models.make [NAME…]
 
-Six figures with damage, five of them by one rule, nine patterns, three textures, a classifier, and on spheres
-a colouring and a texture. Each is trained by the default recipe, or with the settings that stand here, in
-runs/models/NAME, evaluated as `petri evaluate` does, and written here with recipe and evaluation in its
-metadata. As many are trained at a time as there are cores, on a thread each, which does a fifth more than all
-threads for one; what they say goes to NAME.log beside the run. What was stopped goes on, what is finished is
-not trained again. In the end the catalogue is written anew from the files.
+Six figures with damage, five of them by one rule, nine patterns, three textures, two figures and a material
+that a decoder paints, a classifier, and on spheres a colouring and a texture. Each is trained by the default
+recipe, or with the settings that stand here, in runs/models/NAME, evaluated as `petri evaluate` does, and
+written here with recipe and evaluation in its metadata. As many are trained at a time as there are cores, on
+a thread each, which does a fifth more than all threads for one; what they say goes to NAME.log beside the
+run. What was stopped goes on, what is finished is not trained again. In the end the catalogue is written anew
+from the files.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from petri.errors import BadRequest
 from petri.evaluation import evaluate
 from petri.graph.sphere import icosphere, nodes_of
 from petri.models.catalogue import write_catalogue
-from petri.targets import several
+from petri.targets import exemplar, several
 from petri.tasks.classified import sampled
 from petri.training.classes import make_classifier_recipe
 from petri.training.meshes import make_mesh_recipe, make_wear_recipe
@@ -41,9 +42,10 @@ DAMAGE = ("pool.damage=1",)
 
 @dataclass(frozen=True)
 class Order:
-    """How a model is trained: `petri VERB TARGET… --res RES --set SETTING…`; a data set has its own size.
+    """How a model is trained: `petri VERB TARGET… --res RES --pixels PIXELS --set SETTING…`.
 
-    On a sphere it is `petri mesh VERB sphere:LEVEL TARGET --set SETTING…`.
+    A data set has its own size.
+    A data set has its own size; on a sphere it is `petri mesh VERB sphere:LEVEL TARGET --set SETTING…`.
     """
 
     target: str  # several with spaces between them
@@ -51,6 +53,7 @@ class Order:
     settings: tuple[str, ...] = ()
     verb: str = "grow"
     level: int | None = None  # of a sphere
+    pixels: int | None = None  # along a side of what a decoder paints; None: there is none
 
     @property
     def recipe(self) -> Recipe:
@@ -63,13 +66,20 @@ class Order:
         if self.verb == "classify":
             return make_classifier_recipe(self.target, settings=self.settings)
         if self.verb == "texture":
-            return make_texture_recipe(self.target, [self.target], res=self.res, settings=self.settings)
+            drawn = exemplar.load(self.target, self.res, pixels=self.pixels)
+            return make_texture_recipe(
+                drawn.name,
+                [self.target],
+                res=self.res,
+                settings=self.settings,
+                pixels=self.pixels,
+                maps=drawn.maps,
+            )
         if len(self.targets) > 1:
             drawn = several.load(self.targets, self.res)
             return make_recipe(drawn, drawn.name, res=self.res, settings=self.settings)
-        return make_recipe(
-            targets.load(self.target, self.res), self.target, res=self.res, settings=self.settings
-        )
+        drawn = targets.load(self.target, self.res)
+        return make_recipe(drawn, self.target, res=self.res, settings=self.settings, pixels=self.pixels)
 
     @property
     def targets(self) -> list[str]:
@@ -89,6 +99,8 @@ class Order:
         size = ["--res", str(self.res)] if self.verb != "classify" else []
         if self.level is not None:
             size = ["--level", str(self.level)] if self.verb == "texture" else []
+        if self.pixels is not None:
+            size += ["--pixels", str(self.pixels)]
         return size + [word for setting in self.settings for word in ("--set", setting)]
 
 
@@ -115,14 +127,19 @@ TEXTURES = {
     name: Order(name, 96, (f"loss.scale={scale}",), "texture")
     for name, scale in {"brick": 2.5, "gravel": 2.5, "scales": 2.0}.items()
 }
+PAINTED = {
+    "lizard-painted": Order("emoji:🦎", 64, (*DAMAGE, "phases.epochs=24000"), pixels=512),
+    "logo-painted": Order("logo", 64, (*DAMAGE, "phases.epochs=41000"), pixels=512),
+}
+MATERIALS = {"bricks": Order("material:bricks", 64, verb="texture", pixels=512)}
 CLASSIFIERS = {"mnist": Order("mnist", 28, verb="classify")}
 MESHES = {
-    "harlequin": on_sphere(4, "grow", "harlequin", "phases.epochs=1200", "optimiser.learning_rate=0.002"),
+    "harlequin": on_sphere(4, "grow", "harlequin", "phases.epochs=1200"),
     "mesh-scales": on_sphere(5, "texture", "scales", "loss.scale=4.0", "loss.pixels=32"),
 }
 RECOGNISED = 0.985  # share of the test pictures at every look, without which a classifier is not shipped
 REGAINED = 99.0  # percent of what an emptied patch of a mesh takes
-ORDERS = FIGURES | SEVERAL | PATTERNS | TEXTURES | CLASSIFIERS | MESHES
+ORDERS = FIGURES | SEVERAL | PATTERNS | TEXTURES | PAINTED | MATERIALS | CLASSIFIERS | MESHES
 
 
 def train(name: str) -> Path:
@@ -206,7 +223,7 @@ def ship(name: str, folder: Path) -> None:
     model = modelfile.read(folder / models.MODEL)
     trained = model.training.get("each", [model.training])
     looks = [look for one in trained for look in one.get("looks", ())]
-    if name in FIGURES | SEVERAL and any(look["standing"] < look["seeds"] for look in looks):
+    if name in FIGURES | SEVERAL | PAINTED and any(look["standing"] < look["seeds"] for look in looks):
         raise SystemExit(f"{name} does not stand in all of its rollouts, see {folder}: train it anew")
     if model.task == "wear":  # its run has measured it
         modelfile.write(HERE / f"{name}.safetensors", model)

@@ -45,7 +45,7 @@ def mesh(context: typer.Context) -> None:
 @app.command(epilog=examples("mesh ring"))
 def ring(
     nodes: Annotated[int, typer.Option(help="Nodes of the ring.", min=16, max=1024)] = 64,
-    epochs: Annotated[int, typer.Option(help="Optimiser steps of each rule.", min=1, max=1_000_000)] = 2000,
+    epochs: Annotated[int, typer.Option(help="Optimiser steps of each rule.", min=1, max=1_000_000)] = 4000,
     seeds: Annotated[
         int, typer.Option(help="Rules of each variant, each with its own random seed.", min=1, max=100)
     ] = 5,

@@ -73,12 +73,14 @@ def test_what_each_model_is_trained_as(tmp_path, monkeypatch):
     grown = {" ".join(target): told for (verb, *target), told in orders.items() if verb == "grow"}
     figures = make.FIGURES | make.SEVERAL
     assert set(grown) == {*PATTERNS, *(order.target for order in figures.values())}
+    painted = orders["texture", "material:bricks"]
+    assert painted[painted.index("--pixels") + 1] == "512"
     assert {name for name, told in grown.items() if "256" in told} == {"circle", "spiral"}
     healing = {name for name, told in grown.items() if "pool.damage=1" in told}
     assert set(grown) - healing == {"mandelbrot", "spiral", "topo", "voronoi"}
     assert "--res" not in orders["classify", "mnist"]
     texture = orders["texture", "brick"]
-    assert texture[texture.index("--res") + 1] == "96" and len(orders) == len(make.ORDERS) == 22
+    assert texture[texture.index("--res") + 1] == "96" and len(orders) == len(make.ORDERS) - 2 == 23
     assert "--res" not in orders["mesh", "grow", "sphere:4", "harlequin"]
     texture = orders["mesh", "texture", "sphere:5", "scales"]
     assert texture[texture.index("--level") + 1] == "5" and "loss.pixels=32" in texture
@@ -209,6 +211,42 @@ def test_a_colouring_of_a_mesh_is_shipped_if_it_heals(tmp_path, monkeypatch):
     assert "| sphere:1 | slope · 96 hidden · 2 layers · on a mesh | 9,328 |" in row
     assert row.endswith("| 42 | 30.2 | 29.8 | 99.2 % | – | 2 |")
     assert (tmp_path / "pictures" / "ball.webp").is_file()
+
+
+def test_what_a_decoder_paints_is_shipped_with_its_pixels(tmp_path, monkeypatch):
+    monkeypatch.setattr(make, "HERE", tmp_path)
+    monkeypatch.setattr(models, "_HERE", tmp_path)
+    monkeypatch.setattr(make, "PAINTED", {"disc": make.Order("logo", 16, pixels=64)})
+    monkeypatch.setattr(
+        make, "MATERIALS", {"wall": make.Order("material:bricks", 16, (), "texture", pixels=32)}
+    )
+    monkeypatch.setattr(make, "ORDERS", make.PAINTED | make.MATERIALS)
+    looks = [{"steps": 160, "median": 30.0, "worst": 29.0}]
+    looks += [{"steps": 5000, "median": 28.0, "worst": 27.0, "standing": 8, "seeds": 8}]
+    woven = [{"factor": 1, "steps": 64, "way": 5.0}, {"factor": 1, "steps": 5000, "way": 7.0}]
+    of_figures = {"seeds": 8, "loss": {"seen": {}}, "drift": looks, "regeneration": [], "sizes": []}
+    of_textures = {"floor": 1, "floor_by": "others", "ceiling": 2, "drift": woven}
+    found = {"disc": of_figures, "wall": {**of_figures, "task": "texture", **of_textures}}
+    for name, order in make.ORDERS.items():
+        folder = tmp_path / "runs" / name
+        folder.mkdir(parents=True)
+        recipe, fields = order.recipe, found[name]
+        made = petri.Model(
+            automaton=petri.Automaton(recipe.spec),
+            target=order.target,
+            training={"recipe": plain(recipe.to_fields()), "seconds": 60},
+        )
+        modelfile.write(folder / models.MODEL, made)
+        evaluated = SimpleNamespace(to_fields=lambda fields=fields: fields)
+        monkeypatch.setattr(make, "evaluate", lambda *_, evaluated=evaluated: evaluated)
+        make.ship(name, folder)
+    catalogue.write_catalogue(tmp_path)
+    rows = (tmp_path / "README.md").read_text().splitlines()
+    (disc,) = [row for row in rows if "| disc |" in row]
+    (wall,) = [row for row in rows if "| wall |" in row]
+    assert "| 16² → 64² | 30.0 (worst 29.0) | 28.0 (worst 27.0) | 8 of 8 | no |" in disc
+    assert "| 16² → 32² | 5.0 % | 7.0 % | – |" in wall
+    assert all((tmp_path / "pictures" / f"{name}.webp").is_file() for name in make.ORDERS)
 
 
 def test_a_run_of_another_classifier_is_not_taken_for_the_model(tmp_path, monkeypatch):

@@ -90,7 +90,7 @@ def make_mesh_recipe(
         "spec": plain(spec.to_fields()),
         "phases": [{"res": [1, nodes], "epochs": EPOCHS, "batch": 2, "steps": [least, least * 3 // 2]}],
         "pool": {"size": 32, "damage": 1},
-        "optimiser": {"learning_rate": 4e-3, "average": 0.99},
+        "optimiser": {"learning_rate": 2e-3, "average": 0.99},
         "hold": 0,
     }
     merge(fields, {"spec": {"rule": {"hidden": 96, "layers": 2}}})

@@ -69,7 +69,7 @@ def spec_of(*, order: int = 1, noise: bool = False) -> Spec:
     return Spec(space=Ring(), senses=(sense,), channels=12, rule=Mlp(hidden=48, layers=2), start=start)
 
 
-def learn(variant: str, seed: int, *, nodes: int = 64, epochs: int = 2000) -> tuple[Model, Figures]:
+def learn(variant: str, seed: int, *, nodes: int = 64, epochs: int = 4000) -> tuple[Model, Figures]:
     """Train a rule to colour a whole ring, and measure it."""
     order, steps = VARIANTS[variant]
     task = Colouring(spec_of(order=order), wheel(nodes), steps=steps[1])
@@ -123,7 +123,7 @@ def measure(
     )
 
 
-def learn_sequence(seed: int, *, nodes: int = 64, epochs: int = 2000) -> Model:
+def learn_sequence(seed: int, *, nodes: int = 64, epochs: int = 4000) -> Model:
     """Train a rule to weave a sequence from noise, by the statistics of its windows alone."""
     task = Sequencing(spec_of(noise=True), ramps(EXEMPLAR), nodes=nodes, seed=seed)
     model = train(task, epochs=epochs, steps=STEPS, batch=4, pool=32, seed=seed, learning_rate=4e-3)
@@ -171,7 +171,7 @@ def spread(sequence: Automaton, whole: Automaton, *, nodes: int = 64) -> list[Sp
 def experiment(
     *,
     nodes: int = 64,
-    epochs: int = 2000,
+    epochs: int = 4000,
     seeds: int = 5,
     tell: Callable[[Figures], None] = lambda figures: None,
 ) -> tuple[Model, list[Figures]]:
