@@ -264,7 +264,7 @@ def test_a_model_is_brought_with_its_mesh(visit, models, tmp_path):
     page.set_input_files("#file", alone)
     said(
         page,
-        "mine.safetensors is of a mesh: bring that with it, such as the coloured.ply of its run",
+        "mine.safetensors is of a mesh: bring that with it, such as the coloured.ply or worn.ply of its run",
         "#error",
     )
     page.click("#dismiss")

@@ -57,7 +57,7 @@ function bodyOf({ space }, mesh, nodes) {
     if (!Number.isInteger(nodes) || nodes < 3 || nodes > 4096) throw new Error(`a ring has 3..4096 nodes, got ${nodes}`);
     return Body.ofRing(nodes);
   }
-  if (!mesh) throw new Error("it is of a mesh: bring that with it, such as the coloured.ply of its run");
+  if (!mesh) throw new Error("it is of a mesh: bring that with it, such as the coloured.ply or worn.ply of its run");
   return Body.ofMesh(mesh, space.frame);
 }
 
