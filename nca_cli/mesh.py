@@ -11,9 +11,8 @@ from nca_cli import alone
 from nca_cli.completion import complete_target
 from nca_cli.examples import examples
 from nca_cli.grow import allow_only
-from nca_cli.options import Crop, Device, Epochs, Resume, Runs, Seed, Settings
+from nca_cli.options import Crop, Device, Epochs, Resume, Runs, Seed, Settings, place_of
 from nca_cli.running import resume_run, start_run
-from nca_cli.texture import place_of
 from petri import checks
 from petri.errors import BadRequest
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +26,7 @@ from nca_cli.options import (
     Seed,
     Settings,
     Tensorboard,
+    place_of,
 )
 from nca_cli.running import resume_run, say_plan, start_run
 from petri.errors import BadRequest
@@ -201,16 +201,3 @@ def _weave_on(context: typer.Context, mesh: str, images: list[str], **asked: Any
     if len(images) != 1:
         raise BadRequest(f"--on is for one image, got {len(images)}: petri texture IMAGE --on MESH")
     start_texture(mesh, images[0], **asked)
-
-
-def place_of(crop: str | None) -> tuple[float, float] | None:
-    """Two fractions, as `--crop` has them."""
-    if crop is None:
-        return None
-    try:
-        x, y = (float(part) for part in crop.split(","))
-    except ValueError:
-        x = y = math.nan
-    if not (0 <= x <= 1 and 0 <= y <= 1):
-        raise BadRequest(f"--crop must be two fractions in 0..1, such as 0.5,0.5, got {crop!r}")
-    return x, y
