@@ -76,10 +76,10 @@ class Order:
                 maps=drawn.maps,
             )
         if len(self.targets) > 1:
-            drawn = several.load(self.targets, self.res)
-            return make_recipe(drawn, drawn.name, res=self.res, settings=self.settings)
-        drawn = targets.load(self.target, self.res)
-        return make_recipe(drawn, self.target, res=self.res, settings=self.settings, pixels=self.pixels)
+            all_of_them = several.load(self.targets, self.res)
+            return make_recipe(all_of_them, all_of_them.name, res=self.res, settings=self.settings)
+        target = targets.load(self.target, self.res)
+        return make_recipe(target, self.target, res=self.res, settings=self.settings, pixels=self.pixels)
 
     @property
     def targets(self) -> list[str]:

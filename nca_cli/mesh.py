@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,14 +11,22 @@ from nca_cli import alone
 from nca_cli.completion import complete_target
 from nca_cli.examples import examples
 from nca_cli.grow import allow_only
-from nca_cli.options import Crop, Device, Epochs, Resume, Runs, Seed, Settings
+from nca_cli.options import Crop, Device, Epochs, Resume, Runs, Seed, Settings, place_of
 from nca_cli.running import resume_run, start_run
-from nca_cli.texture import place_of
 from petri import checks
 from petri.errors import BadRequest
 
 if TYPE_CHECKING:
     from petri.training.rings import Figures, Spread
+
+Perception = Annotated[
+    str,
+    typer.Option(
+        help="What a vertex senses: laplacian (no directions), slope, harmonics2, or invariants (of the "
+        "slope, which do not turn with the mesh); slope-by-length and the like heed how long edges are."
+    ),
+]
+Engine = Annotated[str, typer.Option(help="Engine: auto, native or torch.")]
 
 app = typer.Typer(
     help="Train automata off the grid: on rings and meshes.",
@@ -103,8 +111,8 @@ def grow(
         str | None,
         typer.Argument(
             metavar="MESH",
-            help="A mesh file (.obj or .ply; with the extra `mesh` also .stl, .glb, .off), or sphere:4, an "
-            "icosphere of that level.",
+            help="A mesh file (.obj or .ply; with the extra `mesh` also .stl, .glb, .off), sphere:4, an "
+            "icosphere of that level, torus or knot.",
             show_default=False,
         ),
     ] = None,
@@ -116,18 +124,12 @@ def grow(
             show_default=False,
         ),
     ] = None,
-    perception: Annotated[
-        str,
-        typer.Option(
-            help="What a vertex senses: laplacian (no directions), slope, harmonics2, or invariants (of the "
-            "slope, which do not turn with the mesh); slope-by-length and the like heed how long edges are."
-        ),
-    ] = "slope",
+    perception: Perception = "slope",
     epochs: Epochs = None,
     seed: Seed = None,
     settings: Settings = None,
     device: Device = "auto",
-    engine: Annotated[str, typer.Option(help="Engine: auto, native or torch.")] = "auto",
+    engine: Engine = "auto",
     out: Runs = Path("runs"),
     name: Annotated[
         str | None,
@@ -144,10 +146,7 @@ def grow(
     checkpoint.
     """
     if resume is not None:
-        allow_only(
-            context, ("resume", "epochs", "device", "engine"), "--resume goes on with the run's own recipe"
-        )
-        resume_run(resume, device, engine, more=epochs)
+        _go_on(context, resume, device, engine, epochs)
         return
     if surface is None:
         raise BadRequest("say what is to be coloured: petri mesh grow MESH PATTERN")
@@ -194,7 +193,7 @@ def texture(
         int,
         typer.Option(
             help="Level of the icosphere that it is trained on: 5 has 10,242 vertices, 6 40,962.",
-            min=2,
+            min=4,
             max=8,
         ),
     ] = 6,
@@ -214,18 +213,12 @@ def texture(
         ),
     ] = None,
     crop: Crop = None,
-    perception: Annotated[
-        str,
-        typer.Option(
-            help="What a vertex senses: laplacian, slope, harmonics2 or invariants; slope-by-length and the "
-            "like heed how long edges are."
-        ),
-    ] = "slope",
+    perception: Perception = "slope",
     epochs: Epochs = None,
     seed: Seed = None,
     settings: Settings = None,
     device: Device = "auto",
-    engine: Annotated[str, typer.Option(help="Engine: auto, native or torch.")] = "auto",
+    engine: Engine = "auto",
     out: Runs = Path("runs"),
     name: Annotated[
         str | None,
@@ -243,30 +236,55 @@ def texture(
     checkpoint.
     """
     if resume is not None:
-        allow_only(
-            context, ("resume", "epochs", "device", "engine"), "--resume goes on with the run's own recipe"
-        )
-        resume_run(resume, device, engine, more=epochs)
+        _go_on(context, resume, device, engine, epochs)
         return
     if surface is None or image is None:
         raise BadRequest("say what is to wear what: petri mesh texture MESH IMAGE, such as sphere:6 brick")
+    start_texture(
+        surface,
+        image,
+        level=level,
+        pixels=pixels,
+        perception=perception,
+        settings=settings,
+        scale=scale,
+        crop=crop,
+        epochs=epochs,
+        seed=seed,
+        device=device,
+        engine=engine,
+        out=out,
+        name=name,
+    )
+
+
+def start_texture(
+    surface: str,
+    image: str,
+    *,
+    scale: float | None,
+    crop: str | None,
+    settings: list[str] | None,
+    device: str,
+    engine: str,
+    out: Path,
+    name: str | None,
+    **asked: Any,
+) -> None:
+    """Train a texture that a mesh wears; `petri texture --on` is the same.
+
+    Args:
+        surface, image, scale, crop, settings, device, engine, out, name: as of `petri mesh texture`.
+        asked: what else `petri.training.meshes.make_wear_recipe` takes.
+    """
     from petri.graph import named
     from petri.tasks.wear import picture_of
     from petri.training.meshes import make_wear_recipe
 
     notes = named.load(surface).notes
     place = place_of(crop)
-    recipe = make_wear_recipe(
-        surface,
-        image,
-        level=level,
-        pixels=pixels,
-        perception=perception,
-        settings=settings or (),
-        cut={name: value for name, value in (("scale", scale), ("crop", place)) if value is not None},
-        epochs=epochs,
-        seed=seed,
-    )
+    cut = {name: value for name, value in (("scale", scale), ("crop", place)) if value is not None}
+    recipe = make_wear_recipe(surface, image, settings=settings or (), cut=cut, **asked)
     drawn = picture_of(image, recipe.loss)
     start_run(recipe, (*notes, *drawn.notes), device, engine, out, name)
 
@@ -329,15 +347,19 @@ def wear(
     console.say((str(path), "bold"), f": {len(dressed.vertices):,} vertices after {steps:,} steps")
 
 
+def _go_on(context: typer.Context, resume: Path, device: str, engine: str, epochs: int | None) -> None:
+    allow_only(
+        context, ("resume", "epochs", "device", "engine"), "--resume goes on with the run's own recipe"
+    )
+    resume_run(resume, device, engine, more=epochs)
+
+
 def _show_figures(figures: list[Figures]) -> None:
     from petri.console import out, table
-    from petri.training.rings import LATE
+    from petri.training.rings import LATE, ROLLOUTS
 
-    columns = {
-        "grown": "grown", "worst": "worst", "late": f"{LATE} × steps", "hurt": "hurt", "healed": "healed",
-        "moved": "seed moved", "followed": "target too", "twice": "ring × 2",
-    }  # fmt: skip
-    shown = table("", *columns.values())
+    columns = ("grown", "worst", "late", "hurt", "healed", "moved", "followed", "twice")
+    shown = table("", *columns)
     for variant in dict.fromkeys(found.variant for found in figures):
         mine = [found for found in figures if found.variant == variant]
         means = {name: [getattr(found, name) for found in mine] for name in columns}
@@ -347,7 +369,11 @@ def _show_figures(figures: list[Figures]) -> None:
         if len(mine) > 1:
             shown.add_row("  least of the seeds", *least)
     out.print(shown)
-    out.print("correlation with the target, means of 16 fresh rollouts", style="dim")
+    out.print(
+        f"correlation with the target, means of {ROLLOUTS} fresh rollouts; late: after {LATE} times the "
+        "steps; hurt: a quarter emptied; moved: the seed, followed: the target too; twice: on a longer ring",
+        style="dim",
+    )
 
 
 def _show_spreads(spreads: list[Spread]) -> None:

@@ -1,13 +1,15 @@
-"""Options that several verbs have."""
+"""Options that several verbs have, and what is read from them."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nca_cli.completion import complete_model
+from petri.errors import BadRequest
 
 Epochs = Annotated[
     int | None,
@@ -82,3 +84,16 @@ DataDir = Annotated[
         show_default=False,
     ),
 ]
+
+
+def place_of(crop: str | None) -> tuple[float, float] | None:
+    """Two fractions, as `--crop` has them."""
+    if crop is None:
+        return None
+    try:
+        x, y = (float(part) for part in crop.split(","))
+    except ValueError:
+        x = y = math.nan
+    if not (0 <= x <= 1 and 0 <= y <= 1):
+        raise BadRequest(f"--crop must be two fractions in 0..1, such as 0.5,0.5, got {crop!r}")
+    return x, y

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +26,7 @@ from nca_cli.options import (
     Seed,
     Settings,
     Tensorboard,
+    place_of,
 )
 from nca_cli.running import resume_run, say_plan, start_run
 from petri.errors import BadRequest
@@ -67,6 +67,14 @@ def texture(
     ] = None,
     crop: Crop = None,
     time: Moment = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MESH",
+            help="Mesh that is to wear it: the same as `petri mesh texture MESH IMAGE`.",
+            show_default=False,
+        ),
+    ] = None,
     epochs: Epochs = None,
     seed: Seed = None,
     perception: Perception = None,
@@ -100,6 +108,25 @@ def texture(
             "--resume goes on with the run's own recipe",
         )
         resume_run(resume, device, engine, tensorboard, more=epochs, start=from_model)
+        return
+
+    if on is not None:
+        _weave_on(
+            context,
+            on,
+            images or [],
+            pixels=pixels,
+            scale=scale,
+            crop=crop,
+            perception=perception or "slope",
+            settings=settings,
+            epochs=epochs,
+            seed=seed,
+            device=device,
+            engine=engine,
+            out=out,
+            name=name,
+        )
         return
 
     from petri import targets
@@ -166,14 +193,11 @@ def texture(
         start_run(made, notes, device, engine, out, name, tensorboard, model=model)
 
 
-def place_of(crop: str | None) -> tuple[float, float] | None:
-    """Two fractions, as `--crop` has them."""
-    if crop is None:
-        return None
-    try:
-        x, y = (float(part) for part in crop.split(","))
-    except ValueError:
-        x = y = math.nan
-    if not (0 <= x <= 1 and 0 <= y <= 1):
-        raise BadRequest(f"--crop must be two fractions in 0..1, such as 0.5,0.5, got {crop!r}")
-    return x, y
+def _weave_on(context: typer.Context, mesh: str, images: list[str], **asked: Any) -> None:
+    """Train a texture that a mesh wears."""
+    from nca_cli.mesh import start_texture
+
+    allow_only(context, ("images", "on", *asked), "--on takes what petri mesh texture takes")
+    if len(images) != 1:
+        raise BadRequest(f"--on is for one image, got {len(images)}: petri texture IMAGE --on MESH")
+    start_texture(mesh, images[0], **asked)

@@ -33,7 +33,13 @@ def replacing(path: Path) -> Iterator[Path]:
     What lay there before stays as it was until then, also through a full disk or a `kill -9`.
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=f".part{path.suffix}", dir=path.parent)
+    try:
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.stem}-", suffix=f".part{path.suffix}", dir=path.parent
+        )
+    except OSError as error:
+        error.filename = str(path)  # what was asked for, and not what it is called until it is whole
+        raise
     os.close(handle)
     temporary = Path(name)
     try:

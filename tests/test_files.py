@@ -34,6 +34,12 @@ def test_content_takes_the_place_of_the_old(file, content):
     assert os.listdir(file.parent) == [file.name]
 
 
+def test_an_error_names_the_file_that_was_asked_for(tmp_path):
+    with pytest.raises(FileNotFoundError) as error:
+        write_whole(tmp_path / "nowhere" / "worn.glb", b"new")
+    assert error.value.filename == str(tmp_path / "nowhere" / "worn.glb")
+
+
 def test_new_file_may_be_read_as_any_other(tmp_path):
     write_whole(tmp_path / "new", b"")
     (tmp_path / "other").write_bytes(b"")

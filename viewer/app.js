@@ -313,7 +313,8 @@ async function wear(file) {
   const mesh = await meshOf(file, stage.model.res);
   await stage.wear(mesh);
   await restart();
-  say(`${file.name}, ${count(stage.dish.width)} vertices: the rule colours it in its own way, from the top on.`);
+  const how = stage.model.spec.start.kind === "cell" ? "colours it in its own way, from the top on" : "weaves on it";
+  say(`${file.name}, ${count(stage.dish.width)} vertices: the rule ${how}.`);
 }
 
 // ---- controls

@@ -230,7 +230,9 @@ export class PetriDish extends HTMLElement {
   /** The mesh that is to be coloured. */
   async #mesh(vertices) {
     const source = this.getAttribute("mesh");
-    if (!source) throw new Error("the model colours a mesh, and petri-dish has none: mesh=\"coloured.ply\"");
+    if (!source) {
+      throw new Error('the model colours a mesh, and petri-dish has none: mesh="coloured.ply", or of a texture "worn.ply"');
+    }
     return brought(readMesh(await fetchFile(source, "mesh")), vertices);
   }
 

@@ -45,7 +45,8 @@ class Surface:
     def __post_init__(self) -> None:
         vertices, faces = np.asarray(self.vertices, np.float64), np.asarray(self.faces, np.int64)
         if vertices.ndim != 2 or vertices.shape[1] != 3 or not len(vertices):
-            raise BadRequest(f"a mesh needs vertices [count, 3], got {list(vertices.shape)}")
+            has = f"got {list(vertices.shape)}" if len(vertices) else "this one has none"
+            raise BadRequest(f"a mesh needs vertices [count, 3], {has}")
         if faces.ndim != 2 or faces.shape[1] != 3 or not len(faces):
             raise BadRequest("a mesh needs faces, this one has none")
         if len(vertices) > MOST_VERTICES or len(faces) > MOST_FACES:
@@ -53,25 +54,18 @@ class Surface:
                 f"a mesh may have {MOST_VERTICES:,} vertices and {MOST_FACES:,} faces, "
                 f"got {len(vertices):,} and {len(faces):,}: thin it out first"
             )
-        if not np.isfinite(vertices).all():
-            bad = int((~np.isfinite(vertices).all(axis=1)).sum())
+        finite = (np.abs(vertices) <= np.finfo(np.float32).max).all(axis=1)  # as files hold them; NaN is not
+        if not finite.all():
+            bad = int((~finite).sum())
             raise BadRequest(f"a mesh's vertices must have finite places, {bad:,} have not")
         if faces.min() < 0 or faces.max() >= len(vertices):
             wrong = faces.min() if faces.min() < 0 else faces.max()
             raise BadRequest(f"a face's corners must be vertices in 0..{len(vertices) - 1}, got {wrong}")
         if self.colours is not None:
-            colours = np.asarray(self.colours, np.float32)
-            if colours.shape != vertices.shape or not np.isfinite(colours).all():
-                raise BadRequest(
-                    f"colours must be finite RGB {list(vertices.shape)}, got {list(colours.shape)}"
-                )
+            colours = _finite("colours", np.asarray(self.colours, np.float32), vertices.shape)
             object.__setattr__(self, "colours", colours.clip(0, 1))
         if self.uv is not None:
-            uv = np.asarray(self.uv, np.float64)
-            if uv.shape != (*faces.shape, 2) or not np.isfinite(uv).all():
-                raise BadRequest(
-                    f"places in a picture must be finite {[*faces.shape, 2]}, got {list(uv.shape)}"
-                )
+            uv = _finite("places in a picture", np.asarray(self.uv, np.float64), (*faces.shape, 2))
             object.__setattr__(self, "uv", uv)
         object.__setattr__(self, "vertices", vertices)
         object.__setattr__(self, "faces", faces)
@@ -174,10 +168,47 @@ class Surface:
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-300)
 
 
+def _finite(what: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The same values, if they are what is wanted.
+
+    Raises:
+        BadRequest: of another shape, or NaN or infinite.
+    """
+    if values.shape != shape:
+        raise BadRequest(f"{what} of a mesh must be {list(shape)}, got {list(values.shape)}")
+    if bad := int((~np.isfinite(values)).sum()):
+        raise BadRequest(f"{what} of a mesh must be finite numbers, {bad:,} are not")
+    return values
+
+
 def _quarters(a: Any, b: Any, c: Any, ab: Any, bc: Any, ca: Any) -> np.ndarray:
     """The four triangles that each is cut into, of whatever its corners and the middles of its edges have."""
     pieces = ((a, ab, ca), (b, bc, ab), (c, ca, bc), (ab, bc, ca))
     return np.stack([np.stack(corners, axis=1) for corners in pieces], axis=1)
+
+
+def fans(faces: list[list[int]]) -> np.ndarray:
+    """Faces of any number of corners as triangles, int64 `[triangles, 3]`.
+
+    Raises:
+        BadRequest: too many, or a corner that can be no vertex.
+    """
+    check_triangles(sum(max(0, len(face) - 2) for face in faces))
+    triangles = [(face[0], face[at], face[at + 1]) for face in faces for at in range(1, len(face) - 1)]
+    try:
+        return np.array(triangles, np.int64).reshape(-1, 3)
+    except OverflowError:
+        raise BadRequest("a face's corners must be vertices, one is a number beyond them all") from None
+
+
+def check_triangles(count: int) -> None:
+    """Refuse so many triangles before they are made.
+
+    Raises:
+        BadRequest: they are too many.
+    """
+    if count > MOST_FACES:
+        raise BadRequest(f"a mesh may have {MOST_FACES:,} triangles, it has {count:,}: thin it out first")
 
 
 def upright(normals: np.ndarray) -> np.ndarray:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from petri.errors import BadRequest
+from pathlib import Path
+
+from petri.errors import BadRequest, nearest
 from petri.graph.mesh import Mended, mend
-from petri.graph.read import read
+from petri.graph.read import ENDINGS, read
 from petri.graph.shapes import SHAPES
 from petri.graph.sphere import icosphere
 
@@ -27,5 +29,14 @@ def load(asked: str) -> Mended:
         return Mended(icosphere(int(level)), 0, 0, 0, 0)
     if asked in SHAPES:
         return Mended(SHAPES[asked](), 0, 0, 0, 0)
-    found = mend(read(asked))
+    if not Path(asked).suffix:
+        raise BadRequest(
+            f"there is no mesh {asked!r}{nearest(asked, SHAPES)}; there are {SPHERE}4, {', '.join(SHAPES)} "
+            f"and files, which end in one of {' '.join(ENDINGS)}"
+        )
+    surface = read(asked)
+    try:
+        found = mend(surface)
+    except BadRequest as error:
+        raise BadRequest(f"{asked}: {error}") from None
     return Mended(found.surface.fitted(), found.welded, found.flat, found.doubled, found.alone)

@@ -26,7 +26,8 @@ def surface_of(thing: Any) -> Surface:
         faces = np.asarray(thing.faces)
         return Surface(np.asarray(thing.vertices), faces, _colours_of(thing), _uv_of(thing, faces))
     if hasattr(thing, "points") and hasattr(thing, "cells"):
-        blocks = [np.asarray(block.data) for block in thing.cells if block.type == "triangle"]
+        kinds = [(getattr(block, "type", None), getattr(block, "data", None)) for block in thing.cells]
+        blocks = [np.asarray(corners) for kind, corners in kinds if kind == "triangle"]
         if not blocks:
             raise BadRequest("a mesh needs faces: its cells have no block of triangles")
         return Surface(_in_space(np.asarray(thing.points, np.float64)), np.concatenate(blocks))
@@ -63,17 +64,24 @@ def graph_of(thing: Any) -> Graph:
     if isinstance(thing, Graph):
         return thing
     if hasattr(thing, "edge_index"):
-        pairs = torch.as_tensor(np.asarray(thing.edge_index)).long().T
+        pairs = torch.as_tensor(np.asarray(thing.edge_index)).long()
+        if pairs.ndim != 2 or len(pairs) != 2:
+            raise BadRequest(f"an edge_index must be [2, edges], got {list(pairs.shape)}")
         places = getattr(thing, "pos", None)
         count = len(places) if places is not None else getattr(thing, "num_nodes", None)
-        return of_edges(int(count or int(pairs.max()) + 1), pairs, _places(places))
+        if count is None:
+            count = int(pairs.max()) + 1 if pairs.numel() else 0
+        return of_edges(int(count), pairs.T, _places(places))
     if hasattr(thing, "tocoo"):
         found = thing.tocoo()
+        if found.shape[0] != found.shape[1]:
+            raise BadRequest(f"a graph's matrix must be square, got {list(found.shape)}")
         pairs = torch.from_numpy(np.stack([found.row, found.col], axis=1).astype(np.int64))
-        return of_edges(max(found.shape), pairs)
+        return of_edges(found.shape[0], pairs)
     if callable(getattr(thing, "nodes", None)) and callable(getattr(thing, "edges", None)):
         number = {node: place for place, node in enumerate(thing.nodes)}
-        pairs = torch.tensor([[number[a], number[b]] for a, b, *_ in thing.edges()]).reshape(-1, 2)
+        joined = [[number[a], number[b]] for a, b, *_ in thing.edges()]
+        pairs = torch.tensor(joined, dtype=torch.int64).reshape(-1, 2)
         held = [data.get("pos") for _, data in thing.nodes(data=True)]
         places = held if held and all(place is not None for place in held) else None
         return of_edges(len(number), pairs, _places(places))
@@ -81,7 +89,13 @@ def graph_of(thing: Any) -> Graph:
 
 
 def _places(places: Any) -> torch.Tensor | None:
-    return None if places is None else torch.from_numpy(_in_space(np.asarray(places, np.float64)))
+    if places is None:
+        return None
+    try:
+        found = np.asarray(places, np.float64)
+    except (TypeError, ValueError):  # of words, or of unequal length
+        raise BadRequest("places must be numbers, two or three of each node") from None
+    return torch.from_numpy(_in_space(found))
 
 
 def _in_space(places: np.ndarray) -> np.ndarray:

@@ -98,7 +98,7 @@ class Graph:
         return self._made[key]
 
     def mean_length(self) -> Tensor:
-        """How long the edges of each node are, the mean: float64 `[nodes]`; 1 of a node without any.
+        """How long the edges of each node are, the mean: float64 `[nodes]`; 1 of a node without any length.
 
         Raises:
             BadRequest: the nodes have no places.
@@ -106,7 +106,7 @@ class Graph:
         if self.lengths is None:
             raise BadRequest("a sense that heeds how long edges are needs places, the graph has none")
         total = torch.zeros_like(self.offsets[1:], dtype=torch.float64).index_add(0, self.rows, self.lengths)
-        return torch.where(self.valence > 0, total / self.valence.clamp(min=1), 1.0)
+        return torch.where(total > 0, total / self.valence.clamp(min=1), 1.0)
 
     def basis(self, order: int, dimensions: int) -> Tensor:
         """The harmonics of all edges' directions, float64 `[harmonics, edges]`; see `harmonics`.
@@ -173,6 +173,9 @@ def of_edges(nodes: int, pairs: Tensor, places: Tensor | None = None, axes: Tens
             direction: the odd harmonics of their edge are 0.
         axes: of the nodes, float64 `[nodes, 3, 3]`, right, up and out, by which directions are told; None:
             by x, y and z.
+
+    Raises:
+        BadRequest: no nodes, an edge to one that is none, or a place that is not finite.
     """
     both = torch.cat([pairs, pairs.flip(1)])
     both = both[both[:, 0] != both[:, 1]]
@@ -180,6 +183,10 @@ def of_edges(nodes: int, pairs: Tensor, places: Tensor | None = None, axes: Tens
         raise BadRequest(
             f"an edge must join nodes in 0..{nodes - 1}, got {int(both.min())}..{int(both.max())}"
         )
+    if nodes < 1:
+        raise BadRequest("a graph needs nodes, this one has none")
+    if places is not None and not bool(places.isfinite().all()):
+        raise BadRequest("a graph's nodes must have finite places")
     keys = torch.unique(both[:, 0] * nodes + both[:, 1])  # sorted: by node, then by neighbour
     rows, neighbours = keys // nodes, keys % nodes
     offsets = torch.zeros(nodes + 1, dtype=torch.int64)

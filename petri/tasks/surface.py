@@ -128,11 +128,6 @@ class ColouringMesh(Colouring):
         if self.automaton is not None:
             self.automaton.graph = self.graph
 
-    def to(self, device: torch.device) -> ColouringMesh:
-        """The same, its colours on a device."""
-        self.colours = self.colours.to(device)
-        return self
-
     def tensors(self) -> dict[str, Tensor]:
         """The mesh and its colours."""
         return {"places": self.places, "faces": self.faces, "colours": self.colours}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from petri import checks, targets
 from petri.errors import BadRequest
 from petri.graph.mesh import Surface
 from petri.graph.sphere import icosphere, nodes_of
-from petri.nca import Cell, Harmonics, Invariants, Mesh, Noise, Spec
+from petri.nca import Cell, Harmonics, Invariants, Mesh, Mlp, Noise, Spec
 from petri.nca.graph import hops
 from petri.training.presets import PATIENCE, merge, over
 from petri.training.recipe import Recipe, plain
@@ -27,6 +26,7 @@ PERCEPTIONS: dict[str, Harmonics | Invariants] = {
 BY_LENGTH = "-by-length"  # behind the name of harmonics: they heed how long edges are
 # Of triangles, whose coordinates have no seams as they are: there is nothing to be made periodic.
 DECODER = {**SQUARES, "frequencies": 0}
+RULE = Mlp(hidden=96, layers=2)
 EPOCHS, WEAR_EPOCHS = 2000, 1500
 PACE = 2.0  # steps that growth is given for each edge of the way to the farthest vertex
 LEAST = 32  # steps
@@ -61,7 +61,6 @@ def make_mesh_recipe(
     surface: Surface,
     *,
     perception: str = "slope",
-    file: dict[str, Any] | None = None,
     settings: list[str] | tuple[str, ...] = (),
     epochs: int | None = None,
     seed: int | None = None,
@@ -73,7 +72,7 @@ def make_mesh_recipe(
         pattern: that it is to have; the mesh itself for its own colours.
         surface: the mesh.
         perception: as of `sense_of`.
-        file, settings, epochs, seed: as of `petri.training.presets.make_recipe`.
+        settings, epochs, seed: as of `petri.training.presets.make_recipe`.
 
     Raises:
         BadRequest: a field unknown, a value out of range or two that contradict each other.
@@ -85,20 +84,21 @@ def make_mesh_recipe(
         space=Mesh(),
         senses=(sense,),
         start=Cell(x=(start + 0.5) / nodes),
+        rule=RULE,
     )
+    stem = mesh.replace(":", "-") if mesh.startswith("sphere:") else Path(mesh).stem
     fields: dict[str, Any] = {
         "spec": plain(spec.to_fields()),
         "phases": [{"res": [1, nodes], "epochs": EPOCHS, "batch": 2, "steps": [least, least * 3 // 2]}],
         "pool": {"size": 32, "damage": 1},
         "optimiser": {"learning_rate": 2e-3, "average": 0.99},
         "hold": 0,
+        "target": pattern,
+        "targets": [],
+        "task": "surface",
+        "name": stem if pattern == mesh else f"{stem}-{pattern}",
+        "loss": {"mesh": mesh, "faces": len(surface.faces)},
     }
-    merge(fields, {"spec": {"rule": {"hidden": 96, "layers": 2}}})
-    merge(fields, copy.deepcopy(file or {}))
-    stem = mesh.replace(":", "-") if mesh.startswith("sphere:") else Path(mesh).stem
-    name = stem if pattern == mesh else f"{stem}-{pattern}"
-    merge(fields, {"target": pattern, "targets": [], "task": "surface", "name": name})
-    merge(fields, {"loss": {"mesh": mesh, "faces": len(surface.faces)}})
     return over(fields, settings=settings, architecture={}, epochs=epochs, seed=seed)
 
 
@@ -140,7 +140,7 @@ def make_wear_recipe(
         BadRequest: a field unknown, a value out of range or two that contradict each other.
     """
     sense = sense_of(perception, icosphere(level).edge)
-    spec = Spec(space=Mesh(frame="upright"), senses=(sense,), start=Noise(), colour_offset=0.5)
+    spec = Spec(space=Mesh(frame="upright"), senses=(sense,), start=Noise(), rule=RULE, colour_offset=0.5)
     phase = {"res": [1, nodes_of(level)], "epochs": WEAR_EPOCHS, "batch": 1, "turns": 8, "steps": [32, 64]}
     fields: dict[str, Any] = {
         "spec": plain(spec.to_fields()),
@@ -155,7 +155,6 @@ def make_wear_recipe(
         "name": image if image in targets.PICTURES else Path(image).name,
         "loss": {**(cut or {}), "mesh": mesh, "level": level},
     }
-    merge(fields, {"spec": {"rule": {"hidden": 96, "layers": 2}}})
     if pixels is not None:
         merge(fields, {"task": "glaze", "spec": {"decoder": DECODER}, "loss": {"pixels": pixels}})
     return over(fields, settings=settings, architecture={}, epochs=epochs, seed=seed)

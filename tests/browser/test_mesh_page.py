@@ -15,7 +15,7 @@ from petri import modelfile, worn
 from petri.graph import Surface, icosphere
 from petri.graph.write import ply
 from petri.modelfile import Model
-from petri.nca import Automaton, Cell, Harmonics, Mesh, Ring, Spec
+from petri.nca import Automaton, Cell, Harmonics, Mesh, Noise, Ring, Spec
 from petri.nca.rule import Mlp
 from petri.shaders import html, manifest
 from petri.shaders.bundle import bundle
@@ -25,10 +25,12 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 STILL = "model=ball&play=no&light=flat&speed=1000&brush=large"
 
 
-def brightening(space):
+def brightening(space, start=None):
     """Whatever fires becomes white at once: what is black was erased, or has not fired yet."""
     sense = Harmonics(dimensions=1, valence=2) if isinstance(space, Ring) else Harmonics()
-    spec = Spec(space=space, senses=(sense,), channels=4, rule=Mlp(hidden=16, layers=2), start=Cell(x=0.3))
+    spec = Spec(
+        space=space, senses=(sense,), channels=4, rule=Mlp(hidden=16, layers=2), start=start or Cell(x=0.3)
+    )
     automaton = Automaton(spec)
     for values in automaton.parameters():
         values.data.zero_()
@@ -44,7 +46,8 @@ def recipe(nodes, **more):
 def models():
     ball = Model(automaton=brightening(Mesh()), target="ball", training=recipe(642))
     ring = Model(automaton=brightening(Ring()), target="ring", training=recipe(48))
-    return {"ball": worn.on(ball, icosphere(3)), "ring": ring}
+    texture = Model(automaton=brightening(Mesh(), Noise()), target="texture", training=recipe(42))
+    return {"ball": worn.on(ball, icosphere(3)), "ring": ring, "texture": worn.on(texture, icosphere(1))}
 
 
 @pytest.fixture(scope="module")
@@ -242,6 +245,17 @@ def test_the_page_verifies_it_on_its_own_mesh_and_colours_others(visit, tmp_path
     said(page, "egg.ply is a mesh, and what is in the dish colours none", "#error")
 
 
+def test_a_texture_is_woven_on_a_mesh_that_is_dropped(visit, tmp_path):
+    mesh, other = tmp_path / "dropped.ply", tmp_path / "dropped.stl"
+    mesh.write_bytes(ply(icosphere(0)))
+    other.write_bytes(bytes(90))
+    page = visit("model=texture&play=no")
+    page.set_input_files("#file", mesh)
+    said(page, "dropped.ply, 12 vertices: the rule weaves on it.")
+    page.set_input_files("#file", other)
+    said(page, "dropped.stl: it is no OBJ or PLY file with vertices", "#error")
+
+
 def test_a_model_is_brought_with_its_mesh(visit, models, tmp_path):
     alone, mesh = tmp_path / "mine.safetensors", tmp_path / "coloured.ply"
     modelfile.write(alone, models["ball"])
@@ -250,7 +264,7 @@ def test_a_model_is_brought_with_its_mesh(visit, models, tmp_path):
     page.set_input_files("#file", alone)
     said(
         page,
-        "mine.safetensors is of a mesh: bring that with it, such as the coloured.ply of its run",
+        "mine.safetensors is of a mesh: bring that with it, such as the coloured.ply or worn.ply of its run",
         "#error",
     )
     page.click("#dismiss")

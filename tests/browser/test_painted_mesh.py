@@ -151,6 +151,11 @@ DRAW = """async ([model, mesh, state, pixels]) => {
     dish.lit = false;
     await dish.draw({ channel: 1 });
     keep();
+    dish.view = { turn: 0, tilt: 0, zoom: 9 };
+    await dish.draw();   // all over the image that all dishes share
+    dish.view = { turn: 0, tilt: 0, zoom: 1 };
+    await dish.draw({ share: 0.1 });
+    keep();
     dish.close();
     return found;
 }"""
@@ -161,7 +166,7 @@ def test_a_painted_mesh_is_drawn_as_python_draws_it_at_once_and_in_parts(lab):
     pixels = 420  # more than are painted before the page may answer
     state = torch.rand(16, 1, model.nodes, generator=torch.Generator().manual_seed(1)) * 2 - 1
     found = lab.evaluate(DRAW, [file, mesh, text(state.numpy()), pixels])
-    whole, parts, coarse, grey = (
+    whole, parts, coarse, grey, after = (
         np.asarray(Image.open(io.BytesIO(base64.b64decode(one)))).astype(float) for one in found
     )
     wanted = draw(
@@ -173,3 +178,6 @@ def test_a_painted_mesh_is_drawn_as_python_draws_it_at_once_and_in_parts(lab):
     assert np.abs(parts - whole)[inside].max() <= 2
     assert 0 < np.abs(coarse - whole)[inside].mean() < 60
     assert (grey[..., 0] == grey[..., 1])[inside].all()
+    # What was drawn before does not come in at the edges of what is enlarged.
+    assert after[pixels // 2, pixels // 2, 3] == 255
+    assert not after[0, :, 3].any() and not after[:, -1, 3].any()

@@ -85,6 +85,7 @@ BROKEN = {
     b"v 0 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 4\n": "vertices in 0..2, got 3",
     b"v 0 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 -9\n": "vertices in 0..2, got -6",
     b"v 0 0 0\nv 1 0 0\nv 1 1e999 0\nf 1 2 3\n": "finite places",
+    b"v 0 0 0\nv 1 0 0\nv 1 1e99 0\nf 1 2 3\n": "finite places",
     b"v 0 0 0\nv 1 0 0\nv 1 0 0\nf 1 2 3\n": "faces with an area",
     b"ply\nformat ascii 1.0\n": "its header has no end",
     b"ply\nelement vertex 0\nend_header\n": "does not say its format",

@@ -157,6 +157,18 @@ def test_a_texture_is_woven_on_a_sphere_and_worn_by_other_meshes(petri, tmp_path
     assert "is no texture for meshes" in petri("mesh", "wear", "runs/sphere-1-wheel-42", "torus", code=2)
 
 
+def test_a_texture_is_put_on_a_mesh_by_either_command(petri, monkeypatch):
+    runs = []
+    monkeypatch.setattr("nca_cli.mesh.start_run", lambda recipe, *_: runs.append(recipe))
+    how = ("--scale", 4, "--crop", "0,1", "--seed", 3, "--epochs", 5, "--set", "loss.views=2")
+    petri("mesh", "texture", "torus", "brick", *how)
+    petri("texture", "brick", "--on", "torus", *how)
+    assert runs[0] == runs[1] and runs[0].loss.mesh == "torus" and runs[0].seed == 3
+    error = petri("texture", "brick", "--on", "torus", "--res", 64, code=2)
+    assert "--on takes what petri mesh texture takes: leave out --res" in error
+    assert "--on is for one image, got 2" in petri("texture", "brick", "grass", "--on", "torus", code=2)
+
+
 def test_the_texture_that_is_shipped_is_worn_by_name(petri, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write("ball.ply", icosphere(2))
@@ -209,7 +221,7 @@ def test_a_decoder_paints_what_meshes_wear(petri, tmp_path, monkeypatch):
     [
         (("--pixels", 100), "a whole number of pixels for each of its 32 edges, got 100"),
         (("--pixels", 100_000), "loss.pixels must be a whole number in 16..512, got 100000"),
-        (("--pixels", 64, "--level", 3), "a view of 32 edges sees more than a sphere of level 3"),
+        (("--pixels", 64, "--level", 4), "a view of 32 edges sees more than a sphere of level 4"),
         (("--pixels", 64, "--set", "spec.decoder=none"), "takes a decoder"),
         (("--pixels", 64, "--set", "spec.decoder.outputs=4"), "paints RGB, 3 outputs, got 4"),
         (("--pixels", 64, "--set", "spec.decoder.order=xy"), "are of squares, not of triangles"),
@@ -233,7 +245,7 @@ def test_a_bad_request_for_a_painted_mesh_is_one_line(petri, tmp_path, monkeypat
         (("nowhere.obj", "brick"), "No such file"),
         (("torus", "nothing.png"), "nothing.png"),
         (("torus", "dot.png"), "a texture needs 16 along a side"),
-        (("torus", "brick", "--level", 3, "--set", "loss.pixels=32"), "sees more than a sphere of level 3"),
+        (("torus", "brick", "--level", 4, "--set", "loss.pixels=32"), "sees more than a sphere of level 4"),
         (("torus", "brick", "--set", "loss.level=5"), "level 5 has 10,242 vertices, phases.res names others"),
         (("torus", "brick", "--crop", "2,2"), "--crop must be two fractions"),
         (("torus", "brick", "--set", "loss.blocks=5"), "petri data fetch vgg16"),

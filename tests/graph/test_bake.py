@@ -66,5 +66,5 @@ def test_what_cannot_be_baked_is_said():
         bake(ball)
     with pytest.raises(BadRequest, match="only a mesh with colours can be baked"):
         bake(Surface(ball.vertices, ball.faces, uv=np.zeros((20, 3, 2))))
-    with pytest.raises(BadRequest, match="places in a picture must be finite"):
+    with pytest.raises(BadRequest, match=r"places in a picture of a mesh must be \[20, 3, 2\]"):
         Surface(ball.vertices, ball.faces, uv=np.zeros((20, 2)))

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from petri.errors import BadRequest
-from petri.graph import Surface, graph_of, icosphere, mend, read, surface_of, write
+from petri.graph import Surface, graph_of, icosphere, mend, named, read, surface_of, write
+from petri.graph.mesh import fans
 
 TETRAHEDRON = Surface(
     np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1.0]]),
@@ -131,6 +132,29 @@ def test_what_is_written_as_ply_is_read_the_same(tmp_path):
         ("a.ply", ply("ascii").replace(b"float x", b"flat x"), "a line that is none: 'property flat x'"),
         ("a.ply", ply("ascii").replace(b"1 1 0 0", b"1 one 0 0"), "no number"),
         ("a.ply", ply("ascii").replace(b"face 2", b"fish 2"), "no elements vertex and face"),
+        ("a.ply", ply("ascii").replace(b"float y", b"float x"), "a line that is none: 'property float x'"),
+        ("a.ply", ply("binary_big_endian").replace(b"float y", b"float x"), "a line that is none"),
+        ("a.ply", ply("ascii").replace(b"float x", b"list int float x"), "a line that is none"),
+        (
+            "a.ply",
+            ply("ascii").replace(b"list uchar int", b"int"),
+            "a line that is none: 'property int vertex",
+        ),
+        ("a.ply", ply("ascii").replace(b"list uchar int", b"list float int"), "a line that is none"),
+        ("a.ply", ply("ascii").replace(b"uchar int", b"uchar float"), "a line that is none"),
+        ("a.ply", ply("ascii").replace(b"3 0 2 1", b"3 0 2 " + b"9" * 30), "a number beyond them all"),
+        (
+            "a.ply",
+            ply("binary_little_endian", []).replace(b"face 2", b"face 0"),
+            "needs faces, this one has none",
+        ),
+        ("a.obj", b"v 0 0 0\nf 1 1 " + b"9" * 30, "a number beyond them all"),
+        ("a.obj", b"v 1e99 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3", "finite places, 1 have not"),
+        (
+            "a.obj",
+            b"v 0 0 0 nan 0 0\nv 1 0 0 0 0 0\nv 0 1 0 0 0 0\nf 1 2 3",
+            "colours of a mesh must be finite",
+        ),
         ("a.stp", b"", "ends in one of .obj .ply"),
         ("b.obj", None, "No such file"),
     ],
@@ -226,3 +250,49 @@ def test_graphs_of_other_libraries():
     assert graph_of(TETRAHEDRON).directions.norm(dim=1).sub(1).abs().max() < 1e-12
     with pytest.raises(BadRequest, match="points and cells, got a int"):
         graph_of(3)
+
+
+@pytest.mark.parametrize(
+    ("has", "said"),
+    [
+        ({"edge_index": np.zeros((2, 0), int)}, "needs nodes"),
+        ({"edge_index": np.zeros((3, 2), int)}, r"must be \[2, edges\], got \[3, 2\]"),
+        ({"edge_index": np.zeros((2, 1), int), "pos": [[0, float("nan")]]}, "finite places"),
+        ({"edge_index": np.zeros((2, 1), int), "pos": [["here", "there"]]}, "places must be numbers"),
+        ({"edge_index": np.zeros((2, 1), int), "pos": [[0, 1], [0]]}, "places must be numbers"),
+        ({"tocoo": lambda: SimpleNamespace(row=[0], col=[4], shape=(3, 5))}, r"square, got \[3, 5\]"),
+        ({"points": np.zeros((3, 3)), "cells": {"triangle": [[0, 1, 2]]}}, "no block of triangles"),
+    ],
+)
+def test_what_is_no_graph_is_refused_in_words(has, said):
+    with pytest.raises(BadRequest, match=said):
+        graph_of(SimpleNamespace(**has))
+
+
+def test_nodes_without_an_edge_are_a_graph():
+    lone = graph_of(SimpleNamespace(nodes=_Nodes(), edges=list))
+    assert lone.valence.tolist() == [0, 0]
+
+
+class _Nodes(list):
+    """Of a networkx graph without edges."""
+
+    def __init__(self) -> None:
+        super().__init__(["a", "b"])
+
+    def __call__(self, data: bool) -> list:
+        return [(name, {}) for name in self]
+
+
+def test_the_file_without_an_area_and_the_word_that_is_no_mesh_are_named(tmp_path):
+    (tmp_path / "flat.obj").write_text("v 0 0 0\nv 1 0 0\nf 1 1 2\n")
+    with pytest.raises(BadRequest, match=r"flat\.obj: a mesh needs faces with an area"):
+        named.load(str(tmp_path / "flat.obj"))
+    with pytest.raises(BadRequest, match=r'"torus".*sphere:4, torus, knot and files'):
+        named.load("torsu")
+
+
+def test_a_face_of_too_many_corners_is_refused_before_it_is_cut(monkeypatch):
+    monkeypatch.setattr("petri.graph.mesh.MOST_FACES", 2)
+    with pytest.raises(BadRequest, match="2 triangles, it has 3"):
+        fans([[0, 1, 2, 3, 4]])

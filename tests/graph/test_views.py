@@ -11,7 +11,7 @@ from petri.graph.shapes import SHAPES
 from petri.graph.sphere import nodes_of
 from petri.graph.views import look, views
 from petri.nca import Automaton, Harmonics, Mesh, Noise, Spec
-from petri.nca.graph import Graph
+from petri.nca.graph import Graph, of_edges
 
 QUAD = np.array([[0, 1, 2], [0, 2, 3]])
 SQUARE = np.array([[-1.0, -1, 0], [1, -1, 0], [1, 1, 0], [-1, 1, 0]])
@@ -151,3 +151,5 @@ def test_a_sense_by_length_finds_the_same_slope_on_a_finer_mesh():
         assert finely.item() == pytest.approx(coarsely.item(), rel=1e-6)
     with pytest.raises(BadRequest, match="needs places"):
         Harmonics(edge=1.0, order=0).weights(Graph(torch.tensor([0, 1, 2]), torch.tensor([1, 0])))
+    together = of_edges(2, torch.tensor([[0, 1]]), torch.zeros(2, 3, dtype=torch.float64))
+    assert Harmonics(edge=1.0, order=0).weights(together).tolist() == [[6.0, 6.0]]  # lengths that are none

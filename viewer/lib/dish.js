@@ -19,6 +19,7 @@ const INK = 1.5; // and of what is drawn for a classifier
 const WHITE = [1, 1, 1];
 const KEEP_EVERY = 256; // steps after which the state is copied, in case the GPU is lost
 let probed = null;
+let single = null; // canvas of `alone`
 
 /**
  * Open a dish: an automaton at its first step, its seed on an empty grid.
@@ -56,7 +57,7 @@ function bodyOf({ space }, mesh, nodes) {
     if (!Number.isInteger(nodes) || nodes < 3 || nodes > 4096) throw new Error(`a ring has 3..4096 nodes, got ${nodes}`);
     return Body.ofRing(nodes);
   }
-  if (!mesh) throw new Error("it is of a mesh: bring that with it, such as the coloured.ply of its run");
+  if (!mesh) throw new Error("it is of a mesh: bring that with it, such as the coloured.ply or worn.ply of its run");
   return Body.ofMesh(mesh, space.frame);
 }
 
@@ -91,6 +92,14 @@ async function chooseEngine(engine, model, width, height) {
     gpu.slow = error.message;
     return gpu;
   }
+}
+
+/** A part of an image with nothing beside it, which what enlarges and smooths it would mix into its edge. */
+function alone(image, [left, top, width, height]) {
+  single ??= document.createElement("canvas");
+  Object.assign(single, { width, height });
+  single.getContext("2d").drawImage(image, -left, -top);
+  return single;
 }
 
 export class Dish {
@@ -303,7 +312,9 @@ export class Dish {
   #lay(image, from, onto, smooth) {
     this.#context.imageSmoothingEnabled = smooth;
     this.#context.clearRect(...onto);
-    this.#context.drawImage(image, ...from, ...onto);
+    const enlarged = from[2] < onto[2] || from[3] < onto[3];
+    if (smooth && enlarged) this.#context.drawImage(alone(image, from), ...onto);
+    else this.#context.drawImage(image, ...from, ...onto);
   }
 
   /** The points of a part of a picture of what is seen. */

@@ -156,7 +156,7 @@ export function pullsOf({ nodes, offsets, neighbours, directions, lengths }, sen
     if (edge) {
       let total = 0;
       for (let e = offsets[i]; e < offsets[i + 1]; e++) total += lengths[e];
-      longer = edge / (total / many);
+      if (total > 0) longer = edge / (total / many);
     }
     const even = (gather === "sum" ? 1 : valence / many) * longer ** 2;
     const odd = (gather === "sum" ? 1 : valence / many) * longer;

@@ -7,9 +7,9 @@ const MOST_BYTES = 256e6;
 const TOO_MANY = `a page has room for meshes of ${MOST_VERTICES.toLocaleString("en")} vertices and ` +
   `${MOST_FACES.toLocaleString("en")} triangles`;
 
-/** Whether a file is called as a mesh is. */
+/** Whether a file is called as a mesh is; of those that cannot be read here `readMesh` says so. */
 export function isMesh(name) {
-  return /\.(obj|ply)$/i.test(name);
+  return /\.(obj|ply|stl|glb|gltf|off|3mf)$/i.test(name);
 }
 
 /**
@@ -26,7 +26,7 @@ export function readMesh(buffer) {
   const { places, faces } = /^ply\s/.test(head) ? readPly(buffer) : readObj(buffer);
   if (!places.length || !faces.length) throw new Error(`a mesh needs vertices and faces, it has no ${places.length ? "faces" : "vertices"}`);
   for (const value of places) {
-    if (!Number.isFinite(value)) throw new Error("a mesh's vertices must have finite places");
+    if (!Number.isFinite(Math.fround(value))) throw new Error("a mesh's vertices must have finite places");
   }
   const last = places.length / 3 - 1;
   for (const corner of faces) {

@@ -62,7 +62,9 @@ export async function entryOf(file, taken, mesh = null) {
     throw new Error(`${file.name}: ${error.message}${film}`);
   }
   const wants = onGraph(model.spec) && model.spec.space.kind === "mesh";
-  if (wants && !mesh) throw new Error(`${file.name} is of a mesh: bring that with it, such as the coloured.ply of its run`);
+  if (wants && !mesh) {
+    throw new Error(`${file.name} is of a mesh: bring that with it, such as the coloured.ply or worn.ply of its run`);
+  }
   const surface = wants ? await meshOf(mesh, model.res) : null;
   const { name: title, spec, res, steps, training } = model;
   const called = file.name.replace(/\.safetensors$/i, "");
