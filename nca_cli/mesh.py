@@ -57,40 +57,37 @@ def ring(
 
     It has 2,364 parameters, begins with one node, and each node sees its two neighbours. Beside it two
     controls are trained: without the odd part of what a node sees, and with too few steps to come around; and
-    a rule that learns the statistics of a sequence, which goes on along a ring of any length.
+    a rule that learns the statistics of a sequence, which goes on along a ring of any length. What was
+    stopped goes on by the same command with the rules that are missing.
     """
-    import dataclasses
-    import json
-
     from petri import images, modelfile
     from petri.console import out as console
-    from petri.files import write_whole
-    from petri.training.rings import FIRE, STEPS, experiment, history, learn_sequence, spread
+    from petri.training.rings import STEPS, experiment, history, keep, kept, learn_sequence, spread
 
     folder = out or Path("runs") / f"ring-{nodes}"
     folder.mkdir(parents=True, exist_ok=True)
-
-    def tell(found: Figures) -> None:
-        console.print(
-            f"{found.variant}, seed {found.seed}: correlation {found.grown:.3f}, {found.seconds:.0f} s",
-            soft_wrap=True,
-        )
-
+    first, record = folder / "model.safetensors", folder / "ring.json"
+    figures = kept(record, nodes=nodes, epochs=epochs) if first.is_file() else []
+    figures = [found for found in figures if found.seed < seeds]
+    if figures:
+        console.say(f"{len(figures)} rules of {record} are there already")
     with console.status("training"):
-        model, figures = experiment(nodes=nodes, epochs=epochs, seeds=seeds, tell=tell)
+        for model, found in experiment(nodes=nodes, epochs=epochs, seeds=seeds, known=figures):
+            if not figures:
+                modelfile.write(first, model)
+            figures.append(found)
+            keep(record, figures, (), nodes=nodes, epochs=epochs)
+            console.say(
+                f"{found.variant}, seed {found.seed}: correlation {found.grown:.3f}, {found.seconds:.0f} s"
+            )
+        model = modelfile.read(first)
         sequence = learn_sequence(0, nodes=nodes, epochs=epochs)
         spreads = spread(sequence.automaton, model.automaton, nodes=nodes)
-    for name, one in (("model", model), ("sequence", sequence)):
-        modelfile.write(folder / f"{name}.safetensors", one)
-        seen = history(one.automaton, 4 * nodes if name == "sequence" else nodes, 4 * STEPS[1])
+    modelfile.write(folder / "sequence.safetensors", sequence)
+    for name, one, long in (("model", model, nodes), ("sequence", sequence, 4 * nodes)):
+        seen = history(one.automaton, long, 4 * STEPS[1])
         images.save_picture(folder / f"{name}.png", images.enlarge(images.drawn(seen, "#ffffff"), 3))
-    record = {
-        "parameters": model.spec.parameters,
-        "fire_seed": FIRE,
-        "figures": [dataclasses.asdict(found) for found in figures],
-        "windows": [dataclasses.asdict(found) for found in spreads],
-    }
-    write_whole(folder / "ring.json", json.dumps(record, indent=1).encode())
+    keep(record, figures, spreads, nodes=nodes, epochs=epochs)
     console.say("\n", (f"{model.spec.parameters:,} parameters", "bold"), f", {seeds} of each variant")
     _show_figures(figures)
     _show_spreads(spreads)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from petri.files import write_whole
 from petri.graph.rings import ramps, wheel
 from petri.losses.windows import WindowLoss
 from petri.modelfile import Model
@@ -169,22 +172,40 @@ def spread(sequence: Automaton, whole: Automaton, *, nodes: int = 64) -> list[Sp
 
 
 def experiment(
-    *,
-    nodes: int = 64,
-    epochs: int = 4000,
-    seeds: int = 5,
-    tell: Callable[[Figures], None] = lambda figures: None,
-) -> tuple[Model, list[Figures]]:
-    """Every variant, with so many seeds each; the model is the rule's of the first seed."""
-    models: list[Model] = []
-    figures: list[Figures] = []
+    *, nodes: int = 64, epochs: int = 4000, seeds: int = 5, known: Sequence[Figures] = ()
+) -> Iterator[tuple[Model, Figures]]:
+    """Every variant, with so many seeds each, one after the other, but what is known already."""
+    there = {(figures.variant, figures.seed) for figures in known}
     for variant in VARIANTS:
         for seed in range(seeds):
-            model, found = learn(variant, seed, nodes=nodes, epochs=epochs)
-            models.append(model)
-            figures.append(found)
-            tell(found)
-    return models[0], figures
+            if (variant, seed) not in there:
+                yield learn(variant, seed, nodes=nodes, epochs=epochs)
+
+
+def keep(
+    path: Path, figures: Sequence[Figures], spreads: Sequence[Spread], *, nodes: int, epochs: int
+) -> None:
+    """Write what there is so far, as JSON."""
+    record = {
+        "parameters": spec_of().parameters,
+        "nodes": nodes,
+        "epochs": epochs,
+        "fire_seed": FIRE,
+        "figures": [asdict(found) for found in figures],
+        "windows": [asdict(found) for found in spreads],
+    }
+    write_whole(path, json.dumps(record, indent=1).encode())
+
+
+def kept(path: Path, *, nodes: int, epochs: int) -> list[Figures]:
+    """The figures that `keep` has written; none of another ring or other epochs, or if it is no such file."""
+    try:
+        record = json.loads(path.read_bytes())
+        if (record["nodes"], record["epochs"]) == (nodes, epochs):
+            return [Figures(**found) for found in record["figures"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return []
 
 
 @torch.no_grad()

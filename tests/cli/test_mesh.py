@@ -13,6 +13,7 @@ from petri import modelfile
 from petri.graph import Surface, icosphere, read, write
 from petri.modelfile import Model
 from petri.nca import Automaton, Harmonics, Mesh, Ring, Spec
+from petri.training import rings
 
 TINY = ["--epochs", 2, "--set", "phases.steps=[2, 3]", "--set", "pool.size=4"]
 
@@ -28,6 +29,29 @@ def test_a_ring_leaves_its_figures(petri, tmp_path):
     assert modelfile.read(tmp_path / "ring" / "model.safetensors").spec.parameters == 2364
     for name in ("model.png", "sequence.png", "sequence.safetensors"):
         assert (tmp_path / "ring" / name).stat().st_size
+
+
+def test_a_ring_that_was_stopped_goes_on_with_the_rules_that_are_missing(petri, tmp_path, monkeypatch):
+    asked = ["mesh", "ring", "--nodes", 16, "--epochs", 2, "--seeds", 2, "--out"]
+    petri(*asked, tmp_path / "at-once")
+    learn, learned = rings.learn, []
+
+    def stopped(variant, seed, **options):
+        """As it is, but for Ctrl-C in the fourth rule."""
+        if len(learned) == 3:
+            raise KeyboardInterrupt
+        learned.append((variant, seed))
+        return learn(variant, seed, **options)
+
+    monkeypatch.setattr(rings, "learn", stopped)
+    petri(*asked, tmp_path / "stopped", code=130)
+    monkeypatch.setattr(rings, "learn", learn)
+    assert "3 rules of " in petri(*asked, tmp_path / "stopped")
+    found = [json.loads((tmp_path / name / "ring.json").read_text()) for name in ("at-once", "stopped")]
+    for one in (figures for record in found for figures in record["figures"]):
+        one.pop("seconds")
+    assert found[0] == found[1] and len(found[0]["figures"]) == 6
+    assert "are there already" not in petri(*asked[:5], 3, *asked[6:], tmp_path / "stopped")  # other epochs
 
 
 def test_a_mesh_is_coloured_and_other_commands_take_it(petri, tmp_path, monkeypatch):
