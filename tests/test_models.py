@@ -125,6 +125,17 @@ def test_the_catalogue_is_of_the_files_that_are_shipped():
             found = entry.healed if entry.model.task == "surface" else None
             assert found is None or found >= make.REGAINED
             continue
+        if entry.model.classes:
+            readings = entry.model.training["evaluation"]["readings"]
+            assert min(one["pictures"] for one in readings) >= make.RECOGNISED
+            assert f"{100 * readings[0]['pictures']:.2f} % after {readings[0]['steps']}, " in page
+            assert entry.model.samples.shape == (10, 1, 28, 28)
+            continue
+        if entry.model.spec.decoder is not None:
+            order = (make.PAINTED | make.MATERIALS)[entry.name]
+            assert (entry.model.res, entry.model.pixels) == (order.res, order.pixels)
+            assert f"| {order.res}² → {order.pixels}² |" in page and entry.model.target == order.target
+            continue
         if entry.model.automaton.spec.living:
             assert f"| {entry.name} | {make.FIGURES[entry.name].target} |" in page
             continue

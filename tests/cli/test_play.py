@@ -9,13 +9,19 @@ from petri import console, modelfile, models
 from petri.published import read_distill
 
 SHIPPED = models.names()
-MESHES = ("harlequin", "mesh-scales")
+SIZES = {  # how a small picture is asked for, and its size; of the others with --res 16
+    "harlequin": (("--pixels", 32), (128, 32)),
+    "mesh-scales": (("--pixels", 32), (128, 32)),
+    "lizard-painted": (("--res", 16), (128, 128)),
+    "logo-painted": (("--pixels", 64), (64, 64)),
+    "mnist": ((), (504, 504)),
+}
 PUBLISHED = Path(__file__).parents[1] / "data" / "distill"
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_model_plays_by_name(petri, tmp_path, name):
-    size, shown = (("--pixels", 32), (128, 32)) if name in MESHES else (("--res", 16), (512, 512))
+    size, shown = SIZES.get(name, (("--res", 16), (512, 512)))
     said = petri("play", name, "--steps", 4, *size, "--out", tmp_path / "a.png")
     assert "a.png" in said and Image.open(tmp_path / "a.png").size == shown
 
