@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from petri.modelfile import Model
+
 
 def models() -> None:
     """List the models that come with petri."""
     from petri.console import out, table
     from petri.models.catalogue import entries, figure
 
-    shown = table("", "grid", "loss", "report", "healed", "parameters", "cell", text=("cell",))
+    shown = table("", "grid", "loss", "report", "healed", "weights", "cell", text=("cell",))
     for entry in entries():
-        spec, size = entry.model.automaton.spec, f"{entry.model.res}²"
-        cell = (
-            spec.describe().replace(" hidden · ", "×").replace(" layers", "").replace("living mask", "figure")
-        )
-        if entry.model.conditions:
-            kinds = " ".join(entry.model.conditions)
-            cell = f"{spec.perception} · {spec.rule.hidden}×{spec.rule.layers} · {kinds}"
-        if entry.model.task == "texture":
-            cell = f"{spec.perception} · {spec.rule.hidden}×{spec.rule.layers} · texture"
-        if spec.space.on_graph:
-            size = "mesh"
-            kind = "texture" if entry.model.task == "wear" else "colours"
-            cell = f"{spec.perception} · {spec.rule.hidden}×{spec.rule.layers} · {kind}"
+        spec = entry.model.spec
+        size = "mesh" if spec.space.on_graph else f"{entry.model.res}²"
+        rule = spec.rule.describe().replace(" hidden · ", "×").replace(" layers", "")
+        cell = " · ".join([spec.perception, rule, *_kind(entry.model)])
         shown.add_row(
             entry.name, size, figure(entry.loss), figure(entry.report, ".3f"),
             figure(entry.healed, ".0f", " %"), f"{spec.parameters:,}", cell,
@@ -36,3 +32,18 @@ def models() -> None:
         ),
         ("petri play NAME, petri view NAME and petri evaluate NAME take them by name", "dim"),
     )
+
+
+def _kind(model: Model) -> list[str]:
+    """What it makes, in a word, or of what: nothing of a pattern."""
+    if model.conditions:
+        return [" ".join(model.conditions)]
+    if model.classes:
+        return [f"{len(model.classes)} classes"]
+    if model.spec.decoder is not None:
+        return ["painted"]
+    if model.task in ("texture", "wear"):
+        return ["texture"]
+    if model.spec.space.on_graph:
+        return ["colours"]
+    return ["figure"] if model.spec.living else []
