@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ENDING = ".safetensors"
 FORMAT = "petri"
-FIRST_SEEN = 3  # which of a classifier's pictures
+FIRST_SEEN = 7  # which of a classifier's pictures
 LARGEST, LONGEST = 256, 512  # cells along a side that `Model.grown` takes, and steps
 SCHEMA = "2"  # raised when a reader of the old one would misread the new one
 

@@ -7,7 +7,7 @@ import { chooseGround } from "../lib/ground.js";
 const LARGEST = 256; // cells along a side
 const LONGEST = 512; // steps
 const PAINTED = 192; // pixels along a side of what a decoder paints, and of a surface
-export const FIRST_SEEN = 3; // which of a classifier's pictures
+export const FIRST_SEEN = 7; // which of a classifier's pictures
 
 /**
  * Grow a model and draw it.
