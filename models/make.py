@@ -44,7 +44,6 @@ DAMAGE = ("pool.damage=1",)
 class Order:
     """How a model is trained: `petri VERB TARGET… --res RES --pixels PIXELS --set SETTING…`.
 
-    A data set has its own size.
     A data set has its own size; on a sphere it is `petri mesh VERB sphere:LEVEL TARGET --set SETTING…`.
     """
 

@@ -1,6 +1,6 @@
 """An ordinary convolutional network of as many parameters, beside a classifier of cells.
 
-    python benchmarks/classifier.py [--data mnist] [--parameters 23300] [--epochs 3]
+    python benchmarks/convnet.py [--data mnist] [--parameters 23300] [--epochs 3]
 
 Three 3×3 convolutions with pooling between, the mean over places, and a linear layer; as wide as the
 parameters allow. It has the pictures that `petri classify` trains on, changed by the same chance, and is
