@@ -113,13 +113,38 @@ def test_a_picture_of_ones_own_is_made_to_fit_and_that_is_said(tmp_path):
     assert np.allclose(planes[:, 1, 2], [1, 0, 0.2])
 
 
+def test_a_photograph_of_paper_is_turned_as_it_was_taken_and_its_ground_made_black(tmp_path):
+    exact = np.zeros((8, 8))
+    exact[1, 2:7] = exact[1:6, 5] = 255
+    paper = np.linspace(150, 200, 8)[None] * np.ones((8, 1))  # lit from the right
+    taken = Image.fromarray(np.rot90(np.where(exact > 0, 30, paper)).astype(np.uint8))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    taken.save(tmp_path / "photo.png", exif=turned)
+    planes, notes = own.read(tmp_path / "photo.png", 1, (8, 8))
+    assert np.array_equal(planes[0] > own.EMPTY, exact > 0) and planes.max() == 1
+    assert notes == [
+        "photo.png is dark on bright: inverted",
+        "photo.png has a ground that is not black: what is no brighter than its edge is left out",
+    ]
+
+
+def test_a_picture_of_sixteen_bits_is_as_grey_as_one_of_eight(tmp_path):
+    grey = np.zeros((6, 6), np.uint16)
+    grey[2:4, 1:5] = 120, 160, 200, 255
+    Image.fromarray(grey * 257).save(tmp_path / "deep.png")
+    planes, notes = own.read(tmp_path / "deep.png", 1, (6, 6))
+    assert notes == [] and np.allclose(planes[0] * 255, grey)
+
+
 def test_an_empty_drawing_and_no_picture_are_refused(tmp_path):
-    with pytest.raises(BadRequest, match="there is nothing in"):
-        own.read(save(tmp_path / "a.png", np.full((8, 8), 20)), 1, (8, 8))
-    with pytest.raises(BadRequest, match="there is no picture"):
+    for grey in (0, 20, 100, 128, 200, 255):
+        with pytest.raises(BadRequest, match=r"there is nothing in .*a\.png: no part of it differs"):
+            own.read(save(tmp_path / "a.png", np.full((8, 8), grey)), 1, (8, 8))
+    with pytest.raises(BadRequest, match="no such file"):
         own.read(tmp_path / "none.png", 1, (8, 8))
     (tmp_path / "t.png").write_text("no")
-    with pytest.raises(BadRequest, match="is no picture that can be read"):
+    with pytest.raises(BadRequest, match="is not an image that can be read"):
         own.read(tmp_path / "t.png", 1, (8, 8))
 
 
