@@ -229,7 +229,8 @@ def play(
         else:
             _show(_titles(loaded, shown, switches), pictures, fps)
     if seen is not None:
-        play_classes.tell(loaded, [(0, seen), *switches.items()][-1][1], steps - last, seed)
+        *_, (_, state) = growth(automaton, (res, res), steps, **how | {"every": steps})
+        play_classes.tell(loaded, state)
 
 
 def _size(model: Model, res: int, pixels: int | None, zoom: int | None, *, file: bool) -> tuple[int, int]:

@@ -37,11 +37,10 @@ def pictures(
     return first, switches, [note for _, notes in read for note in notes]
 
 
-def tell(model: Model, picture: int | Tensor, steps: int, seed: int) -> None:
-    """Say what the cells take a picture for, seen from nothing on."""
+def tell(model: Model, state: Tensor) -> None:
+    """Say what the cells of a state take the picture under them for."""
     from petri.console import out
     from petri.evaluation.classes import told
 
-    assert not isinstance(picture, int), "a classifier has pictures"
-    which, share = told(model.automaton, picture, max(1, steps), seed=seed)
+    which, share = told(state, model.spec)
     out.say((model.classes[which], "bold"), f", say {100 * share:.0f} % of its cells")

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from petri.datasets.pictures import Labelled
-from petri.nca import Automaton
+from petri.nca import Automaton, Spec
 from petri.nca.seed import repainted, seed_state
 from petri.nca.votes import counted, verdict
 
@@ -133,21 +133,9 @@ def classify(
     )
 
 
-@torch.no_grad()
-def told(automaton: Automaton, picture: Tensor, steps: int, *, seed: int = 0) -> tuple[int, float]:
-    """What the cells of a picture say after some steps.
-
-    Args:
-        automaton: a classifier.
-        picture: `[fixed, height, width]`.
-        steps, seed: of the rollout.
-
-    Returns:
-        The class, and the share of the cells that vote for it themselves.
-    """
-    state = automaton.seed_state(*picture.shape[-2:], fixed=picture)
-    state = automaton.rollout(state, steps, seed=seed)
-    which, counts = int(verdict(state, automaton.spec)), counted(state, automaton.spec)[0]
+def told(state: Tensor, spec: Spec) -> tuple[int, float]:
+    """What the cells of a state `[planes, height, width]` say: the class, and the share that votes for it."""
+    which, counts = int(verdict(state[None], spec)), counted(state[None], spec)[0]
     return which, float(counts[which] / counts.sum().clamp_min(1))
 
 

@@ -17,7 +17,7 @@ from petri.__main__ import main
 from petri.datasets import pictures
 from petri.datasets.pictures import Labelled, Pictures
 from petri.evaluation import classes, recognition
-from petri.tasks import classified
+from petri.tasks import classified, classify
 
 TINY = ("--hidden", 16, "--perception", "conv3", "--set", "pool.size=4",
         "--set", "phases=[{res=28,epochs=3,batch=2,turns=2,steps=[2,3]}]")  # fmt: skip
@@ -59,7 +59,9 @@ def light(tmp_path, monkeypatch):
     monkeypatch.setattr(pictures, "load", lambda name, *_: data)
     monkeypatch.setitem(classes.MARKS, 1, (6, 9))
     monkeypatch.setattr(recognition, "LONG", 12)
-    return "light.safetensors"
+    classify._read.cache_clear()
+    yield "light.safetensors"
+    classify._read.cache_clear()
 
 
 def test_a_run_leaves_its_files_and_names_them(run):
@@ -127,6 +129,16 @@ def test_a_picture_of_ones_own_is_looked_at(petri, light, tmp_path):
     said = petri("play", light, "--image", "ink.png", "--image", "ink.png", "--at", 6, "--out", "b.png")
     assert "bright, say" in said
     assert "bright, say" in petri("play", light, "--out", "c.png")  # a picture that the file carries
+
+
+def test_what_is_said_of_a_changed_picture_is_what_its_cells_have_come_to(petri, light):
+    grey = np.zeros((16, 16), np.uint8)
+    grey[4:12, 6:10] = 90
+    Image.fromarray(grey).save("dim.png")
+    Image.fromarray(np.where(grey, np.uint8(255), np.uint8(0))).save("bright.png")
+    # A step after the change the votes are still the first picture's; from nothing on they would be its own.
+    how = ("--image", "bright.png", "--image", "dim.png", "--at", 20, "--steps", 21, "--out", "a.png")
+    assert "bright, say 100 % of its cells" in petri("play", light, *how)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,8 @@ def test_pictures_are_swapped_for_others_that_show_something_else():
 
 def test_what_a_picture_is_told_to_be():
     model = tells_brightness()
-    assert told(model.automaton, pictures((255, 255, 255, 100))[0] / 255, 6, seed=3) == (1, 0.75)
+    state = model.automaton.seed_state(16, fixed=pictures((255, 255, 255, 100))[0] / 255)
+    assert told(model.rollout(state, 6, seed=3)[0], model.spec) == (1, 0.75)
 
 
 def test_other_classes_and_other_planes_are_refused():
