@@ -84,19 +84,15 @@ def classify(
         resume_run(resume, device, engine, tensorboard, more=epochs, start=from_model)
         return
 
-    from petri import checks
+    from petri import checks, modelfile, models
     from petri.datasets import PICTURES, pictures
+    from petri.training.classes import make_classifier_recipe
 
     fields = read_recipe(recipe) if recipe is not None else {}
     asked = data or fields.get("target")
     if not isinstance(asked, str):
         raise BadRequest(f"say what to classify: petri classify {'|'.join(PICTURES)}")
     checks.choice("the data set", asked, PICTURES)
-    pictures.load(asked, data_dir, _note)  # fetched, or refused, before anything is made
-
-    # Only now, as torch takes seconds to import: a typing error is found before.
-    from petri import modelfile, models
-    from petri.training.classes import make_classifier_recipe
 
     architecture: dict[str, Any] = {"perception": perception, "hidden": hidden, "layers": layers}
     model = None
@@ -114,6 +110,8 @@ def classify(
         epochs=epochs,
         seed=seed,
     )
+    # Fetched, or refused, before anything is made; a recipe may name the folder.
+    pictures.load(asked, Path(made.loss.data) if made.loss.data else None, _note)
     notes: tuple[str, ...] = ()
     if model is not None:
         from petri.training.loop import starting_from

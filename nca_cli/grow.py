@@ -269,7 +269,9 @@ def allow_only(context: typer.Context, allowed: tuple[str, ...], reason: str) ->
     """Refuse options that would be passed over in silence."""
     given = [name for name in context.params if _is_given(context, name) and name not in allowed]
     if given:
-        spoken = {"target": "TARGET", "images": "IMAGE", "settings": "--set", "from_model": "--from"}
+        spoken = {
+            "target": "TARGET", "images": "IMAGE", "data": "DATA", "settings": "--set", "from_model": "--from"
+        }  # fmt: skip
         names = ", ".join(spoken.get(option, f"--{option.replace('_', '-')}") for option in given)
         raise BadRequest(f"{reason}: leave out {names}")
 

@@ -289,7 +289,9 @@ def _conclude(recipe: Recipe, result: Result) -> None:
     if result.finished and recipe.spec.space.on_graph:
         out.say(f"\nTurn it and wound it, alive:  petri view {quoted(result.folder)}")
     elif result.finished:
-        out.say(f"\n{NEXT.get(recipe.task, 'Watch it grow:  petri play')} {quoted(result.folder)}")
+        data = getattr(recipe.loss, "data", "")  # the model's file does not say where that lies
+        where = f" --data-dir {quoted(data)}" if data else ""
+        out.say(f"\n{NEXT.get(recipe.task, 'Watch it grow:  petri play')} {quoted(result.folder)}{where}")
     else:
         out.say(f"\nGo on:  {_resume(recipe, result.folder)}")
 

@@ -17,6 +17,7 @@ from petri import folders
 from petri.datasets.sources import Source
 from petri.errors import BadRequest
 from petri.files import remove_unfinished, write_whole
+from petri.wording import quoted
 
 LARGEST = 256 << 20  # bytes that a download, or the content of one, may have
 TIMEOUT = 20  # seconds without a byte
@@ -42,7 +43,7 @@ def read(source: Source, root: Path) -> dict[str, bytes] | None:
     found = {name: _find(source, name, root) for name in source.md5}
     if None in found.values():
         return None
-    return {name: _checked(source, name, path) for name, path in found.items() if path}
+    return {name: _checked(source, name, path, root) for name, path in found.items() if path}
 
 
 def _find(source: Source, name: str, root: Path) -> Path | None:
@@ -51,8 +52,9 @@ def _find(source: Source, name: str, root: Path) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _checked(source: Source, name: str, path: Path) -> bytes:
-    remedy = f"remove it and petri data fetch {source.name}"
+def _checked(source: Source, name: str, path: Path, root: Path) -> bytes:
+    where = "" if root == default_root() else f" --data-dir {quoted(root)}"
+    remedy = f"remove it and petri data fetch {source.name}{where}"
     try:
         content = path.read_bytes()
         content = _gunzip(content) if path.suffix == ".gz" else content
@@ -91,7 +93,7 @@ def fetch(source: Source, root: Path, note: Callable[[str], None]) -> Path:
     for name in source.md5:
         path = _find(source, name, root)
         if path:
-            _checked(source, name, path)
+            _checked(source, name, path, root)
         else:
             missing.append(name)
     if not missing:

@@ -54,6 +54,8 @@ class ClassifyTerms:
         checks.number("loss.stretch", self.stretch, 0, 0.9)
         checks.number("loss.shift", self.shift, 0, 1000)
         checks.truth("loss.flip", self.flip)
+        if self.data != "":
+            checks.printable("loss.data", self.data)
 
 
 class Classifying(Task):

@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,7 +34,8 @@ def made(tmp_path_factory):
         patch.setattr(classified, "TESTED", 20)
         patch.setitem(classes.MARKS, 1, (2, 3, 4, 5))
         patch.setattr(classified, "FILM_STEPS", 3)
-        patch.setattr(sys, "argv", [str(word) for word in ("petri", "classify", "mini", *TINY)])
+        words = ("petri", "classify", "mini", "--data-dir", "my data", *TINY)
+        patch.setattr(sys, "argv", [str(word) for word in words])
         with pytest.raises(SystemExit) as end:
             main()
     assert end.value.code == 1  # it is no classifier yet
@@ -69,7 +71,8 @@ def test_a_run_leaves_its_files_and_names_them(run):
     assert {path.name for path in folder.iterdir()} - {".lock"} == {*FILES, "checkpoint.safetensors"}
     assert all(name in said for name in FILES)
     assert "petri classify --resume runs/mini-28 --epochs 1000" in said
-    assert "Test it on all test pictures:  petri evaluate runs/mini-28" in said
+    assert "Test it on all test pictures:  petri evaluate runs/mini-28 --data-dir '/" in said
+    assert "my data'" in said
     assert "recognised" in said and "20 test pictures" in said
     model = modelfile.read(folder / "model.safetensors")
     assert model.classes == tuple("0123456789") and model.samples.shape == (10, 1, 28, 28)
@@ -86,11 +89,8 @@ def test_a_finished_run_says_so_and_a_plan_writes_nothing(petri, run):
     assert sorted(run[0].parent.iterdir()) == before
 
 
-def test_the_folder_of_the_data_stays_out_of_the_model(run, petri, tmp_path, monkeypatch):
-    from petri.training.classes import make_classifier_recipe
-
-    recipe = make_classifier_recipe("mini", folder=str(tmp_path))
-    assert recipe.loss.data == str(tmp_path)
+def test_the_folder_of_the_data_stays_out_of_the_model(run):
+    assert "my data" in (run[0] / "recipe.toml").read_text()
     assert modelfile.read(run[0] / "model.safetensors").training["recipe"]["loss"]["data"] == ""
 
 
@@ -100,6 +100,16 @@ def test_a_run_is_followed_while_it_trains(run):
     model = Follower(run[0]).model()
     assert model.classes == tuple("0123456789") and model.samples.shape == (10, 1, 28, 28)
     assert model.training["recipe"]["loss"]["data"] == "" and model.training["epochs"] == 3
+
+
+def test_the_folder_that_a_recipe_names_is_read(petri, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    asked = []
+    load = pictures.load
+    monkeypatch.setattr(pictures, "load", lambda *words: asked.append(words[:2]) or load(*words))
+    (tmp_path / "r.toml").write_text('target = "mini"\n[loss]\ndata = "/some where"\n')
+    petri("classify", *TINY, "--recipe", "r.toml", "--dry-run")
+    assert set(asked) == {("mini", Path("/some where"))}
 
 
 def test_evaluation_says_all_of_it(petri, light, tmp_path):
@@ -150,6 +160,8 @@ def test_what_is_said_of_a_changed_picture_is_what_its_cells_have_come_to(petri,
         (("classify", "mini", "--set", "loss.stability=1"), "unknown field 'loss.stability'"),
         (("classify", "mini", "--set", "spec.fixed=3"), "needs spec.classes = 2 and spec.fixed = 1"),
         (("classify", "mini", "--set", "pool.size=2"), "raise pool.size"),
+        (("classify", "mini", "--set", "loss.data=5"), "loss.data must be a text"),
+        (("classify", "mini", "--resume", "runs/mini-28"), "own recipe: leave out DATA"),
         (("evaluate", "light.safetensors", "--target", "mini", "--seeds", "4"), "leave out --seeds"),
         (("evaluate", "light.safetensors"), "the data set must be one of"),
         (("play", "light.safetensors", "--res", "32", "--out", "a.png"), "leave out --res"),

@@ -283,7 +283,7 @@ def test_a_damaged_file_is_named_with_both_checksums(source, server, contents, t
             str(damaged),
             made.md5[NAMES[2]],
             hashlib.md5(broken).hexdigest(),
-            "petri data fetch mnist",
+            f"remove it and petri data fetch mnist --data-dir {tmp_path}",
         ):
             assert part in str(error.value)
     if suffix:
