@@ -184,6 +184,7 @@ async function restart() {
 /** Cells along a side of the dish; nodes of a ring or a mesh. */
 function gridSide() {
   if (stage.model.spec.space.kind === "mesh") return stage.dish.width;
+  if (stage.model.classes.length) return stage.model.res; // pictures have their size
   return Number(part("size").value) || Math.min(stage.model.res, LARGEST);
 }
 

@@ -53,6 +53,7 @@ STYLE.replaceSync(`
   .legend i { position: absolute; inset: 0 0 auto; height: 5px; }
   .legend b { position: absolute; left: 0; bottom: 0; height: 3px; }
   .legend [aria-pressed="true"] { color: #fff; font-weight: 700; background: #333c; }
+  output:not([hidden]) ~ button { left: auto; right: 8px; translate: none; }
   output { bottom: calc(50cqh - var(--side) / 2); padding: 8px; font: 13px/1.2 system-ui, sans-serif; color: #fff;
     pointer-events: none; }
   button { position: absolute; left: 50%; bottom: 8px; translate: -50% 0; font: 13px/1 system-ui, sans-serif; padding: 8px 10px;
@@ -191,6 +192,7 @@ export class PetriDish extends HTMLElement {
         if (turn !== this.#turn) return;
         await this.#restart();
         if (turn !== this.#turn) return;
+        this.#lookFirst();
       } else {
         const dish = await openDish(this.#canvas, model, { ...this.#grid(model), seed: this.#seed() });
         if (turn !== this.#turn) {
@@ -254,10 +256,10 @@ export class PetriDish extends HTMLElement {
   async #restart() {
     const dish = this.#dish;
     const { width, height } = this.#grid(dish.model);
-    await dish.resize(width, height);
+    if (width !== dish.width || height !== dish.height) await dish.resize(width, height);
     if (dish !== this.#dish) return;
     dish.reset({ seed: this.#seed() });
-    this.#lookFirst();
+    if (!dish.lookedAt) this.#lookFirst(); // what the visitor has drawn stays
     this.#ask();
     this.#fit();
   }
@@ -416,7 +418,7 @@ export class PetriDish extends HTMLElement {
   }
 
   #side(model) {
-    return this.#number("size", 8, 1024) ?? model.res;
+    return (model.classes.length ? null : this.#number("size", 8, 1024)) ?? model.res; // pictures have their size
   }
 
   #grid(model) {

@@ -17,6 +17,8 @@ _DEFAULT = re.compile(r"^export default ", re.M)
 # Not ".*" at the front: that takes seconds in a long line, such as the processor's step.
 _LEFT = re.compile(r"(?:^(?:import|export)\b|\bimport\s*\(|\bimport\.meta\b).*", re.M)
 
+_LETTER = re.compile(r"[^\x00-\x7f]")
+
 
 def bundle(entry: str, *, read: Callable[[str], str] = text) -> str:
     """Put a module and all that it imports into one.
@@ -28,7 +30,7 @@ def bundle(entry: str, *, read: Callable[[str], str] = text) -> str:
         read: gives a module's text by its path.
 
     Returns:
-        The text of a module that imports nothing.
+        The text of a module that imports nothing, in ASCII: a page that names no encoding reads it alike.
 
     Raises:
         ValueError: modules that import each other in a circle, or are not written as `viewer/README.md` asks.
@@ -53,7 +55,12 @@ def bundle(entry: str, *, read: Callable[[str], str] = text) -> str:
         return names[path]
 
     add(entry, ())
-    return "\n".join(parts)
+    return _LETTER.sub(_escaped, "\n".join(parts))
+
+
+def _escaped(letter: re.Match[str]) -> str:
+    """What JavaScript reads as that letter, in any text, pattern or comment."""
+    return re.sub("(....)", r"\\u\1", letter[0].encode("utf-16-be").hex())
 
 
 def _wrap(path: str, source: str, name: str, imported: dict[str, str]) -> str:

@@ -436,6 +436,12 @@ def test_a_classifier_has_a_legend_and_is_drawn_on(visit):
     page.mouse.move(box["x"] + 200, box["y"] + 128, steps=5)
     page.mouse.up()
     page.wait_for_function(f"{told} === 'dim · 100 % of the cells'")  # so fine a line is not bright
+    page.evaluate("document.querySelector('petri-dish').reset()")
+    page.evaluate("document.querySelector('petri-dish').setAttribute('size', '40')")
+    page.wait_for_timeout(500)
+    page.wait_for_function(f"{told} === 'dim · 100 % of the cells'")  # it is still there
+    dish.get_by_role("button", name="bright").click()
+    page.wait_for_function(f"{told} === 'bright · 100 % of the cells'")
     page.evaluate("document.querySelector('petri-dish').setAttribute('src', 'lizard.safetensors')")
     page.wait_for_function(GREEN)
     assert page.evaluate("document.querySelector('petri-dish').shadowRoot.querySelector('.legend').hidden")

@@ -1179,6 +1179,12 @@ def test_what_is_drawn_is_seen_at_once_and_stays_when_it_begins_again(visit, cla
     assert page.locator("#tools label:visible").all_text_contents() == ["Erase", "Draw", "Seed"]
 
 
+def test_pictures_are_of_one_size_whatever_a_link_asks_for(visit, classifier):
+    page = visit("model=light&size=64&speed=60", url=classifier)
+    wait(page, f"{said('verdict')} === 'bright · 100 % of the cells'")
+    assert cells(page).shape[:2] == (16, 16)
+
+
 def test_a_finger_draws_in_a_phone(visit, classifier):
     page = visit("model=light&speed=60&brush=medium", url=classifier, **PHONE)
     page.click("#clear")

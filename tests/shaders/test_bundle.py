@@ -25,6 +25,11 @@ def test_each_module_comes_once_before_those_that_import_it():
     assert "const { b } = module" in text and "const c = module" in text and "const { d: e } = module" in text
 
 
+def test_letters_are_written_so_that_every_page_reads_them():
+    assert 'const a = "\\u00b7 \\ud83e\\udd8b";\n' in put_together(a='const a = "· 🦋";\n')
+    assert bundle("petri-dish.js").isascii()
+
+
 WRONG = {
     "a circle": ({"a": 'import "./b.js";\n', "b": 'import "./a.js";\n'}, "a.js → b.js → a.js"),
     "import()": ({"a": 'const x = await import("./b.js");\n'}, "a.js is not written"),
