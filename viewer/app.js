@@ -17,6 +17,7 @@ import { carryLight } from "./page/light.js";
 import { readLink, viewInLink, writeLink } from "./page/link.js";
 import { complain, say, silence, trying } from "./page/messages.js";
 import { entryOf, listModels, loadModel, meshOf } from "./page/models.js";
+import { ownPicture } from "./page/own.js";
 import { speedAt } from "./page/pace.js";
 import { Picker } from "./page/picker.js";
 import { FIRST_SEEN, portrait } from "./page/portrait.js";
@@ -113,7 +114,7 @@ async function choose(chosen, leave = () => {}) {
   offerTurning(onGraph(stage.model.spec));
   part("with-pixels").hidden = !paintsPlane();
   listChannels(stage.model.spec, stage, stage.model.classes);
-  listSizes(entry, linked.size);
+  listSizes(entry, stage.model.classes.length ? undefined : linked.size);
   delete linked.size; // from here on it is the visitor's
   offerClasses(stage.model);
   conditions.list(stage.model.conditions);
@@ -130,7 +131,7 @@ async function choose(chosen, leave = () => {}) {
   part("verify").disabled = !entry.golden;
   silence();
   if (entry.spec.living && !entry.ground && !entry.own) portray(entry); // the visitor's own get theirs when they come
-  await restart();
+  await restart({ anew: true });
   if (linked.view) stage.view.set(linked.view.left, linked.view.top, linked.view.span);
   delete linked.view;
   if (filmed) setPlaying(!calm.matches);
@@ -141,7 +142,7 @@ function offerClasses(model) {
   const before = classes.labels.length > 0;
   const now = model.classes.length > 0;
   classes.list(model);
-  part("clear").hidden = !now;
+  part("clear").hidden = part("own").hidden = !now;
   if (now === before) return;
   if (linked.tool === undefined) chooseTool(now ? "draw" : "erase");
   if (linked.brush === undefined) chooseSize(now ? "small" : "medium");
@@ -158,8 +159,8 @@ function offerTurning(turns) {
   else if (turns !== before && linked.tool === undefined) chooseTool(turns ? "turn" : "erase");
 }
 
-/** Begin again from the seed, at the size and with the fire seed that are chosen. */
-async function restart() {
+/** Begin again from the seed, at the size and with the fire seed that are chosen; a drawing stays, but not `anew`. */
+async function restart({ anew = false } = {}) {
   if (entry.obstacle) return;
   await endRecording();
   const side = gridSide();
@@ -167,7 +168,7 @@ async function restart() {
     await stage.restart(grid(), seed());
     if (conditions.labels.length && brush.tool !== "paint") stage.ask(conditions.chosen);
     const { samples } = stage.model;
-    if (samples.length && !stage.dish.lookedAt) stage.look(samples[Math.min(FIRST_SEEN, samples.length - 1)]);
+    if (samples.length && (anew || !stage.dish.lookedAt)) stage.look(samples[Math.min(FIRST_SEEN, samples.length - 1)]);
   } catch (error) {
     complain(error.message); // what was there stays
     part("size").value = stage.dish.width === stage.model.res ? "" : stage.dish.width;
@@ -285,8 +286,10 @@ function seed() {
 async function addFiles(files) {
   const added = [];
   const problems = [];
+  const isPicture = ({ type }) => type.startsWith("image/");
   const meshes = files.filter(({ name }) => isMesh(name));
-  const models = files.filter(({ name }) => !isMesh(name));
+  const models = files.filter((file) => !isMesh(file.name) && !isPicture(file));
+  if (files.every(isPicture)) return lookAt(files.at(-1));
   if (!models.length) return wear(meshes.at(-1));
   for (const file of models) {
     try {
@@ -303,6 +306,18 @@ async function addFiles(files) {
   added.forEach(portray);
   if (first && entry) setPlaying(!calm.matches);
   if (problems.length) complain(problems.join("; "));
+}
+
+/** Put a picture of the visitor's own under the cells of a classifier. */
+async function lookAt(file) {
+  if (!classes.labels.length) {
+    throw new Error(`${file.name} is a picture, and what is in the dish looks at none: choose a classifier first`);
+  }
+  const { notes, ...picture } = await ownPicture(file, stage.dish);
+  if (!classes.labels.length) return;
+  stage.look(picture);
+  goOnStill();
+  say(`${file.name}${notes.length ? `: ${notes.join("; ")}` : ""}.`);
 }
 
 /** Let the model in the dish colour another mesh. */
@@ -546,6 +561,12 @@ function wire() {
   on("farther", "click", () => stage.view.near(0.8));
   on("whole", "click", () => stage.view.whole());
   on("clear", "click", () => stage.look());
+  on("own", "click", () => part("own-file").click());
+  on("own-file", "change", () => {
+    const [file] = part("own-file").files;
+    part("own-file").value = ""; // so that the same file can be chosen again
+    return file && lookAt(file);
+  });
   on("full-screen", "click", enterOrLeaveFull);
   document.addEventListener("fullscreenchange", () => trying(fillWindow));
   addEventListener("resize", () => {

@@ -38,11 +38,12 @@ import * as colours from "./lib/colours.js";
 import * as graph from "./lib/graph.js";
 import * as mesh from "./lib/mesh.js";
 import * as body from "./lib/body.js";
+import * as own from "./page/own.js";
 
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer;
 window.lab = {
     ...spec, ...modelfile, ...shader, ...pack, ...fire, ...dish, ...verify, ...votes, ...colours,
-    ...graph, ...mesh, ...body, bytes,
+    ...graph, ...mesh, ...body, ...own, bytes,
     model: (text) => modelfile.parseModel(bytes(text)),
     floats: (text) => new Float32Array(bytes(text)),
     text(array) {

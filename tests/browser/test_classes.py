@@ -8,9 +8,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from specs import tells_brightness
 
 from petri import modelfile
+from petri.datasets import own
 from petri.images import drawn
 from petri.nca import seed_state, show
 from petri.nca.colours import COLOURS
@@ -150,6 +152,64 @@ def test_golden_values_of_a_classifier_are_of_a_picture(lab, engine):
         [content(model), values, engine],
     )
     assert found < 1e-4
+
+
+def drawings(folder):
+    """Files of a stroke on an asymmetric grid: bright, dark, on paper in bad light, on nothing …"""
+    stroke = np.zeros((HEIGHT, WIDTH), np.uint8)
+    stroke[2, 3:10] = stroke[2:7, 8] = 255
+    stroke[3, 4] = 120
+    paper = (np.linspace(150, 200, WIDTH)[None] * (1 - stroke / 300)).astype(np.uint8)
+    clear = np.zeros((HEIGHT, WIDTH, 4), np.uint8)
+    clear[:] = *(0, 40, 90), 0
+    clear[..., 3] = stroke
+    coloured = np.stack([stroke, stroke // 2, 255 - stroke], axis=2)
+    kinds = {
+        "bright": stroke,
+        "dark": 255 - stroke,
+        "paper": paper,
+        "clear": clear,
+        "coloured": coloured,
+        "large": stroke.repeat(5, axis=0).repeat(5, axis=1),
+        "tall": stroke.repeat(4, axis=0),
+    }
+    for kind, pixels in kinds.items():
+        Image.fromarray(pixels).save(folder / f"{kind}.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(np.rot90(stroke)).save(folder / "turned.png", exif=turned)
+    return sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize("planes", [1, 3])
+def test_a_picture_of_ones_own_is_what_python_makes_of_it(lab, tmp_path, planes):
+    for path in drawings(tmp_path):
+        values = lab.evaluate(
+            """async ([content, height, width, fixed]) => {
+                const file = new File([lab.bytes(content)], "a.png", { type: "image/png" });
+                return lab.text((await lab.ownPicture(file, { width, height, spec: { fixed } })).values);
+            }""",
+            [text(np.frombuffer(path.read_bytes(), np.uint8)), HEIGHT, WIDTH, planes],
+        )
+        made, _ = own.read(path, planes, (HEIGHT, WIDTH))
+        assert np.abs(floats(values).reshape(made.shape) - made.numpy()).max() < 2 / 255, path.name
+
+
+def test_an_empty_picture_of_ones_own_and_none_are_refused(lab, tmp_path):
+    Image.new("L", (20, 20), 200).save(tmp_path / "grey.png")
+    for content, message in (
+        ((tmp_path / "grey.png").read_bytes(), "there is nothing in a.png: no part of it differs"),
+        (b"hello", "a.png is no picture that this browser reads"),
+    ):
+        said = lab.evaluate(
+            """async (content) => {
+                const file = new File([lab.bytes(content)], "a.png", { type: "image/png" });
+                const dish = { width: 8, height: 8, spec: { fixed: 1 } };
+                return lab.ownPicture(file, dish).catch((error) => error.message);
+            }""",
+            text(np.frombuffer(content, np.uint8)),
+        )
+        assert message in said
 
 
 def test_the_colours_are_those_of_python(lab):

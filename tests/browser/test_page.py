@@ -1179,6 +1179,42 @@ def test_what_is_drawn_is_seen_at_once_and_stays_when_it_begins_again(visit, cla
     assert page.locator("#tools label:visible").all_text_contents() == ["Erase", "Draw", "Seed"]
 
 
+def test_a_picture_of_the_visitors_own_is_looked_at(visit, classifier, tmp_path):
+    paper = np.full((64, 64), 220, np.uint8)
+    paper[16:48, 24:40] = 20
+    Image.fromarray(paper).save(tmp_path / "ink.png")
+    page = visit("model=light&speed=60", url=classifier)
+    page.click("#clear")
+    wait(page, f"{said('verdict')} === 'Draw something'")
+    page.set_input_files("#own-file", tmp_path / "ink.png")
+    wait(page, f"{said('verdict')} === 'bright · 100 % of the cells'")
+    done = (
+        "inverted, as it is dark on bright",
+        "what is no brighter than its edge is left out",
+        "made 16 × 16",
+    )
+    assert text(page, "message") == f"ink.png: {'; '.join(done)}."
+    eventually(page, lambda: (votes(page, BRIGHT) == (paper[2::4, 2::4] == 20)).all())
+    page.locator("#picker label").nth(1).click()
+    wait(page, f"{said('name')} === 'lizard'")
+    assert page.locator("#own").is_hidden()
+    page.set_input_files("#file", tmp_path / "ink.png")
+    wait(page, f"{said('error')}.startsWith('ink.png is a picture, and what is in the dish looks at none')")
+
+
+def test_another_classifier_begins_with_a_picture_of_its_own(visit, tmp_path):
+    for name in ("one", "two"):
+        modelfile.write(tmp_path / f"{name}.safetensors", tells_brightness())
+    server = serve([tmp_path])
+    page = visit("model=one&speed=60", url=server.url)
+    page.click("#clear")
+    wait(page, f"{said('verdict')} === 'Draw something'")
+    page.locator("#picker label").nth(1).click()
+    wait(page, f"{said('name')} === 'two' && {said('verdict')} === 'bright · 100 % of the cells'")
+    server.shutdown()
+    server.server_close()
+
+
 def test_pictures_are_of_one_size_whatever_a_link_asks_for(visit, classifier):
     page = visit("model=light&size=64&speed=60", url=classifier)
     wait(page, f"{said('verdict')} === 'bright · 100 % of the cells'")
@@ -1201,7 +1237,11 @@ def test_a_finger_draws_in_a_phone(visit, classifier):
     wait(page, f"{said('verdict')}.startsWith('dim')")
     wait_for_step(page, step(page) + 10)
     assert votes(page, BRIGHT)[7:9, 4:12].all()  # a bright line with dim edges
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for width in (390, 320):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        clear = page.locator("#clear").bounding_box()
+        assert clear["x"] + clear["width"] <= width
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

@@ -1,4 +1,4 @@
-// Model files that the visitor brings: dropped anywhere on the page, or chosen.
+// Files that the visitor brings: dropped anywhere on the page, or chosen.
 
 import { complain } from "./messages.js";
 
@@ -15,7 +15,7 @@ export function acceptFiles(frame, button, input, bring) {
     over(false);
     const files = [...event.dataTransfer.files];
     if (files.length) bring(files);
-    else complain("What was dropped is no file: drop a model, a .safetensors file, or a mesh.");
+    else complain("What was dropped is no file: drop a model, a .safetensors file, a mesh, or for a classifier a picture.");
   });
   button.addEventListener("click", () => input.click());
   input.addEventListener("change", () => {
