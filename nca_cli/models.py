@@ -27,7 +27,7 @@ def models() -> None:
     out.say(
         (
             "\nloss: of what is seen; report: that of Fowler et al. 2026, at 256²\n"
-            "cell: kernels · hidden × layers\n",
+            "cell: kernels · hidden × layers; classes: test pictures recognised, at the least\n",
             "dim",
         ),
         ("petri play NAME, petri view NAME and petri evaluate NAME take them by name", "dim"),
@@ -39,7 +39,9 @@ def _kind(model: Model) -> list[str]:
     if model.conditions:
         return [" ".join(model.conditions)]
     if model.classes:
-        return [f"{len(model.classes)} classes"]
+        readings = model.training.get("evaluation", {}).get("readings", ())
+        right = f", {100 * min(one['pictures'] for one in readings):.1f} %" if readings else ""
+        return [f"{len(model.classes)} classes{right}"]
     if model.spec.decoder is not None:
         return ["painted"]
     if model.task in ("texture", "wear"):

@@ -22,6 +22,7 @@ def test_the_models_are_a_line_or_two_each(petri):
         assert ("mesh " if model.spec.space.on_graph else "²") in line
         assert cell in line or (model.classes and model.spec.perception in line)
         assert model.training.get("imported") or model.task == "wear" or model.classes or "%" in line
+    assert any("10 classes, 9" in line for line in lines)
     assert max(map(len, lines[:-2])) <= 80 and "…" not in "".join(lines)
 
 
