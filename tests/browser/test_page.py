@@ -1,6 +1,7 @@
 """The page in a real browser: every control is used as a visitor would, and what it shows is looked at."""
 
 import base64
+import dataclasses
 import io
 import json
 import re
@@ -1200,6 +1201,23 @@ def test_a_picture_of_the_visitors_own_is_looked_at(visit, classifier, tmp_path)
     assert page.locator("#own").is_hidden()
     page.set_input_files("#file", tmp_path / "ink.png")
     wait(page, f"{said('error')}.startsWith('ink.png is a picture, and what is in the dish looks at none')")
+
+
+def test_it_is_said_how_good_a_classifier_is(visit, tmp_path):
+    model = tells_brightness()
+    readings = [{"steps": 4, "pictures": 0.75}, {"steps": 30, "pictures": 0.5}]
+    found = {"evaluation": {"pictures": 1200, "readings": readings}}
+    modelfile.write(
+        tmp_path / "light.safetensors", dataclasses.replace(model, training=model.training | found)
+    )
+    server = serve([tmp_path / "light.safetensors"])
+    page = visit("model=light&play=no", url=server.url)
+    page.click("#made summary")
+    facts = page.locator("#facts").inner_text()
+    assert "of 1,200 test pictures 75.0 % after 4, 50.0 % after 30 steps" in facts
+    assert "Decides in" in facts and "Sees\nbrightness" in facts
+    server.shutdown()
+    server.server_close()
 
 
 def test_another_classifier_begins_with_a_picture_of_its_own(visit, tmp_path):

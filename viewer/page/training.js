@@ -79,16 +79,16 @@ export function facts({ name, title, spec, description, parameters, res, steps, 
   const { recipe, epochs, seconds, loss, source, authors, licence } = training;
   const found = training.evaluation?.readings ? training.evaluation : training.found;
   const list = [["Cell", description]];
-  if (title !== name) list.unshift(["Grows", title]);
+  if (title !== name) list.unshift([spec.classes ? "Sees" : "Grows", title]);
   if (parameters) list.push(["Parameters", count(parameters)]);
-  if (recipe) list.push(...placed(spec, res), ["Grows in", `${steps} steps`]);
+  if (recipe) list.push(...placed(spec, res), [spec.classes ? "Decides in" : "Grows in", `${steps} steps`]);
   if (Number.isFinite(epochs) && !follow) {
     list.push(["Trained", `${count(epochs)} epochs${Number.isFinite(seconds) ? `, ${duration(seconds)}` : ""}`]);
   }
-  for (const one of Array.isArray(found?.readings) ? found.readings : []) {
-    if (!Number.isFinite(one?.pictures)) continue;
-    const value = `${(100 * one.pictures).toFixed(1)} % after ${one.steps} steps, of ${count(found.pictures)} test pictures`;
-    list.push(["Recognised", value]);
+  const looks = (Array.isArray(found?.readings) ? found.readings : []).filter((one) => Number.isFinite(one?.pictures));
+  if (looks.length) {
+    const shares = looks.map((one) => `${(100 * one.pictures).toFixed(1)} % after ${one.steps}`);
+    list.push(["Recognised", `of ${count(found.pictures)} test pictures ${shares.join(", ")} steps`]);
   }
   if (Number.isFinite(loss?.loss)) list.push(["Loss", loss.loss.toPrecision(2)]);
   const cuts = regeneration(training).map((one) => `${one.kind} ${percent(one.percent)}`);
