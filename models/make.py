@@ -137,7 +137,7 @@ MESHES = {
     "mesh-scales": on_sphere(5, "texture", "scales", "loss.scale=4.0", "loss.pixels=32"),
 }
 RECOGNISED = 0.964  # share of the test pictures at every look: what NCAtorch reports after 449 steps
-WOVEN = 5.0  # percent of the way from more of a material to its pixels in random order, at most, at every look
+WOVEN = 5.0  # percent of the way from a material to its pixels in random order, at most, at every look
 REGAINED = 99.0  # percent of what an emptied patch of a mesh takes
 ORDERS = FIGURES | SEVERAL | PATTERNS | TEXTURES | PAINTED | MATERIALS | CLASSIFIERS | MESHES
 
@@ -239,7 +239,7 @@ def ship(name: str, folder: Path) -> None:
     if name in MATERIALS:
         most = max(look["way"] for look in evaluation["drift"])
         if most > WOVEN:
-            raise SystemExit(f"{name} is {most} % of the way from what it is to be, at most {WOVEN} % will do")
+            raise SystemExit(f"{name} is {most} % of the way from its picture, at most {WOVEN} % will do")
     if name in CLASSIFIERS:
         least = min(one["pictures"] for one in evaluation["readings"])
         if least < RECOGNISED:
