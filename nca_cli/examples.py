@@ -18,7 +18,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "petri texture photo.jpg --res 96 --scale 4 --crop 0,0.5",
         "petri texture bricks.jpg grass.jpg",
         "petri texture bricks.jpg --res 96 --pixels 768",
-        "petri texture material:bricks",
+        "petri texture material:scales",
         "petri texture --resume runs/bricks-128",
     ),
     "classify": (
