@@ -53,7 +53,10 @@ const brush = new Brush(part("dish"), part("brush"), stage.view, (tool, x, y, ra
   stage.use(tool, x, y, radius, { ink: part("ink").value, condition: conditions.chosen });
   touched = true;
   showHint();
+  clearTimeout(deciding);
+  if (classes.labels.length) deciding = setTimeout(goOnStill, 300); // when the stroke rests
 });
+let deciding = 0;
 
 const gestures = new Gestures(part("dish"), stage.view, brush, { wheel: true });
 carryLight(part("dish"), (light) => stage.shine(light));

@@ -1203,6 +1203,15 @@ def test_a_picture_of_the_visitors_own_is_looked_at(visit, classifier, tmp_path)
     wait(page, f"{said('error')}.startsWith('ink.png is a picture, and what is in the dish looks at none')")
 
 
+def test_what_is_drawn_is_decided_at_once_for_those_who_want_less_motion(visit, classifier):
+    page = visit("model=light", url=classifier, reduced_motion="reduce")
+    page.click("#clear")
+    wait(page, f"{said('verdict')} === 'Draw something'")
+    page.mouse.click(*at(page, 0.25, 0.25))
+    wait(page, f"{said('verdict')}.includes(' % of the cells')")
+    assert text(page, "play") == "Play"
+
+
 def test_it_is_said_how_good_a_classifier_is(visit, tmp_path):
     model = tells_brightness()
     readings = [{"steps": 4, "pictures": 0.75}, {"steps": 30, "pictures": 0.5}]
