@@ -42,7 +42,7 @@ class ClassifyTerms:
     bound: float = 5.0  # the magnitude from which on a state value is penalised
     turn: float = 0.0  # training pictures are turned by chance by at most so many degrees,
     stretch: float = 0.0  # made larger or smaller by at most this share along either axis,
-    shift: float = 0.0  # moved by at most so many cells,
+    shift: float = 0.0  # moved by whole cells, at most so many,
     flip: bool = False  # and every other one mirrored, left for right
     data: str = ""  # folder that holds the data set; the usual one if empty
 
@@ -214,7 +214,7 @@ def changed(planes: Tensor, how: ClassifyTerms, chance: torch.Generator) -> Tens
     right, down = (1 / (1 + draw(how.stretch)) for _ in range(2))
     if how.flip:
         right = right * (2 * torch.randint(2, (count,), generator=chance) - 1)
-    aside, below = 2 * draw(how.shift) / width, 2 * draw(how.shift) / height
+    aside, below = 2 * draw(how.shift).round() / width, 2 * draw(how.shift).round() / height
     sine, cosine = angle.sin(), angle.cos()
     rows = [
         right * cosine,
