@@ -93,7 +93,7 @@ def cells2pixels(
 ) -> None:
     """Import an automaton with its decoder.
 
-    Those are of "Cells2Pixels" by Pajouheshgar and others, 2025. Of a material the albedo is seen.
+    Those are of "Cells2Pixels" by Pajouheshgar and others, 2025. A material lies under a light.
     """
     from petri.console import err
     from petri.published import other_coordinates, read_cells2pixels

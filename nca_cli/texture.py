@@ -49,7 +49,10 @@ def texture(
     ] = None,
     res: Annotated[
         int | None,
-        typer.Option(help="Cells along a side; the recipe file's or 128 if left out.", show_default=False),
+        typer.Option(
+            help="Cells along a side; the recipe file's if left out, or 128, or with a decoder 64.",
+            show_default=False,
+        ),
     ] = None,
     pixels: Annotated[
         int | None,

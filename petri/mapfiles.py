@@ -49,7 +49,7 @@ def _stored(band: Tensor, decoder: Lppn) -> dict[str, np.ndarray]:
     found = {}
     for name, places in decoder.places().items():
         kind = np.uint16 if name == "height" else np.uint8
-        values = (band[list(places)].clamp(0, 1) * np.iinfo(kind).max).round().permute(1, 2, 0)
+        values = (band[list(places)].nan_to_num(0).clamp(0, 1) * np.iinfo(kind).max).round().permute(1, 2, 0)
         stored = values.cpu().numpy().astype(kind)
         found[name] = stored if len(places) == 3 else stored[..., 0]
     return found

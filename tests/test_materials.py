@@ -197,3 +197,17 @@ def test_maps_are_written_as_they_are_painted(random_automaton, tmp_path, names)
     np.testing.assert_allclose(shown, wanted.numpy(), atol=0.01)
     seen = automaton.view(state, 30)
     assert seen.shape == (3, 30, 30) and torch.equal(seen, whole[list(spec.decoder.seen(alpha=False))])
+
+
+def test_a_state_that_has_exploded_is_written_as_nothing(random_automaton, tmp_path, recwarn):
+    spec = petri.Spec.of(
+        channels=8,
+        hidden=16,
+        layers=2,
+        padding="wrap",
+        decoder={"width": 8, "maps": ["height", "roughness"], "outputs": 2},
+    )
+    mapfiles.save(tmp_path / "maps", random_automaton(spec), torch.full((8, 6, 6), torch.nan), 12)
+    assert not recwarn.list
+    for name in spec.decoder.maps:
+        assert not np.asarray(Image.open(tmp_path / "maps" / f"{name}.png")).any()

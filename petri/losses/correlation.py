@@ -24,8 +24,7 @@ class CorrelationLoss:
         layers: of VGG16, whose features are compared.
 
     Source: Pajouheshgar et al., Cells2Pixels (arXiv 2506.22899), its loss for structured textures. There the
-        exemplar
-    is taken for a torus, too.
+        exemplar is taken for a torus, too.
     """
 
     def __init__(self, exemplar: Tensor, *, layers: Sequence[str] = FIRST[1:4]) -> None:

@@ -94,8 +94,7 @@ class CropLoss:
         layers, projections: as of `TransportLoss`.
 
     Source: Pajouheshgar et al., Cells2Pixels (arXiv 2506.22899), for the crops at three sizes and for
-        pictures of
-    channels of several maps; Heitz et al. 2021 for the distance.
+        pictures of channels of several maps; Heitz et al. 2021 for the distance.
     """
 
     def __init__(

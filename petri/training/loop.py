@@ -117,6 +117,8 @@ def starting_from(recipe: Recipe, model: Model) -> Recipe:
         raise BadRequest(
             f"the model to start from is of {grown[0]}, the run of {grown[1]}: they must be as many"
         )
+    if ours["decoder"] is not None and theirs["decoder"] is None:
+        raise BadRequest("the model to start from has no decoder, and a picture with --pixels needs one")
     for name, has in theirs.items():
         if has != ours[name]:
             raise BadRequest(

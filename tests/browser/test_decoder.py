@@ -7,6 +7,7 @@ import dataclasses
 import io
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from specs import DECODED
@@ -216,3 +217,23 @@ def test_as_many_pixels_are_painted_as_there_is_time_for(lab):
     )
     for (share, frame), slow in zip(found, (False, True, True, False), strict=True):
         assert 38 < frame < 58 if slow else share == 1, found
+
+
+@pytest.mark.parametrize(("processor", "least"), [(True, 96), (False, 96 / 2)])
+def test_however_busy_a_processor_is_it_paints_a_picture_that_can_be_seen(lab, processor, least):
+    share = lab.evaluate(
+        """async (processor) => {
+            const { Sharpness } = await import("./page/sharpness.js");
+            const sharpness = new Sharpness();
+            const dish = {
+                spec: { decoder: {} }, canvas: { width: 600, height: 400 },
+                gl: processor ? null : {}, mesh: null, draw: ({ share }) => share,
+            };
+            const pace = { playing: true, passed: 1000, frames: Infinity };
+            let share;
+            for (let i = 0; i < 300; i++) share = sharpness.draw(dish, pace);
+            return share;
+        }""",
+        processor,
+    )
+    assert 600 * share == pytest.approx(least)

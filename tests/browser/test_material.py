@@ -7,6 +7,7 @@ import base64
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from specs import DECODED
 
 from petri import lit, modelfile
@@ -156,6 +157,15 @@ def test_the_light_is_under_the_pointer_and_each_map_may_be_shown(visit):
     changes(lambda: page.mouse.move(box["x"] + 0.1 * box["width"], box["y"] + 0.8 * box["height"]))
     changes(lambda: page.select_option("#channel", "normal"))
     assert "map=normal" in page.evaluate("location.hash")
+    page.select_option("#pixels", "1024")
+    with page.expect_download() as saving:  # what is shown is saved
+        page.click("#picture")
+    saved = np.asarray(Image.open(saving.value.path()).convert("RGB")).astype(float)
+    automaton, _ = made(DECODED["a material"])
+    there = automaton.seed_state(16)[0]
+    values = torch.cat(list(automaton.bands(there, 1024, whole=True)), dim=1)
+    normals = drawn(values[list(automaton.spec.decoder.places()["normal"])], WHITE)
+    assert np.abs(saved - normals).max() <= 1 and normals.std() > 1
     changes(lambda: page.select_option("#channel", ""))
     assert "map=" not in page.evaluate("location.hash")
     again = visit("#play=no&engine=wasm&model=wall&map=height")

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from petri import modelfile, tasks
 from petri.errors import BadRequest
 from petri.nca import Automaton, Spec
+from petri.nca.decoder import Lppn
 from petri.nca.life import has_life
 from petri.targets import load
 from petri.training import loop, patience
@@ -197,6 +198,9 @@ def test_a_run_starts_from_a_model(disc, tmp_path):
     narrow = recipe_of(disc, epochs=2, hidden=16)
     with pytest.raises(BadRequest, match="the model to start from has hidden = 32, the recipe 16"):
         loop.starting_from(narrow, model)
+    painted = dataclasses.replace(recipe, spec=dataclasses.replace(recipe.spec, decoder=Lppn()))
+    with pytest.raises(BadRequest, match="has no decoder, and a picture with --pixels needs one"):
+        loop.starting_from(painted, model)
 
 
 def test_a_run_stops_early_when_it_has_become_no_better_and_says_so(disc, tmp_path):

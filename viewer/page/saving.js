@@ -57,12 +57,12 @@ export function picture(canvas, cells) {
  * @param {(share: number) => void} told how much of it is done
  */
 export async function paintedPicture(dish, pixels, told) {
-  const { model, width, height, ground, view, seed, engine } = dish;
+  const { model, width, height, ground, map, light, view, seed, engine } = dish;
   const still = await openDish(document.createElement("canvas"), model, { width, height, seed, engine });
   try {
     const { left, top, span } = view;
     still.write(await dish.read());
-    Object.assign(still, { ground, view: { left, top, span } });
+    Object.assign(still, { ground, map, light, view: { left, top, span } });
     const scale = pixels / Math.max(width, height);
     const [across, down] = [width, height].map((side) => Math.max(1, Math.round(scale * side)));
     return await png(across, down, still.bands(across, down), { opaque: ground !== null || !model.spec.living, told });

@@ -6,9 +6,11 @@ const MOST = 4096; // pixels along a canvas's side
 const FRAME = 50; // milliseconds between two pictures, at most
 const FIRST = 0.5; // share of the pixels along a side, until it is known what a machine can do
 const LEAST = 0.08;
+const ROUGH = 96; // pixels along the longer side, at least, of a picture that a processor paints: they take it 10 ms
 
 export class Sharpness {
   share = FIRST;
+  #least = LEAST;
   #between = null; // milliseconds, as a mean that forgets
 
   /**
@@ -22,7 +24,7 @@ export class Sharpness {
     const room = limit / this.#between;
     if (room > 0.9 && room < 1.2) return;
     const change = room < 1 ? Math.max(0.6, Math.sqrt(room)) : 1.04;
-    this.share = Math.min(1, Math.max(LEAST, this.share * change));
+    this.share = Math.min(1, Math.max(this.#least, this.share * change));
     if (room < 1) this.#between *= change ** 2; // what the next is expected to take
   }
 
@@ -32,6 +34,9 @@ export class Sharpness {
     // The processor's steps have their own bound; a GPU is to take fewer before it paints fewer pixels.
     if (dish.mesh) pace.slow = Infinity; // what is slow there is the picture, whatever the steps are
     else pace.slow = !paints ? SLOW : dish.gl ? 0.9 * FRAME : Infinity;
+    const painted = paints && !dish.gl && !dish.mesh; // by the processor
+    this.#least = painted ? Math.max(LEAST, Math.min(1, ROUGH / Math.max(dish.canvas.width, dish.canvas.height))) : LEAST;
+    this.share = Math.max(this.share, this.#least);
     if (paints && pace.playing && pace.passed) this.follow(pace.passed, 1000 / pace.frames);
     return dish.draw({ channel, share: this.share });
   }
