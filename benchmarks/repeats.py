@@ -2,7 +2,7 @@
 
 What repeats is like itself when it is shifted by its period. Each row is a training; then of eight textures
 that it weaves the auto-correlation of the brightness is held against the exemplar's: how high it is where the
-exemplar has its peaks, and how far from there its own nearest peak lies. How rows are kept and what a minute
+exemplar has its peaks, and how far from there the nearest of its own highest peaks lies. How rows are kept and what a minute
 is: benchmarks/rows.py.
 
     python benchmarks/repeats.py --results repeats.jsonl --pictures checkerboard bricks.jpg --seeds 0 1 2
@@ -30,7 +30,7 @@ from petri.targets import exemplar
 from petri.training.recipe import Recipe
 from petri.training.textures import make_texture_recipe
 
-PEAKS = 8  # of the exemplar that count: the highest
+PEAKS = 8  # that count, of the exemplar and of a texture: the highest
 STEPS = (64, 1000)  # after which a texture is looked at
 ROLLOUTS = 8
 GREY = (0.299, 0.587, 0.114)
@@ -92,7 +92,7 @@ def measured(model: Model, row: dict[str, Any]) -> dict[str, Any]:
         high = torch.stack([one[there[:, 0], there[:, 1]] for one in woven])
         away = [
             torch.cdist(there.float(), own.float()).amin(dim=1).mean().item()
-            for own in map(peaks, woven)
+            for own in (peaks(one, PEAKS) for one in woven)
             if len(own)
         ]
         found[str(steps)] = {
