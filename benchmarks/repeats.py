@@ -2,8 +2,8 @@
 
 What repeats is like itself when it is shifted by its period. Each row is a training; then of eight textures
 that it weaves the auto-correlation of the brightness is held against the exemplar's: how high it is where the
-exemplar has its peaks, and how far from there the nearest of its own highest peaks lies. How rows are kept and what a minute
-is: benchmarks/rows.py.
+exemplar has its peaks, and how far from there the nearest of its own highest peaks lies. How rows are kept
+and what a minute is: benchmarks/rows.py.
 
     python benchmarks/repeats.py --results repeats.jsonl --pictures checkerboard bricks.jpg --seeds 0 1 2
 """
