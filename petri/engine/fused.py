@@ -134,7 +134,8 @@ class _Rollout(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, flow: Tensor) -> tuple[Tensor | None, ...]:
-        packed, kept = ctx.saved_tensors[: len(NAMES)], ctx.saved_tensors[len(NAMES) :]
+        saved = ctx.saved_tensors  # asked for once: checkpointing computes them again
+        packed, kept = saved[: len(NAMES)], saved[len(NAMES) :]
         flow = flow.contiguous()
         back = _Back(_Step(ctx.request, flow.shape, packed), packed)
         for before, marks in zip(kept[-2::-2], kept[-1::-2], strict=True):

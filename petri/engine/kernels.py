@@ -341,15 +341,15 @@ def backward(
     # To what was sensed.
     for part in range(STENCILS):
         sensed = filtered(before, part, table, firsts, taps, cells, here, height, width, WIDE, WRAP, BLOCK)
-        tile = tl.trans(matrix(first + part * WIDE * HIDDEN, WIDE, HIDDEN, HIDDEN))
-        back = product(below, tile, tl.zeros([BLOCK, WIDE], tl.float32))
+        weights = tl.trans(matrix(first + part * WIDE * HIDDEN, WIDE, HIDDEN, HIDDEN))
+        back = product(below, weights, tl.zeros([BLOCK, WIDE], tl.float32))
         back = tl.where((sensed >= -sensed_bound) & (sensed <= sensed_bound), back, 0.0)
         put(felt_flow + part * WIDE, cells, here, back, STENCILS * WIDE + CONVS * FELT, WIDE)
     if CONVS > 0:
         for part in range(CONVS):
             sensed = rows(felt + part * FELT, cells, here, CONVS * FELT, FELT).to(tl.float32)
-            tile = tl.trans(matrix(first + (STENCILS * WIDE + part * FELT) * HIDDEN, FELT, HIDDEN, HIDDEN))
-            back = product(below, tile, tl.zeros([BLOCK, FELT], tl.float32))
+            weights = tl.trans(matrix(first + (STENCILS * WIDE + part * FELT) * HIDDEN, FELT, HIDDEN, HIDDEN))
+            back = product(below, weights, tl.zeros([BLOCK, FELT], tl.float32))
             back = tl.where((sensed > 0) & (sensed <= sensed_bound), back, 0.0)
             put(
                 felt_flow + STENCILS * WIDE + part * FELT, cells, here, back,
