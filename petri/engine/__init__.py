@@ -90,7 +90,28 @@ def segment_length(state_bytes: int | None) -> int:
 
 def takes(spec: Spec) -> bool:
     """Whether the native step is here and takes a Spec."""
-    return not native.obstacle(spec) and native_status()[0]
+    return not _unable("native", spec, torch.device("cpu"), False)
+
+
+def left_to_pytorch(spec: Spec, device: torch.device) -> str:
+    """Why `auto` leaves a Spec on a device to PyTorch, with the products that are fastest there.
+
+    Empty if it does not; and where PyTorch is all there is, as on MPS.
+    """
+    if device.type not in ("cpu", "cuda"):
+        return ""
+    name = "native" if device.type == "cpu" else "triton"
+    return _unable(name, spec, device, multiplies_bfloat16(device.type))
+
+
+def _unable(name: str, spec: Spec, device: torch.device, bfloat16: bool) -> str:
+    """Why an engine other than PyTorch cannot take a Spec on its device; empty if it can."""
+    if found := FAST[name].obstacle(spec):
+        return str(found)
+    if name == "triton":
+        return fused.trouble(spec, device, bfloat16)
+    available, status = native_status()
+    return "" if available else status
 
 
 def _obstacle(name: str, automaton: Automaton, state: Tensor, bfloat16: bool) -> str:
@@ -99,12 +120,7 @@ def _obstacle(name: str, automaton: Automaton, state: Tensor, bfloat16: bool) ->
     for tensor in (state, *automaton.parameters()):
         if tensor.device.type != kind or tensor.dtype != torch.float32:
             return f"it takes float32 on {said}, got {tensor.dtype} on {tensor.device}".replace("torch.", "")
-    if found := departure(automaton) or FAST[name].obstacle(automaton.spec):
-        return found
-    if name == "triton":
-        return fused.trouble(automaton.spec, state.device, bfloat16)
-    available, status = native_status()
-    return "" if available else status
+    return departure(automaton) or _unable(name, automaton.spec, state.device, bfloat16)
 
 
 @cache

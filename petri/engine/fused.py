@@ -122,10 +122,11 @@ class _Rollout(torch.autograd.Function):
     ) -> Tensor:
         step = _Step(request, state.shape, packed)
         kept: list[Tensor] = []
-        for word in words:
-            after, marks = step.forward(state, word)
-            kept += [state, marks] if keeps else []
-            state = after
+        with torch.cuda.device_of(state):  # where Triton starts what it is asked to
+            for word in words:
+                after, marks = step.forward(state, word)
+                kept += [state, marks] if keeps else []
+                state = after
         if keeps:
             ctx.request = request
             ctx.save_for_backward(*packed, *kept)
@@ -138,8 +139,9 @@ class _Rollout(torch.autograd.Function):
         packed, kept = saved[: len(NAMES)], saved[len(NAMES) :]
         flow = flow.contiguous()
         back = _Back(_Step(ctx.request, flow.shape, packed), packed)
-        for before, marks in zip(kept[-2::-2], kept[-1::-2], strict=True):
-            flow = back.step(before, marks, flow)
+        with torch.cuda.device_of(flow):
+            for before, marks in zip(kept[-2::-2], kept[-1::-2], strict=True):
+                flow = back.step(before, marks, flow)
         return None, None, None, flow, *(sums.sum(0) for sums in back.sums)
 
 
