@@ -135,7 +135,8 @@ def test_a_rollout_can_be_taken_in_parts(interpreter, spec):
 
 
 def test_what_is_computed_again_has_the_same_gradients(interpreter):
-    automaton, state = an_automaton(GATED), a_state(GATED)
+    spec = Spec.of(perception="learned+conv1", channels=4, hidden=16, gated=True, living=True)
+    automaton, state = an_automaton(spec), a_state(spec)
     kept = interpreter(interpreted.gradients, automaton, state, 2)
     assert kept[0].equal(interpreter(interpreted.rolled, automaton, state, [2], seed=9, engine="triton"))
     again = interpreter(interpreted.gradients, automaton, state, 2, checkpoint=1)

@@ -98,7 +98,7 @@ def rollout(
     spec, (_, _, height, width) = automaton.spec, state.shape
     taps, wide = Taps.of(spec, height, width, state.device), Widths.of(spec).wide
     numbers = torch.arange(start, start + steps, device=state.device)[:, None] & WORD
-    words = pcg((seeds + pcg(numbers)) & WORD)
+    words = F.pad(pcg((seeds + pcg(numbers)) & WORD), (0, len(seeds) % 2))  # every step's begin aligned
     before = F.pad(state.permute(0, 2, 3, 1), (0, wide - spec.planes)).contiguous()
     packed = pack(automaton, taps)
     keeps = torch.is_grad_enabled() and any(values.requires_grad for values in (before, *packed))
@@ -137,7 +137,8 @@ class _Rollout(torch.autograd.Function):
         saved = ctx.saved_tensors  # asked for once: checkpointing computes them again
         packed, kept = saved[: len(NAMES)], saved[len(NAMES) :]
         flow = flow.contiguous()
-        back = _Back(_Step(ctx.request, flow.shape, packed), packed)
+        trained = ctx.needs_input_grad[4]  # saved tensors may have forgotten it, the first of which has taps
+        back = _Back(_Step(ctx.request, flow.shape, packed), packed, trained)
         with torch.cuda.device_of(flow):
             for before, marks in zip(kept[-2::-2], kept[-1::-2], strict=True):
                 flow = back.step(before, marks, flow)
@@ -219,13 +220,13 @@ class _Step:
 class _Back:
     """The way back through steps: room for what is computed again, and the sums of weights' gradients."""
 
-    def __init__(self, step: _Step, packed: Sequence[Tensor]) -> None:
+    def __init__(self, step: _Step, packed: Sequence[Tensor], trained: bool) -> None:
         self.forward, self.widths, self.deep = step, step.widths, step.spec.rule.layers == 3
+        self.trained = trained  # taps of stencils
         shares = max(1, min(SHARES, step.cells // SHARE))
         self.share = -(-step.cells // (shares * BLOCK)) * BLOCK
         self.shares = -(-step.cells // self.share)
         self.sums = [values.new_zeros(self.shares, *values.shape) for values in packed]
-        self.trained = packed[0].requires_grad
 
         def room(columns: int, wanted: bool = True) -> Tensor:
             rows = step.cells if wanted else 0

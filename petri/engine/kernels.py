@@ -18,6 +18,10 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+# Numbers of which Triton is to make no kernels apart where they are 1 or multiples of 16: what is tried on a
+# tiny grid is then what takes every other.
+SIZES = ("count", "height", "width", "share", "STRIDE", "threshold")
+
 
 @triton.jit
 def pcg(word):
@@ -171,7 +175,7 @@ def proposed(
     return out
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def forward(
     before, after, marks, words, table, firsts, taps, filters, filter_biases, first, first_bias, middle,
     middle_bias, last, last_bias, count, height, width, threshold, clamp, sensed_bound, hidden_bound,
@@ -227,7 +231,7 @@ def alive(state, cells, here, height, width, WIDE: tl.constexpr, WRAP: tl.conste
     return most > 0.1
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def live(
     before, moved, after, marks, count, height, width,
     CHANNELS: tl.constexpr, WIDE: tl.constexpr, WRAP: tl.constexpr, BLOCK: tl.constexpr,
@@ -245,7 +249,7 @@ def live(
     tl.store(marks + cells, fired + 2 * lives.to(tl.uint8), mask=here)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def feel(
     state, felt, table, firsts, filters, filter_biases, count, height, width, STENCILS: tl.constexpr,
     CONVS: tl.constexpr, TAPS: tl.constexpr, WIDE: tl.constexpr, FELT: tl.constexpr, WRAP: tl.constexpr,
@@ -262,7 +266,7 @@ def feel(
     put(felt + part * FELT, cells, here, sensed, CONVS * FELT, FELT)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def backward(
     before, flow, marks, felt, direct, out_flow, units, unit_flow, above_units, above_flow, felt_flow, table,
     firsts, taps, filters, filter_biases, first, first_bias, middle, middle_bias, last, last_bias, count,
@@ -357,7 +361,7 @@ def backward(
             )  # fmt: skip
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def gather(
     felt_flow, before, table, firsts, taps, filters, count, height, width, STENCILS: tl.constexpr,
     CONVS: tl.constexpr, TAPS: tl.constexpr, WIDE: tl.constexpr, FELT: tl.constexpr, WRAP: tl.constexpr,
@@ -385,7 +389,7 @@ def gather(
     put(before, cells, here, sums, WIDE, WIDE)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def outer(
     left, right, sums, bias_sums, state, table, firsts, taps, count, share, height, width, bound,
     STRIDE, LEFT: tl.constexpr, RIGHT: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
@@ -418,7 +422,7 @@ def outer(
         tl.store(bias_places, bias_total)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def taps_gradient(
     state, felt_flow, sums, table, count, share, height, width, STENCILS: tl.constexpr, CONVS: tl.constexpr,
     TAPS: tl.constexpr, WIDE: tl.constexpr, FELT: tl.constexpr, WRAP: tl.constexpr, BLOCK: tl.constexpr,
@@ -438,7 +442,7 @@ def taps_gradient(
     tl.store(places, total)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=SIZES)
 def filters_gradient(
     state, felt_flow, sums, bias_sums, table, firsts, count, share, height, width, STENCILS: tl.constexpr,
     CONVS: tl.constexpr, TAPS: tl.constexpr, WIDE: tl.constexpr, FELT: tl.constexpr, WRAP: tl.constexpr,
