@@ -24,8 +24,6 @@ LARGE = {
     "the report's": Spec.of(perception="learned+dilated", hidden=64, residual=True, living=True),
     "128 units": Spec.of(perception="dilated", hidden=128, layers=2),
     "80 units, convolutions": Spec.of(perception="conv3+conv5d2", hidden=80, layers=2, fixed=5),
-    "512 units": Spec.of(perception="dilated", hidden=512, residual=True, gated=True),
-    "128 planes": Spec.of(perception="conv3+learned", channels=64, fixed=64, hidden=64, layers=2),
 }
 WHOLE = Spec.of(perception="laplacian+conv1", channels=4, fixed=1, hidden=16, gated=True, residual=True)
 
