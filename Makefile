@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PARALLEL := -n auto --dist loadfile  # a process a core, each test file in one of them
 
-.PHONY: help grow figure test test-slow models bench lint format wasm clean
+.PHONY: help grow figure test test-slow test-gpu models bench lint format wasm clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/ —/'
@@ -21,7 +21,10 @@ test: $(READY)  ## the default test suite
 	$(BIN)/pytest $(PARALLEL)
 
 test-slow: $(READY)  ## the tests that take longer
-	$(BIN)/pytest $(PARALLEL) -m slow
+	$(BIN)/pytest $(PARALLEL) -m 'slow and not gpu'
+
+test-gpu: $(READY)  ## the tests that need an NVIDIA GPU
+	$(BIN)/pytest -m gpu
 
 models: $(READY)  ## train, measure and write the shipped models, hours on two cores
 	$(BIN)/python -m petri.models.make

@@ -159,7 +159,13 @@ def table(setting: str, results: dict[str, dict]) -> list[str]:
 def spec_of(what: Setting) -> Spec:
     """The automaton of a setting."""
     return Spec.of(
-        perception=what.perception, channels=CHANNELS, fixed=what.fixed, hidden=what.hidden, layers=2
+        perception=what.perception,
+        channels=CHANNELS,
+        fixed=what.fixed,
+        hidden=what.hidden,
+        layers=2,
+        living=what.living,
+        clamp=None if what.living else 1.0,
     )
 
 

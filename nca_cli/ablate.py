@@ -44,7 +44,7 @@ def ablate(
             show_default=False,
         ),
     ] = None,
-    engine: Annotated[str, typer.Option(help="Engine: auto, native, torch or compiled.")] = "auto",
+    engine: Annotated[str, typer.Option(help="Engine: auto, native, triton, torch or compiled.")] = "auto",
     out: Annotated[
         Path | None,
         typer.Option(help="Results file; runs/ablate-TARGET-RES.json if left out.", show_default=False),

@@ -41,12 +41,28 @@ def doctor() -> None:
     )
     native, status = native_status()
     out.say(("\nEngine on the CPU", "bold"), f"\n{'native' if native else 'torch'}: {status}")
+    if "cuda" in here:
+        out.say(("\nEngine on the GPU", "bold"), f"\n{_fused()}")
     out.say(("\nOptional parts", "bold"))
     rows = [(name, _found(module, extra)) for name, module, extra in OPTIONAL]
     rows.append(("emoji font", str(find_font() or "not found: only the bundled emoji")))
     out.print(grid(*rows))
     out.say(("\nOne step", "bold"), (" of the spiral's architecture, 64×64 cells, batch 8", "dim"))
     out.print(grid(*[(kind, _step_time(torch.device(kind))) for kind in here]))
+
+
+def _fused() -> str:
+    """Which engine takes the spiral's architecture on the GPU, and why if not the fused step."""
+    import torch
+
+    from petri.engine import left_to_pytorch
+    from petri.nca import Spec
+    from petri.tasks.catalogue import architecture
+
+    device = torch.device("cuda", torch.cuda.current_device())
+    reason = left_to_pytorch(Spec.of(**architecture("spiral")), device)
+    found = f"torch: {reason}" if reason else "triton: the fused step, which agrees with the reference here"
+    return f"{torch.cuda.get_device_name(device)}; {found}"
 
 
 OPTIONAL = (("MP4", "av", "mp4"), ("GLSL targets", "moderngl", "shader"), ("SVG targets", "resvg_py", "svg"))

@@ -54,7 +54,7 @@ Settings = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only the plan (phases, memory, time), no training.")]
 Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda or mps.")]
-Engine = Annotated[str, typer.Option(help="Engine: auto, native, torch, or compiled (by torch.compile).")]
+Engine = Annotated[str, typer.Option(help="Engine: auto, native, triton, torch or compiled.")]
 Runs = Annotated[Path, typer.Option(help="Parent folder of the run's folder.")]
 FromModel = Annotated[
     str | None,

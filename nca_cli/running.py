@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,7 @@ def start_run(
     how = {"engine": engine, "ranks": ranks}
     run = None
     try:
-        with _together(ranks, chosen):
+        with _together(ranks, chosen), _compiling(chosen, engine):
             if ranks.leads:
                 run, trainer = loop.start(recipe, out, name, chosen, model=model, ground=ground, **how)
             else:
@@ -61,6 +61,15 @@ def start_run(
         _watch(run, trainer, 0.0, notes + more, tensorboard)
     else:
         _follow(trainer)
+
+
+def _compiling(device: torch.device, engine: str) -> AbstractContextManager[object]:
+    """Say what a GPU may keep one waiting for, before the first rollout of a Spec."""
+    from petri.console import out
+
+    if device.type != "cuda" or engine not in ("auto", "triton"):
+        return nullcontext()
+    return out.status("compiling the fused step for this GPU, once")
 
 
 @contextmanager
@@ -226,13 +235,15 @@ def _watch(run: Run, trainer: Trainer, seconds: float, notes: tuple[str, ...], t
 
 
 def _why_slow(trainer: Trainer) -> tuple[str, ...]:
-    """A note if the native step is here but does not take the recipe's Spec."""
-    from petri.engine import native, native_status
+    """A note if the fast step for this device is here but does not take the recipe's Spec."""
+    from petri.engine import left_to_pytorch, native_status
 
-    reason = native.obstacle(trainer.recipe.spec)
-    if not reason or trainer.device.type != "cpu" or trainer.engine != "auto" or not native_status()[0]:
+    device = trainer.device
+    if trainer.engine != "auto" or (device.type == "cpu" and not native_status()[0]):  # it was said before
         return ()
-    return (f"by PyTorch alone, several times slower than the native step: {reason}",)
+    reason = left_to_pytorch(trainer.recipe.spec, device)
+    than = "several times slower than the native step" if device.type == "cpu" else "not by the fused step"
+    return (f"by PyTorch alone, {than}: {reason}",) * bool(reason)
 
 
 def _resume(recipe: Recipe, folder: Path) -> str:

@@ -383,12 +383,12 @@ def test_a_library_that_was_cut_short_in_the_making_is_not_kept(cache, tmp_path)
 DRIVE = """
 import ctypes, itertools, torch
 from petri.engine import build, native
-from petri.engine.check import agrees
+from petri.engine.check import library_agrees
 from petri.nca import Automaton, Spec
 from petri.nca.fire import sample_seeds
 torch.set_num_threads(2)
 library = native._declare(build.load(build.Path({path!r})))
-assert agrees(library)
+assert library_agrees(library)
 kinds = itertools.product(
     ("sobel", "learned", "dilated", "learned+dilated"), ("zero", "wrap"), ((2, False), (3, True)),
     (False, True), ((4, 16), (20, 48)),

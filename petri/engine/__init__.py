@@ -1,16 +1,16 @@
-"""How a rollout is computed: by PyTorch on any device, or by the native step on the CPU."""
+"""How a rollout is computed: by PyTorch anywhere, the native step on a CPU, the fused one on a GPU."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint as compute_again
 
-from petri.engine import native, plain
+from petri.engine import fused, native, plain
 from petri.engine.native import native_status
 from petri.errors import BadRequest
 from petri.nca.automaton import departure
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINES", "PRECISIONS", "multiplies_bfloat16", "native_status", "rollout"]
 
-ENGINES = ("auto", "torch", "compiled", "native")
+ENGINES = ("auto", "torch", "compiled", "native", "triton")
 PRECISIONS = ("auto", "float32", "bfloat16")
 SEGMENT = 16  # steps: the report's gradient checkpointing
-KEPT_BYTES = 1_000_000_000  # of states that the native step may keep
+KEPT_BYTES = 1_000_000_000  # of states that an engine which keeps nothing else may keep
+FAST = {"native": native, "triton": fused}
 
 
 def rollout(
@@ -46,12 +47,15 @@ def rollout(
     bfloat16 = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(state.device.type))
     if checkpoint < 0:
         raise BadRequest(f"checkpoint must be at least 0, got {checkpoint}")
-    reason = "" if engine in ("torch", "compiled") else _obstacle(automaton, state)
-    if engine == "native" and reason:
-        raise BadRequest(f"the native engine cannot take this rollout: {reason}")
+    chosen: ModuleType = plain
+    if engine not in ("torch", "compiled"):
+        name = engine if engine in FAST else "native" if state.device.type == "cpu" else "triton"
+        reason = _obstacle(name, automaton, state, bfloat16)
+        if engine in FAST and reason:
+            raise BadRequest(f"the {engine} engine cannot take this rollout: {reason}")
+        chosen = plain if reason else FAST[name]
     if steps == 0 or state.numel() == 0:
         return state
-    chosen = plain if engine in ("torch", "compiled") or reason else native
     how = {"compiled": True} if engine == "compiled" else {}
 
     def segment(state: Tensor, first: int, last: int) -> Tensor:
@@ -62,7 +66,9 @@ def rollout(
     end = start + steps
     length = steps
     if torch.is_grad_enabled():
-        length = checkpoint or segment_length(automaton.spec, state.shape, chosen is native)
+        batch, _, height, width = state.shape
+        kept = None if chosen is plain else chosen.state_bytes(automaton.spec, batch, height, width)
+        length = checkpoint or segment_length(kept)
     if length >= steps:
         return segment(state, start, end)
     for first in range(start, end, length):
@@ -72,37 +78,49 @@ def rollout(
     return state
 
 
-def segment_length(spec: Spec, shape: Sequence[int], natively: bool) -> int:
+def segment_length(state_bytes: int | None) -> int:
     """Steps after which the backward pass keeps a state and computes the others again.
 
-    The native step keeps nothing but states, so it can afford more of them.
-
     Args:
-        shape: of the state, `[batch, planes, height, width]`.
-        natively: whether the native step takes it.
+        state_bytes: what an engine keeps of a step that keeps nothing but states, and so can afford more of
+            them; None of PyTorch, which keeps more.
     """
-    if not natively:
-        return SEGMENT
-    batch, _, height, width = shape
-    return max(SEGMENT, KEPT_BYTES // native.state_bytes(spec, batch, height, width))
+    return SEGMENT if state_bytes is None else max(SEGMENT, KEPT_BYTES // state_bytes)
 
 
 def takes(spec: Spec) -> bool:
     """Whether the native step is here and takes a Spec."""
-    return not native.obstacle(spec) and native_status()[0]
+    return not _unable("native", spec, torch.device("cpu"), False)
 
 
-def _obstacle(automaton: Automaton, state: Tensor) -> str:
-    """Why the native step cannot take this rollout; empty if it can."""
-    for tensor in (state, *automaton.parameters()):
-        if tensor.device.type != "cpu" or tensor.dtype != torch.float32:
-            return f"it takes float32 on the CPU, got {tensor.dtype} on {tensor.device}".replace("torch.", "")
-    if departed := departure(automaton):
-        return departed
-    if found := native.obstacle(automaton.spec):
-        return found
+def left_to_pytorch(spec: Spec, device: torch.device) -> str:
+    """Why `auto` leaves a Spec on a device to PyTorch, with the products that are fastest there.
+
+    Empty if it does not; and where PyTorch is all there is, as on MPS.
+    """
+    if device.type not in ("cpu", "cuda"):
+        return ""
+    name = "native" if device.type == "cpu" else "triton"
+    return _unable(name, spec, device, multiplies_bfloat16(device.type))
+
+
+def _unable(name: str, spec: Spec, device: torch.device, bfloat16: bool) -> str:
+    """Why an engine other than PyTorch cannot take a Spec on its device; empty if it can."""
+    if found := FAST[name].obstacle(spec):
+        return str(found)
+    if name == "triton":
+        return fused.trouble(spec, device, bfloat16)
     available, status = native_status()
     return "" if available else status
+
+
+def _obstacle(name: str, automaton: Automaton, state: Tensor, bfloat16: bool) -> str:
+    """Why an engine other than PyTorch cannot take this rollout; empty if it can."""
+    kind, said = ("cpu", "the CPU") if name == "native" or fused.interpreted() else ("cuda", "CUDA")
+    for tensor in (state, *automaton.parameters()):
+        if tensor.device.type != kind or tensor.dtype != torch.float32:
+            return f"it takes float32 on {said}, got {tensor.dtype} on {tensor.device}".replace("torch.", "")
+    return departure(automaton) or _unable(name, automaton.spec, state.device, bfloat16)
 
 
 @cache

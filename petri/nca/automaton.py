@@ -9,6 +9,7 @@ from itertools import chain
 
 import torch
 from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from petri import hooks
 from petri.errors import BadRequest
@@ -27,6 +28,9 @@ from petri.nca.spots import Spots
 
 # What a module of a sense or a rule keeps of the kind that made it.
 DESCRIBES = ("kind", "padding", "channels", "mlp", "outputs")
+
+# Buffers whose values were read and found to be those wanted, and the version that they had.
+_READ = WeakTensorKeyDictionary()
 
 BAND = 2**16  # points that are painted at once, so that memory does not grow with the picture
 
@@ -363,11 +367,24 @@ def _module_departs(found: nn.Module | None, wanted: nn.Module) -> str:
             return "has tensors of other shapes than its Spec describes"
     for name, tensor in wanted._buffers.items():
         mine = found._buffers[name]
-        if tensor is not None and mine is not None and not torch.equal(mine.cpu().float(), tensor):
+        if tensor is not None and mine is not None and not _has_values(mine, tensor):
             return "has other filters than its Spec describes"
     if any(vars(found).get(name) != vars(wanted).get(name) for name in DESCRIBES):
         return "is not the one that its Spec describes"
     return ""
+
+
+def _has_values(buffer: Tensor, wanted: Tensor) -> bool:
+    """Whether a buffer has the values wanted; on another device than the CPU they are read once.
+
+    Reading them waits for all work given to the device before, which every rollout would do.
+    """
+    known = buffer._version, id(wanted)
+    if buffer.device.type == "cpu" or _READ.get(buffer) != known:
+        if not torch.equal(buffer.cpu().float(), wanted):
+            return False
+        _READ[buffer] = known
+    return True
 
 
 def _shape(tensor: Tensor | None) -> torch.Size | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 import torch
 from torch import Tensor
 
@@ -9,8 +11,11 @@ WORD = 0xFFFFFFFF
 SAMPLE_STRIDE = 0x9E3779B9  # keeps the samples of a batch apart: 2^32 divided by the golden ratio
 
 
-def pcg(value: Tensor) -> Tensor:
-    """Hash 32-bit words held in int64 tensors; any shape.
+Words = TypeVar("Words", Tensor, int)
+
+
+def pcg(value: Words) -> Words:
+    """Hash 32-bit words held in int64 tensors, of any shape, or one as an int.
 
     Source: O'Neill's PCG-RXS-M-XS-32, as a hash in Jarzynski and Olano 2020.
     """
@@ -46,8 +51,9 @@ def fire_words(seeds: Tensor, step: int | Tensor, height: int, width: int) -> Te
         int64 `[batch, 1, height, width]`, each in 0..2³²−1.
     """
     device = seeds.device
-    word = pcg(torch.as_tensor(step & WORD, dtype=torch.int64, device=device))
-    word = pcg((seeds + word) & WORD)[:, None]
+    # The step stays an int where it is one: a tensor of it would have to be copied to a GPU.
+    moment: Any = step & WORD
+    word = pcg((seeds + pcg(moment)) & WORD)[:, None]
     word = pcg((torch.arange(height, device=device) + word) & WORD)[:, :, None]
     return pcg((torch.arange(width, device=device) + word) & WORD)[:, None]
 

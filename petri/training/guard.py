@@ -35,18 +35,21 @@ class Guard:
 
     def trouble(self, losses: Tensor, gradients: list[Tensor], states: Tensor) -> str:
         """What is wrong with an epoch; empty if nothing is."""
-        if not losses.isfinite().all():
+        asked = [losses.isfinite().all(), *(gradient.isfinite().all() for gradient in gradients)]
+        asked.append(states.abs().max() <= self.use.exploded)
+        loss, *others, states_within = torch.stack(asked).tolist()  # the device is waited for once
+        if not loss:
             return "the loss was no longer finite"
-        if not all(gradient.isfinite().all() for gradient in gradients):
+        if not all(others):
             return "a gradient was no longer finite"
-        if not states.abs().max() <= self.use.exploded:
+        if not states_within:
             return f"state values passed {self.use.exploded:,.0f}"
         return ""
 
-    def heed_deaths(self, dead: Tensor) -> str:
-        """Take account of who died, `[batch]`; a note if that changes the learning rate."""
+    def heed_deaths(self, share: float) -> str:
+        """Take account of the share of a batch that died; a note if that changes the learning rate."""
         use = self.use
-        self.dying.lerp_(dead.mean().double().to(self.dying.device), use.late)
+        self.dying.lerp_(torch.tensor(share, dtype=torch.float64), use.late)
         if self.dying <= use.dying or self.slower < use.slowest:
             return ""
         self.dying.zero_()

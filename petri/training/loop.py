@@ -94,7 +94,8 @@ def make_trainer(recipe: Recipe, device: torch.device, *, model: Model | None = 
         raise BadRequest(f"the recipe starts from a model whose weights are {recipe.weights}: {given}")
     weights = None if model is None else model.automaton
     trainer = Trainer(recipe, tasks.make(recipe), device, weights=weights, **how)
-    trainer.automaton.rollout(trainer.pool.states[:1], 0, engine=trainer.engine)  # refused before it begins
+    # Refused before it begins.
+    trainer.automaton.rollout(trainer.pool.states[:1], 0, engine=trainer.engine, precision=trainer.precision)
     return trainer
 
 

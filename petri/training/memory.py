@@ -46,11 +46,11 @@ def _wanted(recipe: Recipe, phase: Phase, native: bool, size: int) -> int:
     entry = spec.planes * phase.cells * 4
     batch = max(1, phase.batch // size)
     rolls = [min(steps, phase.truncate or steps) for steps in (phase.steps[1], recipe.hold)]
-    segment = recipe.checkpoint or segment_length(spec, (batch, spec.planes, height, width), native)
+    state = state_bytes(spec, batch, height, width) if native else batch * entry
+    segment = recipe.checkpoint or segment_length(state if native else None)
     whole = sum(roll for roll in rolls if roll <= segment)  # kept as they are
     again = [roll for roll in rolls if roll > segment]  # of these only ends, and one segment at a time
     within = whole + (segment if again else 0)
-    state = state_bytes(spec, batch, height, width) if native else batch * entry
     kept = within * state + sum(roll // segment for roll in again) * batch * entry
     if not native:
         numbers = spec.features + 2 * spec.rule.hidden * (spec.rule.layers - 1) + 4 * spec.channels

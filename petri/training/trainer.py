@@ -198,7 +198,8 @@ class Trainer:
         part = {name: values[mine] for name, values in rows.items()}
         looks = self._grow(part["state"], steps, fire_seed, mine.start)
         dead = self._dead(looks[-1])
-        if dead.all() and (alive := self._last_alive(part["state"], steps, fire_seed, mine.start)):
+        living = recipe.spec.living  # else none can die, and nobody need wait for the device to say so
+        if living and dead.all() and (alive := self._last_alive(part["state"], steps, fire_seed, mine.start)):
             # What is dead has no gradient. Cut short before it dies, the same rollout has one: it says live.
             looks = self._grow(part["state"], alive, fire_seed, mine.start)
         found, state = task.losses(looks, part), looks[-1]
@@ -217,7 +218,8 @@ class Trainer:
             return self._go_back(reason)
 
         dead = parts[-1]
-        note = self.guard.heed_deaths(dead)
+        died = int(dead.sum()) if living else 0
+        note = self.guard.heed_deaths(died / len(dead))
         epoch = self.epoch - self.begun
         rate = optimiser.learning_rate(epoch, phase.epochs, recipe.optimiser)
         rate *= phase.rate * self.guard.slower.item()
@@ -227,12 +229,12 @@ class Trainer:
         self.adam.step()
         task.learn([self.ranks.gather(look.detach()) for look in looks], rows)
         if seeds < phase.batch or not phase.turns_of or self._stays(phase):
-            self._put_back(indices, {**rows, "state": held}, parts[0], dead > 0)
+            self._put_back(indices, {**rows, "state": held}, parts[0], dead > 0, died)
         self.epoch += 1
         optimiser.update_average(self.average, self.weights, recipe.optimiser.average, self.epoch)
-        loss, *means, died = parts.mean(dim=1)
+        loss, *means, share = parts.mean(dim=1)
         named = dict(zip(names, means, strict=True))
-        return Epoch(self.epoch, steps, rate, named, died, loss, note, seen)
+        return Epoch(self.epoch, steps, rate, named, share, loss, note, seen)
 
     def _damage(self, states: Tensor) -> None:
         """Wound states, in their place; fixed planes are no part of them."""
@@ -256,12 +258,11 @@ class Trainer:
         """Whether a batch of seeds comes into the pool: one of so many of them, in turn."""
         return self.epoch // phase.turns_of % self.recipe.pool.newcomer == 0
 
-    def _put_back(self, indices: Tensor, rows: Rows, losses: Tensor, dead: Tensor) -> None:
+    def _put_back(self, indices: Tensor, rows: Rows, losses: Tensor, dead: Tensor, died: int) -> None:
         """Keep what has grown; a dead state has no gradient and never will have: a fresh row replaces it."""
-        if dead.any():
-            count = int(dead.sum())
+        if died:
             rows = {name: values.clone() for name, values in rows.items()}
-            for name, values in self._begin(count).items():
+            for name, values in self._begin(died).items():
                 rows[name][dead] = values
         self.pool.put_back(indices, rows, torch.where(dead, self.empty, losses))
 

@@ -58,6 +58,21 @@ def test_doctor_says_what_is_here():
         assert word in done.stdout
 
 
+def test_doctor_says_which_engine_takes_a_gpu(monkeypatch):
+    import torch
+
+    from nca_cli import doctor
+    from petri.engine import fused
+
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"A card at {device}")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    monkeypatch.setattr(fused, "trouble", lambda spec, device, bfloat16: "it is not there" * bfloat16)
+    assert doctor._fused() == "A card at cuda:0; torch: it is not there"
+    monkeypatch.setattr(fused, "trouble", lambda spec, device, bfloat16: "")
+    assert doctor._fused().startswith("A card at cuda:0; triton: the fused step")
+
+
 def test_letters_that_the_output_has_not_do_not_end_a_command():
     done = petri("targets", PYTHONIOENCODING="cp1252")
     assert done.returncode == 0 and "emoji:?" in done.stdout

@@ -174,3 +174,16 @@ def test_the_compiled_step_is_the_automatons_own():
         for each in (automaton, own_step(changed()), Automaton(SPEC)):
             expected = stepped(each, state, 3)
             assert torch.allclose(each.rollout(state, 3, engine="compiled"), expected, atol=1e-6)
+
+
+def test_filters_on_a_gpu_are_read_once(monkeypatch):
+    """Reading them waits for all that the device has to do."""
+    automaton = Automaton(Spec.of(perception="sobel", hidden=16))
+    kept, reads = automaton.perception[0].bank, []
+    automaton.to("meta")  # of whose tensors nothing can be read
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda self: reads.append(self.device.type) or kept)
+    assert departure(automaton) == departure(automaton) == ""
+    assert reads == ["meta"]
+    automaton.perception[0].bank.add_(1.0)
+    assert departure(automaton) == ""
+    assert reads == ["meta", "meta"]

@@ -24,6 +24,7 @@ from petri.nca import (
     Stencil,
     seed_state,
 )  # fmt: skip
+from petri.nca.fire import sample_seeds
 from petri.nca.padding import PADDINGS
 from petri.nca.senses.words import PERCEPTIONS
 
@@ -146,3 +147,15 @@ def test_three_steps_are_those_of_plain_loops(senses, fields, padding, random_au
     corner = abs(expected[0] - state[0].numpy()).sum(axis=0)
     assert corner[0, WIDTH - 1] > 0
     assert torch.equal(got[:, CHANNELS:], state[:, CHANNELS:])
+
+
+@pytest.mark.parametrize("spec", [Spec(living=True), Spec.of(gated=True, padding="wrap", perception="conv3")])
+def test_a_step_reads_nothing_of_its_device_and_copies_nothing_there(spec, monkeypatch):
+    """On `meta` reading any value, to decide by it or to copy it, is an error."""
+    automaton, seeds = Automaton(spec).to("meta"), sample_seeds(0, 2, device="meta")
+    start = torch.zeros(2, 16, 9, 7, device="meta", requires_grad=True)
+    for maker in ("tensor", "as_tensor", "from_numpy"):
+        monkeypatch.setattr(torch, maker, None)
+    after = automaton.step(automaton.step(start, step=2**40, seeds=seeds), step=3, seeds=seeds)
+    after.square().sum().backward()
+    assert after.device.type == start.grad.device.type == "meta"

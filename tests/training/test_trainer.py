@@ -420,3 +420,24 @@ def test_a_hold_of_no_steps_passes_the_gradient_on():
     weight = learner.weights["rule.weights.0"]
     gradients = [torch.autograd.grad(state.sum(), weight, retain_graph=True)[0] for state in (grown, held)]
     assert torch.equal(*gradients) and gradients[0].abs().sum() > 0
+
+
+def test_an_epoch_waits_for_the_device_as_often_however_long_it_is_and_however_many_its_weights(monkeypatch):
+    def reads(**fields):
+        learner = randomised(trainer(**fields))
+        learner.engine, found = "torch", []
+        with monkeypatch.context() as patched:
+            for name in ("item", "tolist", "cpu", "__bool__", "__int__", "__float__"):
+                method = getattr(torch.Tensor, name)
+
+                def counted(self, *given, method=method):
+                    found.append(self)
+                    return method(self, *given)
+
+                patched.setattr(torch.Tensor, name, counted)
+            learner.train_epoch()
+        return len(found) - len(learner.weights)  # Adam's steps, which lie on the CPU
+
+    short = reads(steps=(4, 4), spec=Spec.of(hidden=16, layers=2, living=True))
+    long = reads(steps=(9, 9), spec=Spec.of(hidden=16, layers=3, living=True, perception="learned"))
+    assert 0 < short == long
