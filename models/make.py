@@ -128,7 +128,7 @@ TEXTURES = {
 }
 PAINTED = {
     "lizard-painted": Order("emoji:🦎", 64, (*DAMAGE, "phases.epochs=24000"), pixels=512),
-    "logo-painted": Order("logo", 64, (*DAMAGE, "phases.epochs=41000"), pixels=512),
+    "logo-painted": Order("logo", 32, (*DAMAGE, "phases.epochs=24000"), pixels=512),
 }
 MATERIALS = {"scales-painted": Order("material:scales", 64, verb="texture", pixels=512)}
 CLASSIFIERS = {"mnist": Order("mnist", 28, verb="classify")}

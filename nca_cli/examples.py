@@ -7,7 +7,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "grow": (
         "petri grow spiral",
         "petri grow logo.png --res 96",
-        "petri grow logo.png --pixels 512",
+        "petri grow logo.png --res 32 --pixels 512",
         "petri grow emoji:🦎 --set pool.damage=1",
         "petri grow emoji:🦎 emoji:🦋 emoji:🐠",
         "petri grow spiral --res 256 --dry-run",
