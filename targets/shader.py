@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -214,6 +215,10 @@ def _context() -> moderngl.Context:
         import moderngl
     except ImportError:
         raise BadRequest('shaders need moderngl: pip install "petri-nca[shader]"') from None
+    # PyTorch imports Triton sooner or later. Behind an OpenGL that computes on the processor it crashes: both
+    # bring an LLVM, and Triton takes the other's.
+    with suppress(ImportError):
+        import triton  # noqa: F401
     problem = ""
     # EGL draws without a screen; elsewhere the system's own way does.
     ways: tuple[dict[str, Any], ...] = ({"backend": "egl"}, {})

@@ -18,7 +18,9 @@ ICON = '<link rel="icon" href="icon.svg">'
 LOADING = '<script src="loading.js"></script>\n'
 SCRIPT = '<script type="module" src="app.js"></script>'
 GZIP = "application/gzip"
-_DESCRIBED = re.compile(r"^[ \t]*/\*\*.*?\*/[ \t]*\n", re.M | re.S)  # what nobody reads in a packed script
+_DESCRIBED = re.compile(
+    r"^[ \t]*(?:/\*\*.*?\*/|//[^\n]*)[ \t]*\n", re.M | re.S
+)  # what nobody reads when packed
 # Weights take a tenth less room, the page's script more than half: what is unpacked has the same bits.
 UNPACK = """\
 const unpack = async (address) =>

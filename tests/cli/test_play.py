@@ -15,6 +15,7 @@ SIZES = {  # how a small picture is asked for, and its size; of the others with 
     "lizard-painted": (("--res", 16), (128, 128)),
     "logo-painted": (("--pixels", 64), (64, 64)),
     "mnist": ((), (504, 504)),
+    "scales-painted": (("--res", 16), (128, 128)),
 }
 PUBLISHED = Path(__file__).parents[1] / "data" / "distill"
 
