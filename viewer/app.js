@@ -247,7 +247,7 @@ function goOnStill() {
 
 function showStep(number) {
   part("step").textContent = count(number);
-  if (classes.labels.length) classes.look(stage.dish).catch(() => {}); // the next look may have it
+  if (classes.labels.length) classes.look(stage.dish).catch(() => {}); // it was closed meanwhile
 }
 
 /** Give an entry the picture of what it grows, and the ground for that, when those before it have theirs. */

@@ -37,9 +37,17 @@ export class Classes {
     this.say({ which: -1, shares: classes.map(() => 0), cells: 0 });
   }
 
-  /** Count the votes in a dish, unless that was done a moment ago. */
+  /** Count the votes in a dish; if that was done a moment ago, in a moment: a dish at rest is drawn only once. */
   async look(dish, now = performance.now()) {
-    if (!this.labels.length || this.looking || now - this.looked < EVERY) return;
+    if (!this.labels.length) return;
+    this.dish = dish;
+    if (this.looking || now - this.looked < EVERY) {
+      this.later ??= setTimeout(() => {
+        this.later = undefined;
+        this.look(this.dish).catch(() => {}); // it was closed meanwhile
+      }, EVERY);
+      return;
+    }
     [this.looked, this.looking] = [now, true];
     try {
       const { spec, model } = dish;
