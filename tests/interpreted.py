@@ -1,5 +1,6 @@
 """What tests/test_fused.py does in a process of its own, in which Triton interprets the kernels."""
 
+import copy
 import os
 import sys
 
@@ -7,7 +8,7 @@ import numpy
 import torch
 from parity import both, furthest, furthest_gradient
 
-from petri.engine import fused
+from petri.engine import fused, graphs
 
 # The interpreter needs as long for a large block as for a small one.
 SIZES = {"BLOCK": 1024, "UNITS": 2**20, "TILE": fused.TILE, "SHARE": fused.SHARE}
@@ -69,6 +70,28 @@ def gradients(automaton, state, steps, checkpoint=0, **given):
     """The last state and all gradients."""
     sizes(**given)
     return both(automaton, state, steps, engine="triton", checkpoint=checkpoint)
+
+
+def recorded(automaton, state, kind):
+    """Epochs of a training with other weights in each, of two rollouts before a way back.
+
+    The states and gradients of all, with `kind` in the place of a CUDA graph, if there is one.
+    """
+    sizes()
+    automaton, found, known = copy.deepcopy(automaton), [], (graphs.possible, graphs.Graph, fused.PARTS)
+    graphs.possible, graphs.Graph, fused.PARTS = lambda device: kind is not None, kind, (2, 1)
+    try:
+        for number in range(3):
+            given = (state + 0.1 * number).requires_grad_()
+            ends = [automaton.rollout(given, 2, seed=seed, engine="triton") for seed in (number, 7)]
+            found += [end.detach() for end in ends]
+            found += torch.autograd.grad(sum(map(torch.sum, ends)), [given, *automaton.parameters()])
+            with torch.no_grad():
+                for weights in automaton.parameters():
+                    weights.mul_(0.9)
+    finally:
+        graphs.possible, graphs.Graph, fused.PARTS = known
+    return found, kind and kind.count
 
 
 def tried(spec, bfloat16, broken=""):

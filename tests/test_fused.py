@@ -9,6 +9,7 @@ import interpreted
 import pytest
 import torch
 from parity import HEIGHT, WIDTH, a_state, an_automaton, furthest_gradient
+from replayed import Replayed
 from specs import PAGE, SPECS, random_spec
 
 from petri.engine import fused
@@ -142,6 +143,23 @@ def test_what_is_computed_again_has_the_same_gradients(interpreter):
     again = interpreter(interpreted.gradients, automaton, state, 2, checkpoint=1)
     for got, wanted in zip(again, kept, strict=True):  # weights' are added up in another order
         assert furthest_gradient(got, wanted) < 1e-6
+
+
+def test_the_parts_of_a_rollout_are_of_few_lengths():
+    assert [fused.lengths(steps) for steps in (1, 4, 7, 16, 39)] == [
+        [1], [4], [4, 1, 1, 1], [16], [16, 16, 4, 1, 1, 1]
+    ]  # fmt: skip
+    assert all(sum(fused.lengths(steps)) == steps for steps in range(100))
+
+
+def test_graphs_give_the_bits_of_single_launches(interpreter):
+    """By something that does what a CUDA graph does: the same work, on numbers in the same places."""
+    spec = Spec.of(perception="identity+conv1", channels=4, hidden=16, layers=2, living=True)
+    automaton, state = an_automaton(spec), a_state(spec, batch=1, height=3, width=2)
+    wanted, _ = interpreter(interpreted.recorded, automaton, state, None)
+    found, count = interpreter(interpreted.recorded, automaton, state, Replayed)
+    assert all(map(torch.equal, found, wanted))
+    assert count == 2 * 5  # six rollouts and six ways back, the first of each without a graph
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])

@@ -16,7 +16,7 @@ from parity import a_state, an_automaton, both, furthest, furthest_gradient
 from specs import PAGE, SPECS
 
 from petri import memory, modelfile, models, tasks
-from petri.engine import fused, left_to_pytorch
+from petri.engine import fused, graphs, left_to_pytorch
 from petri.errors import RunFailed
 from petri.losses.perceptual import PerceptualLoss
 from petri.nca import Automaton, Spec
@@ -151,6 +151,24 @@ def test_a_rollout_can_be_captured_in_a_graph():
     assert torch.equal(got, wanted)
 
 
+@pytest.mark.skipif(not REAL, reason="tests/test_graphs.py has what can be told without a GPU")
+@named({name: TAKEN[name] for name in SOME})
+def test_rollouts_are_replayed_bit_for_bit(spec, monkeypatch):
+    monkeypatch.setattr(graphs, "_graphs", type(graphs._graphs)())
+    monkeypatch.setattr(graphs, "_once", set())
+    automaton, state = an_automaton(spec), a_state(spec)
+    found = []
+    for _ in range(4):
+        found.append(fused_there(automaton, state, 39, precision="bfloat16"))
+        found[-1].append(grown(automaton, state, 39, seed=9, precision="bfloat16"))
+    assert len(graphs._graphs) == 3 * len(fused.PARTS)
+    assert all(graphs._graphs.values())  # each could be recorded, and gave the bits of single launches
+    monkeypatch.setattr(graphs, "possible", lambda device: False)
+    launched = fused_there(automaton, state, 39, precision="bfloat16")
+    assert all(all(map(torch.equal, one, launched)) for one in found)
+    assert all(torch.equal(one[-1], launched[0]) for one in found)
+
+
 def test_the_perceptual_loss_is_that_of_the_cpu():
     target, states = torch.rand(3, 32, 32), torch.rand(2, 4, 32, 32)
     expected, got = PerceptualLoss(target)(states), PerceptualLoss(target.to(DEVICE))(states.to(DEVICE)).cpu()
@@ -187,7 +205,8 @@ def test_a_rollout_copies_nothing_to_the_gpu_and_nothing_back(engine):
     def work():
         automaton.rollout(state, 8, engine=engine).square().sum().backward()
 
-    work()  # compiles, and reads the filters, once
+    for _ in range(3):  # compiles, reads the filters, and records graphs, once
+        work()
     assert copies(work) == 0
 
 
@@ -195,7 +214,7 @@ def test_an_epoch_copies_as_often_however_many_its_steps():
     found = []
     for steps in (4, 12):
         trainer = a_trainer(steps)
-        for _ in range(2):
+        for _ in range(3):
             trainer.train_epoch()
         found.append(copies(trainer.train_epoch))
     assert found[0] == found[1] < 40

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from petri.engine import graphs
 from petri.engine.check import STEP, agrees
 from petri.engine.packed import Taps, Widths, pack
 from petri.nca import kinds
@@ -31,12 +32,15 @@ UNITS = 8192  # cells times hidden units, at most, of a program
 TILE = 64  # rows and columns, at most, of a tile of a gradient
 SHARES = 64  # sums, at most, of each weight's gradient, each over a share of the cells
 SHARE = 1024  # cells, at least, of such a share
+PARTS = (16, 4, 1)  # steps of what is recorded in a graph
+ALIGNED = 16  # bytes
 TOLERANCE = {False: 1e-3, True: 0.15}  # of a trial; in bfloat16 many a unit is rounded across its edge
 # What `pack` gives, and the bounds, by the kernels' names.
 NAMES = (
     *("taps", "filters", "filter_biases", "first", "first_bias"),
     *("middle", "middle_bias", "last", "last_bias"),
 )
+Request = tuple[Spec, Taps, torch.dtype]  # the last of what is multiplied
 BOUNDS = ("clamp", "sensed_bound", "hidden_bound", "change_bound")
 
 
@@ -112,20 +116,19 @@ class _Rollout(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,
-        request: tuple[Spec, Taps, torch.dtype],
-        keeps: bool,
-        words: Tensor,
-        state: Tensor,
-        *packed: Tensor,
+        ctx: Any, request: Request, keeps: bool, words: Tensor, state: Tensor, *packed: Tensor
     ) -> Tensor:
-        step = _Step(request, state.shape, packed)
         kept: list[Tensor] = []
         with torch.cuda.device_of(state):  # where Triton starts what it is asked to
-            for word in words:
-                after, marks = step.forward(state, word)
-                kept += [state, marks] if keeps else []
-                state = after
+            for part in words.split(lengths(len(words))):
+                size = state.nbytes * (len(part) if keeps else 1)
+                state, *more = graphs.run(
+                    partial(_forward, request, keeps),
+                    ("forward", request[0], request[2], keeps),
+                    (state, part, *packed),
+                    size + state.nbytes,
+                )
+                kept += more
         if keeps:
             ctx.request = request
             ctx.save_for_backward(*packed, *kept)
@@ -136,13 +139,56 @@ class _Rollout(torch.autograd.Function):
     def backward(ctx: Any, flow: Tensor) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors  # asked for once: checkpointing computes them again
         packed, kept = saved[: len(NAMES)], saved[len(NAMES) :]
-        flow = flow.contiguous()
+        flow, request = flow.contiguous(), ctx.request
         trained = ctx.needs_input_grad[4]  # saved tensors may have forgotten it, the first of which has taps
-        back = _Back(_Step(ctx.request, flow.shape, packed), packed, trained)
+        sums = [torch.zeros_like(values) for values in packed]
         with torch.cuda.device_of(flow):
-            for before, marks in zip(kept[-2::-2], kept[-1::-2], strict=True):
-                flow = back.step(before, marks, flow)
-        return None, None, None, flow, *(sums.sum(0) for sums in back.sums)
+            for states, marks in zip(kept[-2::-2], kept[-1::-2], strict=True):
+                flow, *more = graphs.run(
+                    partial(_backward, request, trained),
+                    ("backward", request[0], request[2], trained),
+                    (flow, states, marks, *packed),
+                    states.nbytes + 2 * flow.nbytes,
+                )
+                sums = [one + other for one, other in zip(sums, more, strict=True)]
+        return None, None, None, flow, *sums
+
+
+def lengths(steps: int) -> list[int]:
+    """Steps of each part of a rollout: few numbers, so that few graphs take them all."""
+    found = []
+    for length in PARTS:
+        count, steps = divmod(steps, length)
+        found += [length] * count
+    return found
+
+
+def _forward(
+    request: Request, keeps: bool, state: Tensor, words: Tensor, *packed: Tensor
+) -> tuple[Tensor, ...]:
+    """The state after as many steps as there are words; with what is kept, the states before, and marks."""
+    step, steps = _Step(request, state.shape, packed), len(words)
+    # Rows that begin where those of other sizes do, too, as kernels are compiled for that.
+    marks = torch.zeros(steps, -(-step.cells // ALIGNED) * ALIGNED, dtype=torch.uint8, device=state.device)
+    states = state.new_empty(steps if keeps else 0, *state.shape)
+    if keeps:
+        states[0] = state
+    for number in range(steps):
+        inside = keeps and number + 1 < steps
+        after = states[number + 1] if inside else torch.empty_like(state)
+        step.forward(states[number] if keeps else state, words[number], after, marks[number])
+        state = after
+    return (state, states, marks) if keeps else (state,)
+
+
+def _backward(
+    request: Request, trained: bool, flow: Tensor, states: Tensor, marks: Tensor, *packed: Tensor
+) -> tuple[Tensor, ...]:
+    """From the gradient of the state after some steps to that of the one before, and those of all weights."""
+    back = _Back(_Step(request, flow.shape, packed), packed, trained)
+    for number in reversed(range(len(states))):
+        flow = back.step(states[number], marks[number], flow)
+    return flow, *(sums.sum(0) for sums in back.sums)
 
 
 class _Step:
@@ -154,9 +200,7 @@ class _Step:
         packed: the weights, from `pack`.
     """
 
-    def __init__(
-        self, request: tuple[Spec, Taps, torch.dtype], shape: torch.Size, packed: Sequence[Tensor]
-    ) -> None:
+    def __init__(self, request: Request, shape: torch.Size, packed: Sequence[Tensor]) -> None:
         from petri.engine import kernels
 
         self.kernels = kernels
@@ -205,16 +249,12 @@ class _Step:
         blocks = -(-self.cells // known["BLOCK"])
         kernel[grid or (blocks,)](**{name: known[name] for name in kernel.arg_names})
 
-    def forward(self, before: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
-        """The state after a step, and what became of each cell: 1 if it fired, and 2 more if it lives."""
-        moved = torch.empty_like(before)
-        marks = torch.empty(self.cells, dtype=torch.uint8, device=before.device)
+    def forward(self, before: Tensor, words: Tensor, after: Tensor, marks: Tensor) -> None:
+        """Write the state after a step, and of each cell a mark: 1 if it fired, and 2 more if it lives."""
+        moved = torch.empty_like(before) if self.spec.living else after
         self.start(self.kernels.forward, before=before, after=moved, marks=marks, words=words)
-        if not self.spec.living:
-            return moved, marks
-        after = torch.empty_like(before)
-        self.start(self.kernels.live, before=before, moved=moved, after=after, marks=marks)
-        return after, marks
+        if self.spec.living:
+            self.start(self.kernels.live, before=before, moved=moved, after=after, marks=marks)
 
 
 class _Back:
