@@ -108,7 +108,7 @@ def resume_run(
         raise BadRequest("--epochs makes a run longer: do that in one process, without torchrun")
     model = None if start is None else modelfile.read(models.find(start))
     how: dict[str, Any] = {"lock": ranks.leads, "model": model, "engine": engine, "ranks": ranks}
-    with _together(ranks, chosen):
+    with _together(ranks, chosen), _compiling(chosen, engine):
         run, trainer, seconds = loop.resume(folder, chosen, more=more or 0, **how)
     if ranks.leads:
         _watch(run, trainer, seconds, (f"resumed at epoch {trainer.epoch}", *notes), tensorboard)
@@ -158,11 +158,13 @@ def _prepare(device: str, engine: str, tensorboard: bool) -> tuple[torch.device,
 def say_plan(recipe: Recipe, notes: tuple[str, ...], device: str, engine: str) -> None:
     """Measure a few epochs and print what a run would take; nothing is written."""
     from petri.console import duration, out, table
+    from petri.memory import installed
     from petri.training.memory import check
     from petri.training.plan import plan
 
     chosen, _, more = _prepare(device, engine, tensorboard=False)
-    check(recipe, chosen, engine=engine)
+    with _compiling(chosen, engine):
+        check(recipe, chosen, engine=engine)
     with out.status("measuring a few short epochs"):
         planned = plan(recipe, chosen, engine=engine)
     _introduce(recipe, chosen.type, notes + more)
@@ -175,8 +177,10 @@ def say_plan(recipe: Recipe, notes: tuple[str, ...], device: str, engine: str) -
             str(recipe.pool_size(phase)), duration(part.seconds),
         )  # fmt: skip
     out.print(shown)
+    card = installed(chosen) if chosen.type == "cuda" else None
+    of = f", of the {card / 1e9:.0f} that the GPU has" if card else ""
     out.print(
-        f"about {duration(planned.seconds)} and {planned.memory / 1e9:.1f} GB of memory at the most; "
+        f"about {duration(planned.seconds)} and {planned.memory / 1e9:.1f} GB of memory at the most{of}; "
         "nothing was written",
         soft_wrap=True,
     )

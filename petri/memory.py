@@ -13,13 +13,19 @@ from typing import TYPE_CHECKING
 from petri.errors import BadRequest, RunFailed
 
 if TYPE_CHECKING:
+    import torch
+
     from petri.nca import Automaton
 
-BASE = 500_000_000  # bytes that Python and PyTorch take
+BASE = 500_000_000  # bytes that Python and PyTorch take; on a GPU CUDA's context takes about as many
 
 
-def installed() -> int | None:
-    """Bytes of memory in this machine; None where the system does not say."""
+def installed(device: torch.device | None = None) -> int | None:
+    """Bytes of memory in this machine, or of a GPU's own; None where the system does not say."""
+    if device is not None and device.type != "cpu":
+        import torch
+
+        return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else None
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
@@ -49,20 +55,19 @@ def forget_peak() -> None:
 
 
 def check_growing(automaton: Automaton, res: int) -> None:
-    """Refuse a grid that this machine cannot hold; of a GPU's memory nothing is known.
+    """Refuse a grid that this machine cannot hold; of a GPU's memory nothing is reckoned.
 
     Raises:
         BadRequest: growing on `res` × `res` cells wants more memory than there is.
     """
-    from petri.engine import takes
-    from petri.engine.native import state_bytes
+    from petri.engine import keeps
 
     there, spec, cells = installed(), automaton.spec, res**2
     if automaton.device.type != "cpu" or there is None:
         return
     needed = BASE + 2 * spec.planes * cells * 4  # before and after
-    if takes(spec):
-        needed += 2 * state_bytes(spec, 1, res, res)
+    if kept := keeps(spec, 1, res, res, automaton.device):
+        needed += 2 * kept.state
     else:
         needed += 2 * (spec.planes + spec.features) * cells * 4  # what is perceived, apart and together
     if needed > there:

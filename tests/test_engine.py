@@ -9,7 +9,7 @@ from parity import HEIGHT, WIDTH, a_state, an_automaton, both, furthest, furthes
 from specs import PAGE, SPECS, random_spec
 
 from petri import engine, modelfile, models
-from petri.engine import native
+from petri.engine import fused, native
 from petri.errors import BadRequest
 from petri.nca import Automaton, Spec
 from petri.nca.fire import fire_words, fires
@@ -115,6 +115,28 @@ def test_fixed_planes_keep_their_values_and_their_gradient():
 def test_the_bytes_of_a_state(spec):
     plan = native.make_plan(spec, torch.Size((2, spec.planes, 9, 5)), steps=1, start=0, products=0)
     assert native.state_bytes(spec, 2, 9, 5) == 4 * native.native_library().petri_state_floats(plan)
+
+
+def test_what_is_kept_for_the_way_back(monkeypatch):
+    """By the engine that takes a Spec on a device; PyTorch keeps more than states."""
+    taken, refused = Spec.of(perception="sobel"), Spec.of(perception="attention")
+    cpu, cuda, mps = map(torch.device, ("cpu", "cuda", "mps"))
+    monkeypatch.setattr(engine, "multiplies_bfloat16", lambda kind: kind == "cuda")
+    monkeypatch.setattr(fused, "trouble", lambda spec, device, bfloat16: "" if bfloat16 else "not that")
+
+    def keeps(spec, device, asked="auto"):
+        return engine.keeps(spec, 2, 9, 5, device, engine=asked)
+
+    states = native.state_bytes(taken, 2, 9, 5), fused.state_bytes(taken, 2, 9, 5)
+    assert keeps(taken, cpu) == keeps(taken, cpu, "native") == (states[0], 0)
+    room = fused.room_bytes(taken, 2 * 9 * 5, True)
+    assert keeps(taken, cuda) == keeps(taken, cuda, "triton") == (states[1], room) and room
+    left = [(taken, mps), (taken, cuda, "native"), (taken, cpu, "triton")]
+    for device in (cpu, cuda):
+        left += [(refused, device), (taken, device, "torch"), (taken, device, "compiled")]
+    assert [keeps(*asked) for asked in left] == [None] * 9
+    monkeypatch.setattr(fused, "trouble", lambda *_: "it cannot be compiled")
+    assert keeps(taken, cuda) is None
 
 
 def test_a_dilation_larger_than_the_grid():

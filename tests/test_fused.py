@@ -13,6 +13,7 @@ from replayed import Replayed
 from specs import PAGE, SPECS, random_spec
 
 from petri.engine import fused
+from petri.engine.packed import Taps, Widths, pack
 from petri.errors import BadRequest
 from petri.nca import Automaton, Spec
 from petri.nca.padding import PADDINGS
@@ -82,6 +83,16 @@ def test_which_kinds_are_taken_and_what_is_said_to_the_others():
     assert {name: fused.obstacle(spec) for name, spec in SPECS.items()} == dict.fromkeys(TAKEN, "") | REFUSED
     ring = Spec.of(space={"kind": "ring"}, senses=[{"kind": "harmonics"}])
     assert fused.obstacle(ring) == "it has no space of the kind ring"
+
+
+@named(TAKEN | WIDE)
+def test_the_room_of_the_way_back(spec):
+    taps = Taps.of(spec, HEIGHT, WIDTH, torch.device("cpu"))
+    packed, shape = pack(Automaton(spec), taps), torch.Size((2, HEIGHT, WIDTH, Widths.of(spec).wide))
+    for products in (torch.float32, torch.bfloat16):
+        back = fused._Back(fused._Step((spec, taps, products), shape, packed), packed, True)
+        room = sum(values.nbytes for values in back.room.values())
+        assert fused.room_bytes(spec, 2 * HEIGHT * WIDTH, products == torch.bfloat16) == room
 
 
 def test_blocks_tiles_and_shares_change_nothing_but_rounding(interpreter):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -48,8 +48,7 @@ def rollout(
     if checkpoint < 0:
         raise BadRequest(f"checkpoint must be at least 0, got {checkpoint}")
     chosen: ModuleType = plain
-    if engine not in ("torch", "compiled"):
-        name = engine if engine in FAST else "native" if state.device.type == "cpu" else "triton"
+    if name := _meant(engine, state.device):
         reason = _obstacle(name, automaton, state, bfloat16)
         if engine in FAST and reason:
             raise BadRequest(f"the {engine} engine cannot take this rollout: {reason}")
@@ -88,9 +87,29 @@ def segment_length(state_bytes: int | None) -> int:
     return SEGMENT if state_bytes is None else max(SEGMENT, KEPT_BYTES // state_bytes)
 
 
-def takes(spec: Spec) -> bool:
-    """Whether the native step is here and takes a Spec."""
-    return not _unable("native", spec, torch.device("cpu"), False)
+class Keeps(NamedTuple):
+    """Bytes that an engine keeps for the way back, if it keeps nothing but states."""
+
+    state: int  # of each state of a batch
+    room: int  # once, for what of a step is computed again
+
+
+def keeps(
+    spec: Spec, batch: int, height: int, width: int, device: torch.device, *, engine: str = "auto"
+) -> Keeps | None:
+    """What the engine that takes a Spec keeps for the way back; None of PyTorch, which keeps more.
+
+    Args:
+        spec: of an automaton that departs from it in nothing.
+        batch, height, width: of its states.
+        device: where they are; that the fused step agrees there is found out now, if it is not known yet.
+        engine: as for `rollout`; products are those that are fastest there.
+    """
+    name, bfloat16 = _meant(engine, device), multiplies_bfloat16(device.type)
+    if not name or device.type != _home(name) or _unable(name, spec, device, bfloat16):
+        return None
+    room = fused.room_bytes(spec, batch * height * width, bfloat16) if name == "triton" else 0
+    return Keeps(FAST[name].state_bytes(spec, batch, height, width), room)
 
 
 def left_to_pytorch(spec: Spec, device: torch.device) -> str:
@@ -114,9 +133,22 @@ def _unable(name: str, spec: Spec, device: torch.device, bfloat16: bool) -> str:
     return "" if available else status
 
 
+def _meant(engine: str, device: torch.device) -> str:
+    """The engine other than PyTorch that is to take a rollout on a device, if it can; empty if none is."""
+    if engine in FAST:
+        return engine
+    return "" if engine in ("torch", "compiled") else "native" if device.type == "cpu" else "triton"
+
+
+def _home(name: str) -> str:
+    """The kind of device that an engine other than PyTorch is for."""
+    return "cpu" if name == "native" or fused.interpreted() else "cuda"
+
+
 def _obstacle(name: str, automaton: Automaton, state: Tensor, bfloat16: bool) -> str:
     """Why an engine other than PyTorch cannot take this rollout; empty if it can."""
-    kind, said = ("cpu", "the CPU") if name == "native" or fused.interpreted() else ("cuda", "CUDA")
+    kind = _home(name)
+    said = {"cpu": "the CPU", "cuda": "CUDA"}[kind]
     for tensor in (state, *automaton.parameters()):
         if tensor.device.type != kind or tensor.dtype != torch.float32:
             return f"it takes float32 on {said}, got {tensor.dtype} on {tensor.device}".replace("torch.", "")

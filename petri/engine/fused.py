@@ -89,6 +89,14 @@ def state_bytes(spec: Spec, batch: int, height: int, width: int) -> int:
     return batch * height * width * (4 * Widths.of(spec).wide + 1)
 
 
+def room_bytes(spec: Spec, cells: int, bfloat16: bool) -> int:
+    """Bytes that the way back computes again of so many cells of a step: the room of `_Back`."""
+    widths = Widths.of(spec)
+    felt = widths.stencils * widths.wide + 2 * widths.convs * widths.felt
+    units = 2 * widths.hidden * (spec.rule.layers - 1)
+    return cells * (felt + units + widths.out) * (2 if bfloat16 else 4)
+
+
 def rollout(
     automaton: Automaton, state: Tensor, steps: int, *, seeds: Tensor, start: int, bfloat16: bool
 ) -> Tensor:

@@ -19,42 +19,42 @@ def wanted(recipe: Recipe, device: torch.device, *, engine: str = "auto", ranks:
     """Bytes that training will hold at its peak, roughly: those of its hungriest phase, and all targets.
 
     Args:
-        recipe, device, engine, ranks: as for `Trainer`; of several processes on this machine all are counted.
+        recipe, device, engine, ranks: as for `Trainer`; of several processes on a CPU all are counted, on
+            GPUs, of which each has its own, one.
     """
-    from petri.engine import takes
-
-    native = device.type == "cpu" and engine in ("auto", "native") and takes(recipe.spec)
     size = ranks.size if ranks else 1
     # Every phase's from the start, and their copies while a checkpoint is written or read.
     count = max(1, len(recipe.targets))
     pixels = getattr(recipe.loss, "pixels", 0)  # of what a decoder paints
     areas = [pixels**2] if pixels else [phase.cells for phase in recipe.phases]
     targets = 2 * count * sum(seen_channels(recipe.spec) * area * 4 for area in areas)
-    return size * (BASE + targets + max(_wanted(recipe, phase, native, size) for phase in recipe.phases))
+    hungriest = max(_wanted(recipe, phase, device, engine, size) for phase in recipe.phases)
+    return (size if device.type == "cpu" else 1) * (BASE + targets + hungriest)
 
 
-def _wanted(recipe: Recipe, phase: Phase, native: bool, size: int) -> int:
+def _wanted(recipe: Recipe, phase: Phase, device: torch.device, engine: str, size: int) -> int:
     """Of a phase: the pool, its copy while a checkpoint is written, and what the backward pass keeps.
 
     That is the states at the ends of segments and, within one segment, every state; PyTorch alone also
-    keeps there what the rule computed.
+    keeps there what the rule computed, and the fused step has room for that of one step.
     """
-    from petri.engine import segment_length
-    from petri.engine.native import state_bytes
+    from petri.engine import keeps, multiplies_bfloat16, segment_length
 
     spec, (height, width) = recipe.spec, phase.grid
     entry = spec.planes * phase.cells * 4
     batch = max(1, phase.batch // size)
     rolls = [min(steps, phase.truncate or steps) for steps in (phase.steps[1], recipe.hold)]
-    state = state_bytes(spec, batch, height, width) if native else batch * entry
-    segment = recipe.checkpoint or segment_length(state if native else None)
+    found = keeps(spec, batch, height, width, device, engine=engine)
+    state, room = found or (batch * entry, 0)
+    segment = recipe.checkpoint or segment_length(found and found.state)
     whole = sum(roll for roll in rolls if roll <= segment)  # kept as they are
     again = [roll for roll in rolls if roll > segment]  # of these only ends, and one segment at a time
     within = whole + (segment if again else 0)
-    kept = within * state + sum(roll // segment for roll in again) * batch * entry
-    if not native:
-        numbers = spec.features + 2 * spec.rule.hidden * (spec.rule.layers - 1) + 4 * spec.channels
-        kept += within * batch * phase.cells * numbers * 4
+    kept = within * state + room + sum(roll // segment for roll in again) * batch * entry
+    if not found:
+        multiplied = spec.features + 2 * spec.rule.hidden * (spec.rule.layers - 1)
+        bytes_each = 2 if multiplies_bfloat16(device.type) else 4
+        kept += within * batch * phase.cells * (multiplied * bytes_each + 4 * spec.channels * 4)
     if getattr(recipe.loss, "perceptual", 0) or getattr(recipe.loss, "blocks", 0):
         kept += batch * phase.cells * 3_000  # features of VGG16 and their gradients
     if spec.decoder and (lines := getattr(recipe.loss, "lines", 0)):
@@ -69,17 +69,18 @@ def _wanted(recipe: Recipe, phase: Phase, native: bool, size: int) -> int:
 
 
 def check(recipe: Recipe, device: torch.device, *, engine: str = "auto", ranks: Ranks | None = None) -> None:
-    """Refuse a recipe that this machine cannot hold; of a GPU's memory nothing is known.
+    """Refuse a recipe that this machine, or its GPU, cannot hold; of MPS's memory nothing is known.
 
     Raises:
         BadRequest: it wants more memory than there is.
     """
-    there, needed = installed(), wanted(recipe, device, engine=engine, ranks=ranks)
-    if device.type == "cpu" and there is not None and needed > there:
+    there, needed = installed(device), wanted(recipe, device, engine=engine, ranks=ranks)
+    if there is not None and needed > there:
         last, count = recipe.phases[-1], len(recipe.phases)
         phases = f" in {count} phases" if count > 1 else ""
+        where = "machine" if device.type == "cpu" else "GPU"
         raise BadRequest(
             f"training {last.batch} × {last.grid[0]}×{last.grid[1]} cells{phases} wants about "
-            f"{needed / 1e9:.0f} GB of memory, this machine has {there / 1e9:.0f}: "
+            f"{needed / 1e9:.0f} GB of memory, this {where} has {there / 1e9:.0f}: "
             "lower --res, or --set phases.batch=… or checkpoint=16"
         )

@@ -1,14 +1,17 @@
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 import torch
 from PIL import Image
 
+from nca_cli import running
 from petri import tasks
 from petri.targets import load
 from petri.training.pace import Pace, cell_steps
-from petri.training.plan import plan
+from petri.training.plan import Plan, plan
 from petri.training.presets import make_recipe
+from petri.training.ranks import Ranks
 from petri.training.recipe import Phase
 from petri.training.trainer import Epoch, Trainer
 
@@ -124,6 +127,17 @@ def test_a_plan_is_refused_where_the_run_would_be(petri, tmp_path, monkeypatch):
     monkeypatch.setattr("petri.training.memory.installed", lambda *_: 1)
     said = petri("grow", "circle", "--dry-run", code=2)
     assert "memory" in said and len(said.strip().splitlines()) == 1
+
+
+def test_the_memory_of_a_gpu_is_said(recipe, capsys, monkeypatch):
+    cuda, planned = torch.device("cuda"), Plan(recipe, (), 2_100_000_000)
+    monkeypatch.setattr(running, "_prepare", lambda *_, **__: (cuda, Ranks(), ()))
+    monkeypatch.setattr("petri.training.memory.check", lambda *_, **__: None)
+    monkeypatch.setattr("petri.training.plan.plan", lambda *_, **__: planned)
+    there = SimpleNamespace(total_memory=84_900_000_000)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: there)
+    running.say_plan(recipe, (), "cuda", "auto")
+    assert "2.1 GB of memory at the most, of the 85 that the GPU has;" in capsys.readouterr().out
 
 
 def test_a_phase_is_what_it_says():

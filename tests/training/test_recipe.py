@@ -1,10 +1,12 @@
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from petri import engine, memory
 from petri.dni import recipe as dni
+from petri.engine import fused
 from petri.errors import BadRequest, RunFailed
 from petri.nca import Automaton, Cell, Spec
 from petri.targets import PATTERNS, load
@@ -12,9 +14,10 @@ from petri.tasks.catalogue import TABLE_5, architecture, reports_architecture
 from petri.tasks.grow import LossTerms
 from petri.training import memory as training_memory
 from petri.training.presets import PRESETS, make_recipe, steps_for
+from petri.training.ranks import Ranks
 from petri.training.recipe import Optimisation, Phase, PoolUse, Recipe, parse
 
-CPU = torch.device("cpu")
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 PHASE = Phase(res=16, epochs=10, batch=2, steps=(4, 8))
 
 
@@ -287,7 +290,7 @@ def test_phases_are_found_by_the_epoch():
 
 
 def test_a_recipe_that_memory_cannot_hold_is_refused(monkeypatch):
-    monkeypatch.setattr(training_memory, "installed", lambda: 8 * 10**9)
+    monkeypatch.setattr(training_memory, "installed", lambda device: 8 * 10**9)
     big = Phase(res=256, epochs=1, batch=2, steps=(192, 384))
     training_memory.check(recipe(phases=(big,)), CPU)
     with pytest.raises(BadRequest, match=r"wants about .* GB of memory, this machine has 8: lower --res"):
@@ -298,14 +301,13 @@ def test_a_recipe_that_memory_cannot_hold_is_refused(monkeypatch):
     training_memory.check(plain, CPU)
     with pytest.raises(BadRequest, match="of memory"):  # PyTorch alone keeps more
         training_memory.check(plain, CPU, engine="torch")
-    training_memory.check(plain, torch.device("cuda"), engine="torch")  # whose memory nobody knows
     monkeypatch.setattr(engine, "native_status", lambda: (False, "no compiler"))
     with pytest.raises(BadRequest, match="of memory"):
         training_memory.check(plain, CPU)
 
 
 def test_the_targets_of_all_phases_are_counted(monkeypatch):
-    monkeypatch.setattr(training_memory, "installed", lambda: 16 * 10**9)
+    monkeypatch.setattr(training_memory, "installed", lambda device: 16 * 10**9)
     large = Phase(res=4096, epochs=1, batch=1, steps=(1, 1))
     pool = {"pool": PoolUse(size=1), "hold": 0, "loss": LossTerms(stability=0)}
     one, two, sixty = (recipe(phases=(large,) * count, **pool) for count in (1, 2, 60))
@@ -317,6 +319,48 @@ def test_the_targets_of_all_phases_are_counted(monkeypatch):
     training_memory.check(one, CPU)
     with pytest.raises(BadRequest, match=r"4096×4096 cells in 60 phases wants about \d+ GB of memory"):
         training_memory.check(sixty, CPU)
+
+
+@pytest.fixture
+def card(monkeypatch):
+    """A GPU of 8 GB, if nothing is computed on it, on which the fused step works."""
+    there = SimpleNamespace(total_memory=8 * 10**9)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: there)
+    monkeypatch.setattr(engine, "multiplies_bfloat16", lambda kind: kind == "cuda")
+    monkeypatch.setattr(fused, "trouble", lambda *_: "")
+    return there
+
+
+def test_the_memory_of_a_gpu_is_its_own(card):
+    assert memory.installed(CUDA) == card.total_memory != memory.installed(CPU) == memory.installed()
+    assert memory.installed(torch.device("mps")) is None
+
+
+def test_on_a_gpu_what_its_engine_keeps_is_counted(card, monkeypatch):
+    def wanted(steps, **options):
+        phase = Phase(res=64, epochs=1, batch=2, steps=(steps, steps))
+        return training_memory.wanted(recipe(phases=(phase,), hold=4), CUDA, **options)
+
+    spec = recipe().spec
+    state, room = fused.state_bytes(spec, 2, 64, 64), fused.room_bytes(spec, 2 * 64**2, True)
+    assert wanted(9) - wanted(8) == wanted(100) - wanted(99) == state
+    assert wanted(9, engine="torch") - wanted(8, engine="torch") > 4 * state
+    assert wanted(100, engine="torch") == wanted(99, engine="torch")  # 16 of them, and the ends of segments
+    assert wanted(112, engine="torch") - wanted(111, engine="torch") == 2 * 16 * 64**2 * 4
+    alone = wanted(100)
+    assert wanted(100, ranks=Ranks(0, 2)) == alone - 104 * state // 2 - room // 2  # each has a GPU of its own
+    monkeypatch.setattr(fused, "trouble", lambda *_: "it cannot be compiled")
+    assert wanted(100) == wanted(100, engine="torch") > alone
+
+
+def test_a_recipe_that_a_gpu_cannot_hold_is_refused(card):
+    large = recipe(phases=(Phase(res=512, epochs=1, batch=8, steps=(96, 96)),))
+    needed = training_memory.wanted(large, CUDA)
+    card.total_memory = needed
+    training_memory.check(large, CUDA)
+    card.total_memory = needed - 1
+    with pytest.raises(BadRequest, match=r"8 × 512×512 cells wants about \d+ GB of memory, this GPU has"):
+        training_memory.check(large, CUDA)
 
 
 def test_a_grid_that_memory_cannot_hold_is_refused(monkeypatch):
