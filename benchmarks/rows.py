@@ -2,7 +2,8 @@
 
 A row is a line of JSON in a results file as soon as there is one; a script that was stopped goes on with
 what is missing, and a training with its last checkpoint. Minutes are of the processor, all threads together,
-so that other work beside it does not count; OMP_NUM_THREADS=1 makes them those of one core.
+so that other work beside it does not count; OMP_NUM_THREADS=1 makes them those of one core. On another device
+than the CPU, where the processor waits, they are of the clock.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from petri.training.recipe import Recipe
 from petri.training.runs import Run, has_finished
 from petri.training.trainer import Trainer
 
+CPU = torch.device("cpu")
+
 Make = Callable[[int | None], Recipe]  # a recipe of so many epochs, or of as many as it has by itself
 
 
@@ -50,22 +53,27 @@ class Quiet:
         print(f"{self.name}: {text}", flush=True)
 
 
-def by_processor() -> None:
-    """Count the processor's time, not the clock's, in what trainings print, plan and keep."""
-    planning.time = loop.time = SimpleNamespace(monotonic=time.process_time)
+def by_processor(device: torch.device = CPU) -> None:
+    """Count the processor's time, not the clock's, in what trainings on the CPU print, plan and keep."""
+    if device.type == "cpu":
+        planning.time = loop.time = SimpleNamespace(monotonic=time.process_time)
 
 
-def within(minutes: float | None, epochs: int | None, make: Make) -> Recipe:
-    """A recipe of so many epochs, or of as many as fit into so many minutes, as measured now."""
+def within(minutes: float | None, epochs: int | None, make: Make, device: torch.device = CPU) -> Recipe:
+    """A recipe of so many epochs, or of as many as fit into so many minutes, as measured now on a device."""
     if minutes is None:
         return make(epochs)
     whole = make(None)
-    seconds = planning.plan(whole, torch.device("cpu")).seconds / whole.epochs
+    seconds = planning.plan(whole, device).seconds / whole.epochs
     return make(max(1, round(60 * minutes / seconds)))
 
 
 def train(
-    folder: Path, make: Callable[[], Recipe], *, change: Callable[[Trainer], object] = lambda trainer: None
+    folder: Path,
+    make: Callable[[], Recipe],
+    *,
+    change: Callable[[Trainer], object] = lambda trainer: None,
+    device: torch.device = CPU,
 ) -> Path:
     """Train a row to its end, or go on with it.
 
@@ -73,11 +81,12 @@ def train(
         folder: of its run.
         make: its recipe, if it has not begun.
         change: done to the trainer before it trains, or goes on.
+        device: where it trains.
 
     Returns:
         The model's file.
     """
-    device, seconds = torch.device("cpu"), 0.0
+    seconds = 0.0
     if (folder / "recipe.toml").is_file():
         if finished(folder):
             return folder / MODEL

@@ -4,9 +4,9 @@ Six figures with damage, five of them by one rule, nine patterns, three textures
 that a decoder paints, a classifier, and on spheres a colouring and a texture. Each is trained by the default
 recipe, or with the settings that stand here, in runs/models/NAME, evaluated as `petri evaluate` does, and
 written here with recipe and evaluation in its metadata. As many are trained at a time as there are cores, on
-a thread each, which does a fifth more than all threads for one; what they say goes to NAME.log beside the
-run. What was stopped goes on, what is finished is not trained again. In the end the catalogue is written anew
-from the files.
+a thread each, which does a fifth more than all threads for one, and on another `--device` than the CPU one at
+a time; what they say goes to NAME.log beside the run. What was stopped goes on, what is finished is not
+trained again. They are measured on the CPU. In the end the catalogue is written anew from the files.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from petri import modelfile, models, targets, worn
+from petri import devices, modelfile, models, targets, worn
 from petri.datasets import pictures
 from petri.errors import BadRequest
 from petri.evaluation import evaluate
@@ -142,8 +143,8 @@ REGAINED = 99.0  # percent of what an emptied patch of a mesh takes
 ORDERS = FIGURES | SEVERAL | PATTERNS | TEXTURES | PAINTED | MATERIALS | CLASSIFIERS | MESHES
 
 
-def train(name: str) -> Path:
-    """Train a model to the end of its recipe; the run's folder."""
+def train(name: str, device: str = "cpu") -> Path:
+    """Train a model on a device, as `petri grow` names it, to the end of its recipe; the run's folder."""
     folder, order = RUNS / name, ORDERS[name]
     if folder.exists():
         recipe, asked = Run.open(folder, lock=False).recipe, order.recipe
@@ -164,8 +165,8 @@ def train(name: str) -> Path:
     print(f"{name}: training", flush=True)
     with (RUNS / f"{name}.log").open("a") as log:
         subprocess.run(
-            [sys.executable, "-m", "petri", *command],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            [sys.executable, "-m", "petri", *command, "--device", device],
+            env={**os.environ, **({"OMP_NUM_THREADS": "1"} if device == "cpu" else {})},
             stdout=log,
             stderr=log,
             # One that does not stand has results, which `ship` looks at.
@@ -253,12 +254,14 @@ def main() -> None:
     """Make what is asked for, or all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="of a model of petri's own; all if left out")
-    names = parser.parse_args().names or list(ORDERS)
+    parser.add_argument("--device", default="cpu", choices=devices.DEVICES)
+    asked = parser.parse_args()
+    names, device = asked.names or list(ORDERS), devices.choose(asked.device).type
     if unknown := set(names) - set(ORDERS):
         parser.error(f"no such model: {', '.join(sorted(unknown))}")
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(os.cpu_count() if device == "cpu" else 1)
     try:
-        for name, folder in zip(names, pool.map(train, names), strict=True):
+        for name, folder in zip(names, pool.map(partial(train, device=device), names), strict=True):
             ship(name, folder)
     finally:
         pool.shutdown(cancel_futures=True)

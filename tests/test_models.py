@@ -88,6 +88,20 @@ def test_what_each_model_is_trained_as(tmp_path, monkeypatch):
         assert order.recipe.res == order.res
 
 
+def test_on_another_device_than_the_cpu_a_model_has_all_threads(tmp_path, monkeypatch):
+    monkeypatch.setattr(make, "RUNS", tmp_path)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    asked = []
+
+    def order(command, *, env, **_):
+        asked.append((command[-2:], env.get("OMP_NUM_THREADS")))
+
+    monkeypatch.setattr(make, "subprocess", SimpleNamespace(run=order))
+    make.train("circle")
+    make.train("circle", "cuda")
+    assert asked == [(["--device", "cpu"], "1"), (["--device", "cuda"], None)]
+
+
 def test_a_run_of_another_recipe_is_not_taken_for_the_model(tmp_path, monkeypatch):
     monkeypatch.setattr(make, "RUNS", tmp_path)
     monkeypatch.setattr(make, "ORDERS", {"circle": make.Order("circle", 16, make.DAMAGE)})
