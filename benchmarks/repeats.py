@@ -2,8 +2,8 @@
 
 What repeats is like itself when it is shifted by its period. Each row is a training; then of eight textures
 that it weaves the auto-correlation of the brightness is held against the exemplar's: how high it is where the
-exemplar has its peaks, and how far from there the nearest of its own highest peaks lies. How rows are kept
-and what a minute is: benchmarks/rows.py.
+exemplar has its peaks, near and far, and how far from the nearest ones of the exemplar its own such peaks
+lie. How rows are kept and what a minute is: benchmarks/rows.py.
 
     python benchmarks/repeats.py --results repeats.jsonl --pictures checkerboard bricks.jpg --seeds 0 1 2
 """
@@ -30,7 +30,8 @@ from petri.targets import exemplar
 from petri.training.recipe import Recipe
 from petri.training.textures import make_texture_recipe
 
-PEAKS = 8  # that count, of the exemplar and of a texture: the highest
+PEAKS = 8  # of the shortest shifts, of which the distances are measured
+HIGH = 0.5  # of the highest peak's height, at least: those of whole periods, not ripples between
 STEPS = (64, 1000)  # after which a texture is looked at
 ROLLOUTS = 8
 GREY = (0.299, 0.587, 0.114)
@@ -66,14 +67,16 @@ def likeness(rgb: Tensor, *, torus: bool) -> Tensor:
     return correlation(grey[:, None], torus=torus)
 
 
-def peaks(shifts: Tensor, most: int | None = None) -> Tensor:
-    """Where it is higher than all around, the highest first: `[n, 2]`, rows and columns from the middle."""
+def peaks(shifts: Tensor) -> Tensor:
+    """Where it is higher than all around, the shortest shifts first: `[n, 2]`, rows and columns."""
     around = F.max_pool2d(shifts[None, None], 5, stride=1, padding=2)[0, 0]
     middle = torch.tensor(shifts.shape) // 2
     places = ((shifts == around) & (shifts > 0)).nonzero()
     places = places[((places - middle).abs() > 2).any(dim=1)]  # next to no shift it says nothing
-    order = shifts[places[:, 0], places[:, 1]].argsort(descending=True)
-    return places[order][:most]
+    heights = shifts[places[:, 0], places[:, 1]]
+    places = places[heights >= HIGH * heights.max()] if len(places) else places
+    far = (places - middle).square().sum(dim=1)
+    return places[far.argsort(stable=True)]
 
 
 @torch.no_grad()
@@ -82,7 +85,7 @@ def measured(model: Model, row: dict[str, Any]) -> dict[str, Any]:
     res, found = row["res"], {}
     drawn = torch.from_numpy(exemplar.load(row["picture"], res, scale=row["scale"] or 0.0).pixels)
     wanted = likeness(drawn[None], torus=False)[0]
-    there = peaks(wanted, PEAKS)
+    there = peaks(wanted)
     heights = wanted[there[:, 0], there[:, 1]]
     state, before = model.automaton.seed_state(res, res, batch=ROLLOUTS), 0
     for steps in STEPS:
@@ -91,8 +94,8 @@ def measured(model: Model, row: dict[str, Any]) -> dict[str, Any]:
         woven = likeness(model.automaton.view(state)[:, :3].clamp(0, 1), torus=True)
         high = torch.stack([one[there[:, 0], there[:, 1]] for one in woven])
         away = [
-            torch.cdist(there.float(), own.float()).amin(dim=1).mean().item()
-            for own in (peaks(one, PEAKS) for one in woven)
+            torch.cdist(there[:PEAKS].float(), own[:PEAKS].float()).amin(dim=1).mean().item()
+            for own in map(peaks, woven)
             if len(own)
         ]
         found[str(steps)] = {

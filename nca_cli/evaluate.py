@@ -13,6 +13,7 @@ from nca_cli.completion import complete_model, complete_target
 from nca_cli.figures import columns, decibels, healed
 from nca_cli.options import Device
 from petri.errors import BadRequest, NotAModel, RunFailed
+from petri.files import check_place
 
 if TYPE_CHECKING:
     import torch
@@ -97,8 +98,7 @@ def evaluate(
     if sheet is not None:
         if sheet.suffix.lower() != ".png":
             raise BadRequest(f"--sheet must end in .png, got {sheet.name!r}")
-        if not sheet.parent.is_dir():
-            raise BadRequest(f"cannot write {sheet}: there is no folder {sheet.parent}")
+        check_place(sheet)
 
     from petri import devices
     from petri.console import complain, err, out, tell_skipped

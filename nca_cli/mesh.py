@@ -15,6 +15,7 @@ from nca_cli.options import Crop, Device, Epochs, Resume, Runs, Seed, Settings, 
 from nca_cli.running import resume_run, start_run
 from petri import checks
 from petri.errors import BadRequest
+from petri.files import check_place
 
 if TYPE_CHECKING:
     from petri.training.rings import Figures, Spread
@@ -329,13 +330,15 @@ def wear(
 
     path = out or Path("worn.glb")
     checks.choice("the ending of --out", path.suffix.lower(), (*WRITTEN, ".webp", ".png"))
+    check_place(path)
+    if baked is not None:
+        checks.choice("the ending of --baked", baked.suffix.lower(), (".png",))
+        check_place(baked)
     loaded, found = modelfile.read(models.find(model)), named.load(surface)
     for note in found.notes:
         console.say((note, "dim"))
-    if baked is not None:
-        checks.choice("the ending of --baked", baked.suffix.lower(), (".png",))
-        if found.surface.uv is None:
-            raise BadRequest(f"--baked is for a mesh with a uv map, which {surface} has not")
+    if baked is not None and found.surface.uv is None:
+        raise BadRequest(f"--baked is for a mesh with a uv map, which {surface} has not")
     with console.status("weaving"):
         dressed = dress(loaded, found.surface, steps=steps, cut=not as_it_is)
         save(path, dressed)

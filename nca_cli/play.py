@@ -14,6 +14,7 @@ from nca_cli import play_classes, play_mesh
 from nca_cli.completion import complete_model
 from nca_cli.options import Device, Ground
 from petri.errors import BadRequest
+from petri.files import check_place
 from petri.wording import as_utf8
 
 if TYPE_CHECKING:
@@ -303,8 +304,8 @@ def _check_folder(folder: Path, pixels: int) -> None:
         )
     if folder.exists() and not folder.is_dir():
         raise BadRequest(f"cannot write {folder}: it is no folder")
-    if not folder.absolute().parent.is_dir():
-        raise BadRequest(f"cannot write {folder}: there is no folder {folder.parent}")
+    if not folder.is_dir():
+        check_place(folder)
 
 
 def _save_maps(folder: Path, automaton: Automaton, state: Tensor, pixels: int) -> None:

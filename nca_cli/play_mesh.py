@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from petri.errors import BadRequest
+from petri.files import check_place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,8 +46,8 @@ def check(out: Path | None, options: dict[str, object]) -> None:
         if out.suffix.lower() not in endings:
             raise BadRequest(f"a mesh is written as one of {' '.join(endings)}, got {out.name!r}")
         images.check_name(out, ground.AUTO)
-    elif out is not None and not out.parent.is_dir():
-        raise BadRequest(f"cannot write {out}: there is no folder {out.parent}")
+    elif out is not None:
+        check_place(out)
 
 
 def play(

@@ -53,14 +53,14 @@ def shader_gen(
     """Turn MODELS into shaders for browsers."""
     from petri.console import complain, tell_skipped
     from petri.errors import BadRequest
+    from petri.files import check_place
     from petri.shaders import manifest
     from petri.shaders.html import page
     from petri.shaders.write import ENDING, write
     from petri.viewing.specimens import gather
 
-    if html is not None and (html.is_dir() or not html.parent.is_dir()):
-        reason = "it is a folder" if html.is_dir() else f"there is no folder {html.parent}"
-        raise BadRequest(f"cannot write {html}: {reason}")
+    if html is not None:
+        check_place(html)
     specimens, problems, skipped = gather(models or [])
     tell_skipped(skipped)
     chosen = {specimen.name: specimen.model for specimen in specimens}

@@ -26,6 +26,18 @@ def check_plain(path: Path) -> None:
         raise BadRequest(f'"{path}" is a pipe or a device: put what it gives into a file first')
 
 
+def check_place(path: Path) -> None:
+    """Refuse a file to write that is a folder, or whose own folder is not there, before anything is computed.
+
+    Raises:
+        BadRequest: it is so.
+    """
+    if path.is_dir():
+        raise BadRequest(f"cannot write {path}: it is a folder")
+    if not path.absolute().parent.is_dir():
+        raise BadRequest(f"cannot write {path}: there is no folder {path.parent}")
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path` to write to; it takes the real name only if all went well.

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from petri.errors import BadRequest
-from petri.files import replacing
+from petri.files import check_place, replacing
 from petri.ground import TRANSPARENT, WHITE, over, straight
 
 if TYPE_CHECKING:
@@ -92,8 +92,7 @@ def check_name(path: Path, ground: str) -> None:
             import av  # noqa: F401
         except ImportError:
             raise BadRequest('MP4 needs an extra: pip install "petri-nca[mp4]"') from None
-    if not path.parent.is_dir():
-        raise BadRequest(f"cannot write {path}: there is no folder {path.parent}")
+    check_place(path)
 
 
 def save_picture(path: Path, picture: np.ndarray) -> None:

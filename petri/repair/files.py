@@ -14,7 +14,7 @@ from torch import Tensor
 
 from petri import tensorfile
 from petri.errors import BadRequest, nearest
-from petri.files import write_whole
+from petri.files import check_place, write_whole
 from petri.repair import fills
 from petri.repair.fills import Fill
 from petri.repair.kriging import kriging
@@ -131,8 +131,7 @@ def repair(
     """
     if out.exists():
         raise BadRequest(f"{out} is there already: choose another --out")
-    if not out.parent.is_dir():
-        raise BadRequest(f"there is no folder {out.parent} to write {out.name} in")
+    check_place(out)
     try:
         metadata, tensors = tensorfile.read(path, "safetensors file")
     except BadRequest as error:

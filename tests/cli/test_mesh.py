@@ -200,6 +200,9 @@ def test_the_texture_that_is_shipped_is_worn_by_name(petri, tmp_path, monkeypatc
     assert "x.glb: 10,242 vertices after 3 steps" in said  # cut three times, to what it was trained on
     assert (tmp_path / "x.glb").read_bytes()[:4] == b"glTF"
     assert "mesh-scales is shipped" in petri("mesh", "wear", "scales", "torus", code=2)
+    for option in ("--out", "--baked"):  # before anything is woven
+        error = petri("mesh", "wear", "no-model", "torus", option, "nowhere/x.png", code=2)
+        assert error == "petri: cannot write nowhere/x.png: there is no folder nowhere\n"
 
 
 PAINTED = ["--level", 4, "--pixels", 32, "--set", "loss.edges=16", "--set", "loss.sizes=1", *SMALL[6:]]
