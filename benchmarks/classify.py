@@ -6,7 +6,9 @@ benchmarks/rows.py. The ordinary network beside them: benchmarks/convnet.py.
 
     python benchmarks/classify.py --results classify.jsonl --minutes 8 --seeds 0 1 2
     python benchmarks/classify.py --results classify.jsonl --minutes 8 --rows conv3 "conv3, no pool"
-    python benchmarks/classify.py --results classify.jsonl --minutes 8 --data cifar10 --rows residual3+conv5d2
+    python benchmarks/classify.py --results classify.jsonl --minutes 8 --data cifar10 \
+        --rows residual3+conv5d2 --set phases.batch=8 --set "phases.1.steps=[12, 20]" \
+        --set "phases.2.steps=[20, 32]"
     python benchmarks/classify.py --results classify.jsonl --table
 """
 
@@ -16,6 +18,7 @@ import argparse
 import csv
 import functools
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,7 +56,7 @@ def _recipe(row: dict[str, Any], epochs: int | None) -> Recipe:
         epochs=epochs,
         seed=row["seed"],
         architecture=how.get("architecture"),
-        settings=["patience=0", *how.get("settings", ())],
+        settings=["patience=0", *how.get("settings", ()), *row["settings"]],
     )
 
 
@@ -62,6 +65,7 @@ def name_of(row: dict[str, Any]) -> str:
     words = [row["data"], row["row"].replace(", ", "-").replace(" ", "")]
     words += [] if row["minutes"] is None else [f"{row['minutes']:g}min"]
     words += [] if row["asked_epochs"] is None else [str(row["asked_epochs"])]
+    words += [re.sub(r"[^\w.,=-]+", "", setting) for setting in row["settings"]]
     return "-".join([*words, f"seed{row['seed']}"])
 
 
@@ -91,6 +95,11 @@ def measured(model: Model, folder: Path, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def titled(row: dict[str, Any]) -> str:
+    """What a row is, and what was set."""
+    return ", ".join([row["row"], *row["settings"]])
+
+
 def tables(found: list[dict[str, Any]]) -> Iterator[str]:
     """The rows as Markdown, a table for each kind of picture, and the curves of all."""
     for marks in MARKS.values():
@@ -104,7 +113,7 @@ def tables(found: list[dict[str, Any]]) -> Iterator[str]:
         for row in like:
             last = row["readings"][-1]
             cells = (
-                row["row"],
+                titled(row),
                 row["data"],
                 row["seed"],
                 f"{row['parameters']:,}",
@@ -122,7 +131,7 @@ def tables(found: list[dict[str, Any]]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for row in found:
         points = ", ".join(f"{epochs:,}: {100 * wrong:.1f} %" for epochs, wrong in row["curve"])
-        yield f"| {row['row']} | {row['data']} | {row['seed']} | {points} |"
+        yield f"| {titled(row)} | {row['data']} | {row['seed']} | {points} |"
 
 
 def main() -> None:
@@ -136,6 +145,9 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--epochs", type=int, help="of each row; as many as petri classify takes if left out")
     parser.add_argument("--minutes", type=float, help="of training instead, as measured before it begins")
+    parser.add_argument(
+        "--set", action="append", default=[], help="a field of all recipes, as of petri classify"
+    )
     parser.add_argument("--pictures", type=int, default=2000, help="of the test set, the first so many")
     parser.add_argument("--table", action="store_true", help="only print what there is")
     asked = parser.parse_args()
@@ -150,6 +162,7 @@ def main() -> None:
             "minutes": asked.minutes,
             "asked_epochs": asked.epochs,
             "pictures": asked.pictures,
+            "settings": asked.set,
         }
         if rows.has(asked.results, row):
             continue
