@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,14 +34,21 @@ class Graph:
 
     def __init__(self, work: Work, inputs: Sequence[Tensor]) -> None:
         self.work = work  # what it holds on to must outlive the graph
-        self.inputs = [values.clone() for values in inputs]
-        self.outputs = self.record()
+        with torch.inference_mode(False), torch.no_grad():  # places that can be written in any mode
+            self.inputs = [values.clone() for values in inputs]
+            self.outputs = self.record()
         self.size = sum(values.nbytes for values in (*self.inputs, *self.outputs))
 
     def record(self) -> tuple[Tensor, ...]:
         """Record the work; its outputs, whose numbers come with `replay`."""
+        stream = torch.cuda.current_stream(self.inputs[0].device)
+        aside, room = _aside(stream)
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
+        # The outer stream is for a recording that fails: PyTorch would go on where it was recorded.
+        with (
+            torch.cuda.stream(stream),
+            torch.cuda.graph(self.graph, pool=room, stream=aside, capture_error_mode="thread_local"),
+        ):
             return self.work(*self.inputs)
 
     def replay(self) -> None:
@@ -81,6 +90,16 @@ def run(work: Work, name: Hashable, inputs: Sequence[Tensor], size: int) -> tupl
             _graphs[key] = _recorded(work, inputs, outputs)
             _make_room()
     return outputs
+
+
+@cache
+def _aside(stream: torch.cuda.Stream) -> tuple[torch.cuda.Stream, Any]:
+    """Where graphs of a stream are recorded: on another of its device, with memory that they share.
+
+    They run one after the other, and what comes out of one is copied before the next runs. So what each needs
+    on its way can lie in the same place, and many small ones do not take some megabytes each.
+    """
+    return torch.cuda.Stream(stream.device), torch.cuda.graph_pool_handle()
 
 
 def possible(device: torch.device) -> bool:
