@@ -1,5 +1,6 @@
 """What tests/test_fused.py does in a process of its own, in which Triton interprets the kernels."""
 
+import ast
 import copy
 import os
 import sys
@@ -94,7 +95,7 @@ def recorded(automaton, state, kind):
     return found, kind and kind.count
 
 
-def tried(spec, bfloat16, broken=""):
+def tried(spec, bfloat16, broken="", inference=False):
     """What a trial of the kernels says, one of which does nothing or raises an error, if it is said."""
     sizes()
     from petri.engine import kernels
@@ -105,7 +106,8 @@ def tried(spec, bfloat16, broken=""):
     if broken:
         setattr(kernels, name, Broken(kernel.arg_names, how))
     try:
-        return trouble(spec, torch.device("cpu"), bfloat16)
+        with torch.inference_mode(inference):
+            return trouble(spec, torch.device("cpu"), bfloat16)
     finally:
         if broken:
             setattr(kernels, name, kernel)
@@ -121,5 +123,11 @@ class Broken:
         def run(**given):
             if self.how == "raises":
                 raise RuntimeError("no such instruction\nand more")
+            if self.how == "asserts":
+                raise AssertionError
+            if self.how == "cannot be compiled":
+                from triton.compiler.errors import CompilationError
+
+                raise CompilationError("x = y", ast.parse("x = y").body[0], "no y\nnowhere")
 
         return run

@@ -186,9 +186,21 @@ def test_a_trial_finds_a_kernel_that_does_nothing(interpreter, kernel):
     assert said == "what Triton makes of it here does not agree with the reference"
 
 
-def test_a_trial_says_what_a_compiler_says(interpreter):
-    said = interpreter(interpreted.tried, SPECS["identity"], True, "gather raises")
-    assert said == "Triton cannot make it run here: no such instruction"
+@pytest.mark.parametrize(
+    ("how", "wanted"),
+    [
+        ("raises", "no such instruction"),
+        ("asserts", "AssertionError"),  # and nothing more
+        ("cannot be compiled", "no y"),
+    ],
+)
+def test_a_trial_says_what_a_compiler_says(interpreter, how, wanted):
+    said = interpreter(interpreted.tried, SPECS["identity"], True, f"gather {how}")
+    assert said == f"Triton cannot make it run here: {wanted}"
+
+
+def test_a_trial_finds_nothing_wrong_in_inference_mode(interpreter):
+    assert interpreter(interpreted.tried, SPECS["identity"], False, inference=True) == ""
 
 
 def test_without_a_gpu_it_is_asked_for_in_vain(monkeypatch):

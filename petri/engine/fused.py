@@ -80,8 +80,16 @@ def trouble(spec: Spec, device: torch.device, bfloat16: bool) -> str:
     except torch.OutOfMemoryError:  # of which another time may know nothing
         raise
     except Exception as error:  # whatever a compiler or a driver says
-        return f"Triton cannot make it run here: {str(error).strip().splitlines()[0][:200]}"
+        return f"Triton cannot make it run here: {_said(error)}"
     return "what Triton makes of it here does not agree with the reference"
+
+
+def _said(error: BaseException) -> str:
+    """What an error says, in a line; Triton's own begin with the place in a kernel and then say it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    words = str(getattr(error, "error_message", None) or error).strip() or type(error).__name__
+    return words.splitlines()[0][:200]
 
 
 def state_bytes(spec: Spec, batch: int, height: int, width: int) -> int:
