@@ -4,6 +4,7 @@ import itertools
 from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
 from multiprocessing import get_context
+from types import SimpleNamespace
 
 import interpreted
 import pytest
@@ -12,6 +13,7 @@ from parity import HEIGHT, WIDTH, a_state, an_automaton, furthest_gradient
 from replayed import Replayed
 from specs import PAGE, SPECS, random_spec
 
+from petri import engine
 from petri.engine import fused
 from petri.engine.packed import Taps, Widths, pack
 from petri.errors import BadRequest
@@ -207,6 +209,10 @@ def test_without_a_gpu_it_is_asked_for_in_vain(monkeypatch):
     automaton, state = an_automaton(SPECS["identity"]), a_state(SPECS["identity"])
     with pytest.raises(BadRequest, match="triton engine cannot take this rollout: it takes float32 on CUDA"):
         automaton.rollout(state, 1, engine="triton")
+    state, weights = (SimpleNamespace(device=torch.device("cuda", n), dtype=torch.float32) for n in (0, 1))
+    automata = SimpleNamespace(parameters=lambda: [weights])
+    reason = engine._obstacle("triton", automata, state, False)
+    assert reason == "it takes all on one device, got a state on cuda:0 and weights on cuda:1"
     monkeypatch.setattr(fused, "find_spec", lambda name: None)
     fused.trouble.cache_clear()
     assert fused.trouble(automaton.spec, torch.device("cuda"), False).startswith("Triton is not installed")
