@@ -24,7 +24,7 @@ test-slow: $(READY)  ## the tests that take longer
 	$(BIN)/pytest $(PARALLEL) -m 'slow and not gpu'
 
 test-gpu: $(READY)  ## the tests that need an NVIDIA GPU
-	$(BIN)/pytest -m gpu
+	$(BIN)/pytest -m gpu -rs
 
 models: $(READY)  ## train, measure and write the shipped models, hours on two cores
 	$(BIN)/python -m petri.models.make
