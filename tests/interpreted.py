@@ -73,14 +73,17 @@ def gradients(automaton, state, steps, checkpoint=0, **given):
     return both(automaton, state, steps, engine="triton", checkpoint=checkpoint)
 
 
-def recorded(automaton, state, kind):
+def recorded(automaton, state, kind, room=graphs.ROOM):
     """Epochs of a training with other weights in each, of two rollouts before a way back.
 
     The states and gradients of all, with `kind` in the place of a CUDA graph, if there is one.
     """
     sizes()
-    automaton, found, known = copy.deepcopy(automaton), [], (graphs.possible, graphs.Graph, fused.PARTS)
-    graphs.possible, graphs.Graph, fused.PARTS = lambda device: kind is not None, kind, (2, 1)
+    graphs._once.clear(), graphs._graphs.clear()
+    automaton, found = copy.deepcopy(automaton), []
+    known = graphs.possible, graphs.Graph, graphs.ROOM, fused.PARTS
+    graphs.possible, graphs.Graph, graphs.ROOM = lambda device: kind is not None, kind, room
+    fused.PARTS = (2, 1)
     try:
         for number in range(3):
             given = (state + 0.1 * number).requires_grad_()
@@ -91,7 +94,7 @@ def recorded(automaton, state, kind):
                 for weights in automaton.parameters():
                     weights.mul_(0.9)
     finally:
-        graphs.possible, graphs.Graph, fused.PARTS = known
+        graphs.possible, graphs.Graph, graphs.ROOM, fused.PARTS = known
     return found, kind and kind.count
 
 

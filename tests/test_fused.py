@@ -173,6 +173,11 @@ def test_graphs_give_the_bits_of_single_launches(interpreter):
     found, count = interpreter(interpreted.recorded, automaton, state, Replayed)
     assert all(map(torch.equal, found, wanted))
     assert count == 2 * 5  # six rollouts and six ways back, the first of each without a graph
+    # A way back has states in and out, for which there is room here, and wants more than them on its way.
+    given = 6 * 16 * 4  # bytes of a state
+    found, more = interpreter(interpreted.recorded, automaton, state, Replayed, room=4 * 7 * given)
+    assert all(map(torch.equal, found, wanted))
+    assert more == count + 5
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])

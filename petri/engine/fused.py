@@ -156,6 +156,7 @@ class _Rollout(torch.autograd.Function):
         saved = ctx.saved_tensors  # asked for once: checkpointing computes them again
         packed, kept = saved[: len(NAMES)], saved[len(NAMES) :]
         flow, request = flow.contiguous(), ctx.request
+        room = room_bytes(request[0], flow.shape[:3].numel(), request[2] is torch.bfloat16)
         trained = ctx.needs_input_grad[4]  # saved tensors may have forgotten it, the first of which has taps
         sums = [torch.zeros_like(values) for values in packed]
         with torch.cuda.device_of(flow):
@@ -164,7 +165,7 @@ class _Rollout(torch.autograd.Function):
                     partial(_backward, request, trained),
                     ("backward", request[0], request[2], trained),
                     (flow, states, marks, *packed),
-                    states.nbytes + 2 * flow.nbytes,
+                    states.nbytes + 2 * flow.nbytes + room,
                 )
                 sums = [one + other for one, other in zip(sums, more, strict=True)]
         return None, None, None, flow, *sums

@@ -17,7 +17,8 @@ from torch import Tensor
 
 Work = Callable[..., tuple[Tensor, ...]]
 
-ROOM = 1_000_000_000  # bytes, at most, that go in and out of all graphs that are kept; of one a quarter
+# Bytes, at most, that go in and out of all graphs; of one, with what it needs on its way, a quarter.
+ROOM = 1_000_000_000
 _lock = threading.RLock()
 _once: set[Hashable] = set()  # what has been run before
 _graphs: OrderedDict[Hashable, Graph | None] = OrderedDict()  # the latest last; None: it is to do without
@@ -72,7 +73,7 @@ def run(work: Work, name: Hashable, inputs: Sequence[Tensor], size: int) -> tupl
         work: as for `Graph`.
         name: of all that the work hangs on beside its inputs' numbers, shapes and types.
         inputs: tensors on one device.
-        size: bytes of what goes in and out, about.
+        size: bytes of what goes in and out and of what it needs on its way, about.
     """
     if size > ROOM // 4 or not possible(inputs[0].device):
         return work(*inputs)
