@@ -34,6 +34,7 @@ SHARES = 64  # sums, at most, of each weight's gradient, each over a share of th
 SHARE = 1024  # cells, at least, of such a share
 PARTS = (16, 4, 1)  # steps of what is recorded in a graph
 ALIGNED = 16  # bytes
+OPTIONS = {"enable_fp_fusion": True}  # Triton's default is about to change, and it warns of that
 TOLERANCE = {False: 1e-3, True: 0.15}  # of a trial; in bfloat16 many a unit is rounded across its edge
 # What `pack` gives, and the bounds, by the kernels' names.
 NAMES = (
@@ -264,7 +265,8 @@ class _Step:
         """Start a kernel: a program for each block of cells, unless the grid is said."""
         known = self.known | given
         blocks = -(-self.cells // known["BLOCK"])
-        kernel[grid or (blocks,)](**{name: known[name] for name in kernel.arg_names})
+        wanted = {name: known[name] for name in kernel.arg_names}
+        kernel[grid or (blocks,)](**wanted, **OPTIONS)
 
     def forward(self, before: Tensor, words: Tensor, after: Tensor, marks: Tensor) -> None:
         """Write the state after a step, and of each cell a mark: 1 if it fired, and 2 more if it lives."""
