@@ -63,6 +63,19 @@ def test_a_graph_that_cannot_be_had_or_gives_other_bits_is_done_without(monkeypa
     assert [run(5) for _ in range(4)] == [0, tried, 0, 0]
 
 
+def test_behind_a_recording_that_failed_others_are_made_elsewhere(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: "beside")
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", object)
+    graphs._aside.cache_clear()
+    here = torch.ones(1)  # it has a device, as a stream has
+    before = graphs._aside(here)
+    assert graphs._aside(here) is before
+    monkeypatch.setattr(graphs, "Graph", Refused)
+    run(5), run(5)
+    assert graphs._aside(here)[1] is not before[1]
+    graphs._aside.cache_clear()
+
+
 def test_numbers_that_are_none_are_the_same():
     nothing = torch.full((3,), torch.nan)
     for _ in range(2):

@@ -117,6 +117,7 @@ def _recorded(work: Work, inputs: Sequence[Tensor], expected: Sequence[Tensor]) 
             for got, wanted in zip(graph(inputs), expected, strict=True)
         )
     except RuntimeError:  # it cannot be recorded here, or memory is at an end; it runs without
+        _aside.cache_clear()  # PyTorch may never know that this recording has ended, and refuse others there
         return None
     return graph if same else None
 
