@@ -23,8 +23,8 @@ test: $(READY)  ## the default test suite
 test-slow: $(READY)  ## the tests that take longer
 	$(BIN)/pytest $(PARALLEL) -m 'slow and not gpu'
 
-test-gpu: $(READY)  ## the tests that need an NVIDIA GPU
-	$(BIN)/pytest -m gpu
+test-gpu: $(READY)  ## the tests that need an NVIDIA GPU; without one all are skipped
+	$(BIN)/pytest -n 4 -m gpu -rs  # what takes long is compiling, on the CPU
 
 models: $(READY)  ## train, measure and write the shipped models, hours on two cores
 	$(BIN)/python -m petri.models.make

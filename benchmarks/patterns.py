@@ -21,6 +21,7 @@ import rows
 import torch
 
 from petri import devices, modelfile, models, targets
+from petri.errors import BadRequest
 from petri.evaluation import evaluate
 from petri.evaluation.report import SEEDS
 from petri.losses import psnr
@@ -128,7 +129,11 @@ def main() -> None:
     if asked.minutes is not None and asked.epochs is not None:
         parser.error("--minutes and --epochs contradict each other")
     if not asked.table:
-        train(asked, devices.choose(asked.device))
+        try:
+            device = devices.choose(asked.device)
+        except BadRequest as error:
+            parser.error(str(error))
+        train(asked, device)
     print("\n".join(table(rows.results(asked.results))))
 
 

@@ -1,5 +1,6 @@
 """What tests/test_fused.py does in a process of its own, in which Triton interprets the kernels."""
 
+import ast
 import copy
 import os
 import sys
@@ -72,14 +73,17 @@ def gradients(automaton, state, steps, checkpoint=0, **given):
     return both(automaton, state, steps, engine="triton", checkpoint=checkpoint)
 
 
-def recorded(automaton, state, kind):
+def recorded(automaton, state, kind, room=graphs.ROOM):
     """Epochs of a training with other weights in each, of two rollouts before a way back.
 
     The states and gradients of all, with `kind` in the place of a CUDA graph, if there is one.
     """
     sizes()
-    automaton, found, known = copy.deepcopy(automaton), [], (graphs.possible, graphs.Graph, fused.PARTS)
-    graphs.possible, graphs.Graph, fused.PARTS = lambda device: kind is not None, kind, (2, 1)
+    graphs._once.clear(), graphs._graphs.clear()
+    automaton, found = copy.deepcopy(automaton), []
+    known = graphs.possible, graphs.Graph, graphs.ROOM, fused.PARTS
+    graphs.possible, graphs.Graph, graphs.ROOM = lambda device: kind is not None, kind, room
+    fused.PARTS = (2, 1)
     try:
         for number in range(3):
             given = (state + 0.1 * number).requires_grad_()
@@ -90,11 +94,11 @@ def recorded(automaton, state, kind):
                 for weights in automaton.parameters():
                     weights.mul_(0.9)
     finally:
-        graphs.possible, graphs.Graph, fused.PARTS = known
+        graphs.possible, graphs.Graph, graphs.ROOM, fused.PARTS = known
     return found, kind and kind.count
 
 
-def tried(spec, bfloat16, broken=""):
+def tried(spec, bfloat16, broken="", inference=False):
     """What a trial of the kernels says, one of which does nothing or raises an error, if it is said."""
     sizes()
     from petri.engine import kernels
@@ -105,7 +109,8 @@ def tried(spec, bfloat16, broken=""):
     if broken:
         setattr(kernels, name, Broken(kernel.arg_names, how))
     try:
-        return trouble(spec, torch.device("cpu"), bfloat16)
+        with torch.inference_mode(inference):
+            return trouble(spec, torch.device("cpu"), bfloat16)
     finally:
         if broken:
             setattr(kernels, name, kernel)
@@ -121,5 +126,11 @@ class Broken:
         def run(**given):
             if self.how == "raises":
                 raise RuntimeError("no such instruction\nand more")
+            if self.how == "asserts":
+                raise AssertionError
+            if self.how == "cannot be compiled":
+                from triton.compiler.errors import CompilationError
+
+                raise CompilationError("x = y", ast.parse("x = y").body[0], "no y\nnowhere")
 
         return run

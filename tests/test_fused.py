@@ -4,6 +4,7 @@ import itertools
 from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
 from multiprocessing import get_context
+from types import SimpleNamespace
 
 import interpreted
 import pytest
@@ -12,6 +13,7 @@ from parity import HEIGHT, WIDTH, a_state, an_automaton, furthest_gradient
 from replayed import Replayed
 from specs import PAGE, SPECS, random_spec
 
+from petri import engine
 from petri.engine import fused
 from petri.engine.packed import Taps, Widths, pack
 from petri.errors import BadRequest
@@ -171,6 +173,11 @@ def test_graphs_give_the_bits_of_single_launches(interpreter):
     found, count = interpreter(interpreted.recorded, automaton, state, Replayed)
     assert all(map(torch.equal, found, wanted))
     assert count == 2 * 5  # six rollouts and six ways back, the first of each without a graph
+    # A way back has states in and out, for which there is room here, and wants more than them on its way.
+    given = 6 * 16 * 4  # bytes of a state
+    found, more = interpreter(interpreted.recorded, automaton, state, Replayed, room=4 * 7 * given)
+    assert all(map(torch.equal, found, wanted))
+    assert more == count + 5
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])
@@ -186,15 +193,31 @@ def test_a_trial_finds_a_kernel_that_does_nothing(interpreter, kernel):
     assert said == "what Triton makes of it here does not agree with the reference"
 
 
-def test_a_trial_says_what_a_compiler_says(interpreter):
-    said = interpreter(interpreted.tried, SPECS["identity"], True, "gather raises")
-    assert said == "Triton cannot make it run here: no such instruction"
+@pytest.mark.parametrize(
+    ("how", "wanted"),
+    [
+        ("raises", "no such instruction"),
+        ("asserts", "AssertionError"),  # and nothing more
+        ("cannot be compiled", "no y"),
+    ],
+)
+def test_a_trial_says_what_a_compiler_says(interpreter, how, wanted):
+    said = interpreter(interpreted.tried, SPECS["identity"], True, f"gather {how}")
+    assert said == f"Triton cannot make it run here: {wanted}"
+
+
+def test_a_trial_finds_nothing_wrong_in_inference_mode(interpreter):
+    assert interpreter(interpreted.tried, SPECS["identity"], False, inference=True) == ""
 
 
 def test_without_a_gpu_it_is_asked_for_in_vain(monkeypatch):
     automaton, state = an_automaton(SPECS["identity"]), a_state(SPECS["identity"])
     with pytest.raises(BadRequest, match="triton engine cannot take this rollout: it takes float32 on CUDA"):
         automaton.rollout(state, 1, engine="triton")
+    state, weights = (SimpleNamespace(device=torch.device("cuda", n), dtype=torch.float32) for n in (0, 1))
+    automata = SimpleNamespace(parameters=lambda: [weights])
+    reason = engine._obstacle("triton", automata, state, False)
+    assert reason == "it takes all on one device, got a state on cuda:0 and weights on cuda:1"
     monkeypatch.setattr(fused, "find_spec", lambda name: None)
     fused.trouble.cache_clear()
     assert fused.trouble(automaton.spec, torch.device("cuda"), False).startswith("Triton is not installed")

@@ -1,4 +1,4 @@
-"""petri on an NVIDIA GPU, from the kernels to a whole training: `make test-gpu`.
+"""petri on an NVIDIA GPU, from the kernels to a whole training: `make test-gpu`, which skips all without one.
 
 PETRI_TEST_DEVICE=cpu tries these tests themselves where there is none: with TRITON_INTERPRET=1, Triton's
 interpreter takes the fused step, which is slow and multiplies no bfloat16.
@@ -23,10 +23,13 @@ from petri.nca import Automaton, Spec
 from petri.training.recipe import Optimisation, Phase, PoolUse, Recipe
 from petri.training.trainer import Trainer
 
-pytestmark = pytest.mark.gpu
 ROOT = Path(__file__).parents[1]
 DEVICE = torch.device(os.environ.get("PETRI_TEST_DEVICE", "cuda"))
 REAL = DEVICE.type == "cuda"
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(REAL and not torch.cuda.is_available(), reason="PyTorch finds no NVIDIA GPU here"),
+]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 TAKEN = {name: spec for name, spec in SPECS.items() if not fused.obstacle(spec)}

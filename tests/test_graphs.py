@@ -3,11 +3,15 @@
 Whether CUDA can replay them is told by tests/test_gpu.py alone.
 """
 
+import contextlib
+
 import pytest
 import torch
 from replayed import Refused, Replayed, Wrong
 
 from petri.engine import graphs
+
+Recorded = graphs.Graph
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +63,19 @@ def test_a_graph_that_cannot_be_had_or_gives_other_bits_is_done_without(monkeypa
     assert [run(5) for _ in range(4)] == [0, tried, 0, 0]
 
 
+def test_behind_a_recording_that_failed_others_are_made_elsewhere(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: "beside")
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", object)
+    graphs._aside.cache_clear()
+    here = torch.ones(1)  # it has a device, as a stream has
+    before = graphs._aside(here)
+    assert graphs._aside(here) is before
+    monkeypatch.setattr(graphs, "Graph", Refused)
+    run(5), run(5)
+    assert graphs._aside(here)[1] is not before[1]
+    graphs._aside.cache_clear()
+
+
 def test_numbers_that_are_none_are_the_same():
     nothing = torch.full((3,), torch.nan)
     for _ in range(2):
@@ -66,6 +83,55 @@ def test_numbers_that_are_none_are_the_same():
     before = Replayed.count
     assert graphs.run(work, "work", (nothing, nothing), 0)[0].isnan().all()
     assert Replayed.count == before + 1
+
+
+def test_what_is_recorded_in_inference_mode_is_replayed_outside_of_it():
+    with torch.inference_mode():
+        assert [run(5), run(5)] == [0, 1]
+    assert run(5) == 1
+    with torch.inference_mode():
+        assert run(5) == 1
+
+
+def test_a_graph_is_recorded_aside_and_a_recording_that_fails_leaves_the_stream_as_it_was(monkeypatch):
+    given, now = [], ["here"]
+
+    @contextlib.contextmanager
+    def stream(wanted):
+        before = now[0]
+        try:
+            yield
+        finally:
+            now[0] = before
+
+    class Recording:
+        """As torch.cuda.graph, it goes back to the stream before only if all went well."""
+
+        def __init__(self, graph, **options):
+            given.append(options)
+
+        def __enter__(self):
+            self.before, now[0] = now[0], given[-1]["stream"]
+
+        def __exit__(self, error, *_):
+            now[0] = now[0] if error else self.before
+
+    def refused(*inputs):
+        raise RuntimeError(f"not on a stream {now[0]}")
+
+    monkeypatch.setattr(graphs, "_aside", lambda stream: (f"beside {stream}", "room"))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: now[0])
+    monkeypatch.setattr(torch.cuda, "stream", stream)
+    monkeypatch.setattr(torch.cuda, "graph", Recording)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    inputs = (torch.ones(3), torch.ones(3))
+    with pytest.raises(RuntimeError, match="not on a stream beside here"):
+        Recorded(refused, inputs)
+    assert now == ["here"]
+    Recorded(work, inputs)
+    assert now == ["here"]
+    wanted = {"pool": "room", "stream": "beside here", "capture_error_mode": "thread_local"}
+    assert given == [wanted, wanted]
 
 
 def test_large_works_are_launched_one_by_one():

@@ -53,7 +53,8 @@ class Compiled:
             else:
                 signature[name] = "fp32" if isinstance(value, float) else "i32" if value < 2**31 else "i64"
         source = ASTSource(self.kernel, signature=signature, constexprs=constants)
-        self.made.append(triton.compile(source, target=GPUTarget("cuda", self.capability, 32)))
+        target = GPUTarget("cuda", self.capability, 32)
+        self.made.append(triton.compile(source, target=target, options=fused.OPTIONS))
 
 
 def compiled(spec, capability, bfloat16, monkeypatch):

@@ -152,6 +152,8 @@ def _obstacle(name: str, automaton: Automaton, state: Tensor, bfloat16: bool) ->
     for tensor in (state, *automaton.parameters()):
         if tensor.device.type != kind or tensor.dtype != torch.float32:
             return f"it takes float32 on {said}, got {tensor.dtype} on {tensor.device}".replace("torch.", "")
+        if tensor.device != state.device:  # a kernel would read the wrong GPU's memory
+            return f"it takes all on one device, got a state on {state.device} and weights on {tensor.device}"
     return departure(automaton) or _unable(name, automaton.spec, state.device, bfloat16)
 
 

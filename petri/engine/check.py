@@ -67,6 +67,7 @@ def library_agrees(library: ctypes.CDLL) -> bool:
     )
 
 
+@torch.inference_mode(False)  # in which there would be no gradients
 def agrees(
     spec: Spec, step: Step, *, tolerance: float, device: str | torch.device = "cpu", seed: int = 0
 ) -> bool:

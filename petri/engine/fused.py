@@ -34,6 +34,7 @@ SHARES = 64  # sums, at most, of each weight's gradient, each over a share of th
 SHARE = 1024  # cells, at least, of such a share
 PARTS = (16, 4, 1)  # steps of what is recorded in a graph
 ALIGNED = 16  # bytes
+OPTIONS = {"enable_fp_fusion": True}  # Triton's default is about to change, and it warns of that
 TOLERANCE = {False: 1e-3, True: 0.15}  # of a trial; in bfloat16 many a unit is rounded across its edge
 # What `pack` gives, and the bounds, by the kernels' names.
 NAMES = (
@@ -80,8 +81,16 @@ def trouble(spec: Spec, device: torch.device, bfloat16: bool) -> str:
     except torch.OutOfMemoryError:  # of which another time may know nothing
         raise
     except Exception as error:  # whatever a compiler or a driver says
-        return f"Triton cannot make it run here: {str(error).strip().splitlines()[0][:200]}"
+        return f"Triton cannot make it run here: {_said(error)}"
     return "what Triton makes of it here does not agree with the reference"
+
+
+def _said(error: BaseException) -> str:
+    """What an error says, in a line; Triton's own begin with the place in a kernel and then say it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    words = str(getattr(error, "error_message", None) or error).strip() or type(error).__name__
+    return words.splitlines()[0][:200]
 
 
 def state_bytes(spec: Spec, batch: int, height: int, width: int) -> int:
@@ -148,6 +157,7 @@ class _Rollout(torch.autograd.Function):
         saved = ctx.saved_tensors  # asked for once: checkpointing computes them again
         packed, kept = saved[: len(NAMES)], saved[len(NAMES) :]
         flow, request = flow.contiguous(), ctx.request
+        room = room_bytes(request[0], flow.shape[:3].numel(), request[2] is torch.bfloat16)
         trained = ctx.needs_input_grad[4]  # saved tensors may have forgotten it, the first of which has taps
         sums = [torch.zeros_like(values) for values in packed]
         with torch.cuda.device_of(flow):
@@ -156,7 +166,7 @@ class _Rollout(torch.autograd.Function):
                     partial(_backward, request, trained),
                     ("backward", request[0], request[2], trained),
                     (flow, states, marks, *packed),
-                    states.nbytes + 2 * flow.nbytes,
+                    states.nbytes + 2 * flow.nbytes + room,
                 )
                 sums = [one + other for one, other in zip(sums, more, strict=True)]
         return None, None, None, flow, *sums
@@ -255,7 +265,8 @@ class _Step:
         """Start a kernel: a program for each block of cells, unless the grid is said."""
         known = self.known | given
         blocks = -(-self.cells // known["BLOCK"])
-        kernel[grid or (blocks,)](**{name: known[name] for name in kernel.arg_names})
+        wanted = {name: known[name] for name in kernel.arg_names}
+        kernel[grid or (blocks,)](**wanted, **OPTIONS)
 
     def forward(self, before: Tensor, words: Tensor, after: Tensor, marks: Tensor) -> None:
         """Write the state after a step, and of each cell a mark: 1 if it fired, and 2 more if it lives."""

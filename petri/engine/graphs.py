@@ -9,13 +9,16 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
 Work = Callable[..., tuple[Tensor, ...]]
 
-ROOM = 1_000_000_000  # bytes, at most, that go in and out of all graphs that are kept; of one a quarter
+# Bytes, at most, that go in and out of all graphs; of one, with what it needs on its way, a quarter.
+ROOM = 1_000_000_000
 _lock = threading.RLock()
 _once: set[Hashable] = set()  # what has been run before
 _graphs: OrderedDict[Hashable, Graph | None] = OrderedDict()  # the latest last; None: it is to do without
@@ -32,14 +35,21 @@ class Graph:
 
     def __init__(self, work: Work, inputs: Sequence[Tensor]) -> None:
         self.work = work  # what it holds on to must outlive the graph
-        self.inputs = [values.clone() for values in inputs]
-        self.outputs = self.record()
+        with torch.inference_mode(False), torch.no_grad():  # places that can be written in any mode
+            self.inputs = [values.clone() for values in inputs]
+            self.outputs = self.record()
         self.size = sum(values.nbytes for values in (*self.inputs, *self.outputs))
 
     def record(self) -> tuple[Tensor, ...]:
         """Record the work; its outputs, whose numbers come with `replay`."""
+        stream = torch.cuda.current_stream(self.inputs[0].device)
+        aside, room = _aside(stream)
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph, capture_error_mode="thread_local"):
+        # The outer stream is for a recording that fails: PyTorch would go on where it was recorded.
+        with (
+            torch.cuda.stream(stream),
+            torch.cuda.graph(self.graph, pool=room, stream=aside, capture_error_mode="thread_local"),
+        ):
             return self.work(*self.inputs)
 
     def replay(self) -> None:
@@ -63,7 +73,7 @@ def run(work: Work, name: Hashable, inputs: Sequence[Tensor], size: int) -> tupl
         work: as for `Graph`.
         name: of all that the work hangs on beside its inputs' numbers, shapes and types.
         inputs: tensors on one device.
-        size: bytes of what goes in and out, about.
+        size: bytes of what goes in and out and of what it needs on its way, about.
     """
     if size > ROOM // 4 or not possible(inputs[0].device):
         return work(*inputs)
@@ -83,6 +93,16 @@ def run(work: Work, name: Hashable, inputs: Sequence[Tensor], size: int) -> tupl
     return outputs
 
 
+@cache
+def _aside(stream: torch.cuda.Stream) -> tuple[torch.cuda.Stream, Any]:
+    """Where graphs of a stream are recorded: on another of its device, with memory that they share.
+
+    They run one after the other, and what comes out of one is copied before the next runs. So what each needs
+    on its way can lie in the same place, and many small ones do not take some megabytes each.
+    """
+    return torch.cuda.Stream(stream.device), torch.cuda.graph_pool_handle()
+
+
 def possible(device: torch.device) -> bool:
     """Whether graphs can be recorded on a device, and now: not within another."""
     return device.type == "cuda" and not torch.cuda.is_current_stream_capturing()
@@ -97,6 +117,7 @@ def _recorded(work: Work, inputs: Sequence[Tensor], expected: Sequence[Tensor]) 
             for got, wanted in zip(graph(inputs), expected, strict=True)
         )
     except RuntimeError:  # it cannot be recorded here, or memory is at an end; it runs without
+        _aside.cache_clear()  # PyTorch may never know that this recording has ended, and refuse others there
         return None
     return graph if same else None
 

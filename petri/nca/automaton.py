@@ -203,9 +203,10 @@ class Automaton(nn.Module):
             start: number of the first step, so that a rollout can be taken in parts:
                 50 steps and then 50 with `start=50` give the same bits as 100.
             first_sample: number of the first sample, so that a batch can be taken in parts, too.
-            engine: `torch`, `compiled` (torch.compile makes the step), `native` (the fused CPU step) or
-                `auto` (the fastest that runs at once: native on the CPU, else torch). The native step knows
-                the Spec alone, so it takes no automaton with a step, a perception or a rule of its own.
+            engine: `torch`, `compiled` (torch.compile makes the step), `native` (the fused CPU step),
+                `triton` (the fused step on an NVIDIA GPU) or `auto` (native on the CPU, triton on CUDA; torch
+                where they cannot be had). The fused steps know the Spec alone, so they take no automaton
+                with a step, a perception or a rule of its own.
             precision: `float32`, or `bfloat16` for the products alone (state and sums stay float32),
                 or `auto`: bfloat16 where the hardware multiplies it.
             checkpoint: of so many steps one state is kept for the backward pass, which computes the others
