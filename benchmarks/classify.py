@@ -18,7 +18,7 @@ import argparse
 import csv
 import functools
 import itertools
-import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ def name_of(row: dict[str, Any]) -> str:
     words = [row["data"], row["row"].replace(", ", "-").replace(" ", "")]
     words += [] if row["minutes"] is None else [f"{row['minutes']:g}min"]
     words += [] if row["asked_epochs"] is None else [str(row["asked_epochs"])]
-    words += [re.sub(r"[^\w.,=-]+", "", setting) for setting in row["settings"]]
+    words += [f"{zlib.crc32(repr(row['settings']).encode()):08x}"] * bool(row["settings"])
     return "-".join([*words, f"seed{row['seed']}"])
 
 

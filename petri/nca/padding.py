@@ -25,5 +25,14 @@ def convolve(
     """A convolution that leaves a grid as large as it is; the weight is `[out, in, size, size]`, size odd."""
     far = weight.shape[-1] // 2 * dilation
     if padding == "zero":  # it knows empty cells itself, without a copy of the state
-        return F.conv2d(state, weight, bias, padding=far, dilation=dilation)
-    return F.conv2d(pad(state, far, padding), weight, bias, dilation=dilation)
+        return F.conv2d(apart(state, dilation), weight, bias, padding=far, dilation=dilation)
+    return F.conv2d(apart(pad(state, far, padding), dilation), weight, bias, dilation=dilation)
+
+
+def apart(state: Tensor, dilation: int) -> Tensor:
+    """What a dilated convolution is given: channel after channel in memory, on the CPU.
+
+    Where a cell's channels lie side by side, PyTorch 2.13 computes the gradients of a dilated convolution's
+    weights from memory that nobody has written, in bfloat16 and for most numbers of channels.
+    """
+    return state.contiguous() if dilation > 1 and state.device.type == "cpu" else state

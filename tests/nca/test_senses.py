@@ -198,6 +198,34 @@ def test_bfloat16_products_are_close(name, padding, random_automaton):
     torch.testing.assert_close(rough, exact, rtol=0, atol=0.03)
 
 
+@pytest.mark.parametrize("channels", [4, 21])
+@pytest.mark.parametrize("padding", ["zero", "wrap"])
+@pytest.mark.parametrize(
+    "senses",
+    [
+        (Conv(width=8), Conv(size=5, dilation=2, width=40)),
+        (Stencil(dilation=2, trained=True), Stencil(size=5, dilation=3, trained=True)),
+        (Attention(size=5, dilation=2, width=16), Deformable(width=8)),
+        (Residual(width=8),),
+    ],
+    ids=["conv", "stencil", "attention, deformable", "residual"],
+)
+def test_gradients_of_bfloat16_products_are_close(senses, padding, channels, random_automaton):
+    """PyTorch takes those of dilated convolutions from memory that nobody wrote, unless it is helped."""
+    spec = Spec(senses=senses, channels=channels, fixed=1, space=Grid(padding=padding), rule=Mlp(hidden=16))
+    automaton, found = random_automaton(spec), []
+    state = torch.rand(8, spec.planes, 32, 32, generator=torch.Generator().manual_seed(1))
+    for precision in ("float32", "bfloat16"):
+        lost = [torch.full((2**18,), torch.nan) for _ in range(8)]
+        del lost
+        given = state.clone().requires_grad_()
+        after = automaton.rollout(given, 1, precision=precision, engine="torch")
+        learned = [given, *automaton.perception.parameters()]
+        found.append(torch.autograd.grad(after.square().sum(), learned))
+    for exact, rough in zip(*found, strict=True):
+        assert torch.cosine_similarity(exact.flatten(), rough.flatten(), dim=0) > 0.98
+
+
 @pytest.mark.parametrize("name", ["conv3", "conv5d2", "attention5d2", "deformable3", "residual3", "learned5"])
 def test_on_a_torus_no_cell_is_at_the_edge(name, random_automaton):
     spec = Spec.of(

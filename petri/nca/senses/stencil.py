@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from petri import checks
 from petri.errors import BadRequest
-from petri.nca.padding import pad
+from petri.nca.padding import apart, pad
 from petri.nca.senses.sense import check_dilation, check_size
 
 # x grows to the right and y downwards, so a value that grows to the right has a positive slope in x.
@@ -113,5 +113,5 @@ class Bank(nn.Module):
 
     def forward(self, state: Tensor) -> Tensor:
         """Sense; from `[batch, channel, height, width]` to `[batch, features, height, width]`."""
-        around = pad(state, self.kind.reach, self.padding)
+        around = apart(pad(state, self.kind.reach, self.padding), self.kind.dilation)
         return F.conv2d(around, self.bank, groups=self.channels, dilation=self.kind.dilation)
