@@ -368,7 +368,7 @@ def main() -> int:
         print("\n".join([*table(name, what, results, card), *[note] * bool(note)]) + "\n", flush=True)
         failures += missed(name, what, results, card[0])
     print("\n".join(shaders(arguments.tiny)) + "\n", flush=True)
-    if arguments.check:  # last: what they find is no reason to go without figures of a GPU that is lent
+    if arguments.check:  # last: what they find is no reason to go without figures
         asked = [sys.executable, "-m", "pytest", "-q", "-n", "4", "-m", "gpu", "tests/test_gpu.py"]
         environment = os.environ | {"PETRI_TEST_DEVICE": device.type}
         _forget_peak(device)  # and leave the memory to them
