@@ -82,7 +82,11 @@ def measured(model: Model, folder: Path, row: dict[str, Any]) -> dict[str, Any]:
     """What the tables have of a row."""
     data = pictures.load(row["data"])
     found = classify(
-        model.automaton, data.test.first(row["pictures"]), data.classes, marks=MARKS[model.spec.fixed]
+        model.automaton,
+        data.test.first(row["pictures"]),
+        data.classes,
+        marks=MARKS[model.spec.fixed],
+        precision="auto",
     )
     return {
         "parameters": model.spec.parameters,

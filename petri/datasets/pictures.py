@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,11 @@ class Labelled:
     def first(self, count: int) -> Labelled:
         """The first so many; all, if there are fewer."""
         return Labelled(self.images[:count], self.labels[:count])
+
+    def parts(self, size: int) -> Iterator[tuple[int, Labelled]]:
+        """All of them, so many at a time: the number of the first one, and the pictures."""
+        for first in range(0, len(self), size):
+            yield first, Labelled(self.images[first : first + size], self.labels[first : first + size])
 
     def to(self, device: torch.device) -> Labelled:
         """The same on a device."""

@@ -79,6 +79,7 @@ def classify(
     confusion_at: int | None = None,
     swap: int | None = SWAP,
     seed: int = EVALUATION_SEED,
+    precision: str = "float32",
 ) -> Classes:
     """Classify pictures from nothing on, with chance that training has not seen.
 
@@ -91,15 +92,15 @@ def classify(
         swap: steps after which each picture becomes the next one that shows something else, and after as
             many again of which the cells are asked anew; None for no such trial.
         seed: decides which cells fire.
+        precision: see `Automaton.rollout`.
     """
     asked = marks[-1] if confusion_at is None else confusion_at
     sums = {mark: torch.zeros(4, dtype=torch.float64) for mark in marks}
     confusion = torch.zeros(len(classes), len(classes), dtype=torch.int64)
     swapped = torch.zeros(2, dtype=torch.float64)
     cells = 0.0
-    for first in range(0, len(part), BATCH):
-        batch = Labelled(part.images[first : first + BATCH], part.labels[first : first + BATCH])
-        how: dict[str, Any] = {"seed": seed, "first_sample": first}
+    for first, batch in part.parts(BATCH):
+        how: dict[str, Any] = {"seed": seed, "first_sample": first, "precision": precision}
         begun = _begin(automaton, batch)
         state, taken = begun, 0
         for mark in marks:

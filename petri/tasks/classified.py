@@ -39,7 +39,12 @@ def finish(task: Classifying, automaton: Automaton, folder: Path) -> Classified:
     """Classify test pictures, and draw which classes are taken for which, and how cells come to agree."""
     marks = sorted({*task.steps, *MARKS.get(task.spec.fixed, ())[2:]})
     found = classify(
-        automaton, task.data.test.first(TESTED), task.classes, marks=marks, confusion_at=task.steps[1]
+        automaton,
+        task.data.test.first(TESTED),
+        task.classes,
+        marks=marks,
+        confusion_at=task.steps[1],
+        precision="auto",
     )
     confusion.save(folder / DRAWN[0], found)
     frames = [images.enlarge(frame, FILM_ZOOM) for frame in film_votes(task, automaton)]

@@ -164,6 +164,18 @@ def test_the_native_engine_trains_it_as_pytorch_does():
     assert losses["native"] == pytest.approx(losses["torch"], rel=2e-4)
 
 
+def test_what_a_run_is_measured_by_is_the_same_in_parts(monkeypatch, random_automaton):
+    from petri.tasks import classify as module
+
+    task = Classifying(spec(), data(), steps=(8, 12))
+    automaton = random_automaton(spec())
+    whole = task.measure(automaton, seeds=1)
+    monkeypatch.setattr(module, "AT_ONCE", 7)  # of 20: the last part is smaller
+    parts = task.measure(automaton, seeds=1)
+    assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-5) and 0 < parts["right"] < 1
+    assert parts["right"] == whole["right"]
+
+
 def test_a_checkpoint_goes_on_with_the_same_numbers():
     recipe = make_classifier_recipe("mini", settings=TINY)
     whole = Trainer(recipe, petri.tasks.make(recipe), CPU)
