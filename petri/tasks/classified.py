@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from petri.tasks.classify import Classifying
 
 ENOUGH = 0.5  # share of the test pictures from which on it is a classifier at all
-TESTED = 1000  # test pictures that a run ends with; `petri evaluate` takes them all
+TESTED = {1: 1000, 3: 300}  # test pictures that a run ends with, by planes; `petri evaluate` takes them all
 PER_CLASS, FILM_STEPS, FILM_EVERY, FILM_FPS, FILM_ZOOM = 2, 60, 1, 15, 4
 DRAWN = ("confusion.png", "votes.webp")
 
@@ -40,7 +40,7 @@ def finish(task: Classifying, automaton: Automaton, folder: Path) -> Classified:
     marks = sorted({*task.steps, *MARKS.get(task.spec.fixed, ())[2:]})
     found = classify(
         automaton,
-        task.data.test.first(TESTED),
+        task.data.test.first(TESTED.get(task.spec.fixed, TESTED[1])),
         task.classes,
         marks=marks,
         confusion_at=task.steps[1],

@@ -31,7 +31,7 @@ def made(tmp_path_factory):
     folder, said = tmp_path_factory.mktemp("classified"), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said):
         patch.chdir(folder)
-        patch.setattr(classified, "TESTED", 20)
+        patch.setitem(classified.TESTED, 1, 20)
         patch.setitem(classes.MARKS, 1, (2, 3, 4, 5))
         patch.setattr(classified, "FILM_STEPS", 3)
         words = ("petri", "classify", "mini", "--data-dir", "my data", *TINY)
