@@ -35,7 +35,8 @@ def evaluate(
     target: Annotated[
         list[str] | None,
         typer.Option(
-            help="Picture to compare with; the one of the training if left out; of several, one for each.",
+            help="Picture to compare with, or data set of a classifier; the one of the training if left out; "
+            "of several, one for each.",
             autocompletion=complete_target,
             show_default=False,
         ),

@@ -23,8 +23,11 @@ def pictures(
     """
     from petri.datasets import own
 
-    if len(steps) != max(0, len(paths) - 1):
-        raise BadRequest(f"each --image after the first needs its --at, got {len(paths)} and {len(steps)}")
+    later = max(0, len(paths) - 1)
+    if len(steps) != later:
+        raise BadRequest(
+            f"each --image after the first needs its --at, the first none: {later} wanted, got {len(steps)}"
+        )
     if sorted(set(steps)) != steps:
         raise BadRequest(f"the steps of --at must rise, got {', '.join(map(str, steps))}")
     read = [own.read(path, model.spec.fixed, model.grid) for path in paths]

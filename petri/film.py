@@ -63,7 +63,8 @@ def growth(
         grid: rows and columns.
         steps: taken in all.
         seed: decides which cells fire.
-        damage_at: the step after which a circle of a quarter of the area is emptied; shown at once.
+        damage_at: the step after which a circle of a quarter of the area is emptied; shown at once. A film stops
+            there for a picture, as at switches.
         condition: of an automaton of several targets, which fixed plane asks for the first, from 0.
         fixed: of another automaton with fixed planes these, `[plane, height, width]`; zero if left out.
         switches: and which one, or which planes, from the step on that is named, by steps; a film stops there
@@ -92,7 +93,8 @@ def growth(
                 state = repainted(state, automaton.spec, asked)
             else:
                 state = under(state, automaton.spec, asked)
-        count = min(every, steps - step, *(later - step for later in switches if later > step))
+        stops = [*switches] if damage_at is None else [*switches, damage_at]
+        count = min(every, steps - step, *(later - step for later in stops if later > step))
         state = automaton.rollout(state, count, seed=seed, start=step)
         step += count
         yield step, state[0]

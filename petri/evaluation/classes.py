@@ -12,7 +12,7 @@ from torch import Tensor
 from petri.datasets.pictures import Labelled
 from petri.nca import Automaton, Spec
 from petri.nca.seed import repainted, seed_state
-from petri.nca.votes import counted, verdict
+from petri.nca.votes import cells_of, counted, verdict
 
 MARKS = {
     1: (20, 30, 149, 449),
@@ -110,7 +110,7 @@ def classify(
                 said = verdict(state, automaton.spec).cpu()
                 pairs = batch.labels.cpu() * len(classes) + said
                 confusion += torch.bincount(pairs, minlength=confusion.numel()).view_as(confusion)
-        cells += float(counted(begun, automaton.spec).sum())
+        cells += float(cells_of(begun, automaton.spec).sum())
         if swap:
             swapped += _swapped(automaton, begun, batch.labels, swap, how)
     count = max(1, len(part))
@@ -137,7 +137,7 @@ def classify(
 def told(state: Tensor, spec: Spec) -> tuple[int, float]:
     """What the cells of a state `[planes, height, width]` say: the class, and the share that votes for it."""
     which, counts = int(verdict(state[None], spec)), counted(state[None], spec)[0]
-    return which, float(counts[which] / counts.sum().clamp_min(1))
+    return which, float(counts[which] / cells_of(state[None], spec).sum().clamp_min(1))
 
 
 def _begin(automaton: Automaton, batch: Labelled) -> Tensor:
@@ -153,12 +153,12 @@ def _begin(automaton: Automaton, batch: Labelled) -> Tensor:
 def _sums(state: Tensor, labels: Tensor, automaton: Automaton) -> Tensor:
     """Pictures recognised by the mean and by the majority, cells that are right, and agreement, added up."""
     spec, labels = automaton.spec, labels.to(state.device)
-    counts = counted(state, spec)
+    counts, cells = counted(state, spec), cells_of(state, spec).sum(dim=(1, 2))
     right = [
         (verdict(state, spec) == labels).sum(),
         (counts.argmax(dim=1) == labels).sum(),
         counts.gather(1, labels[:, None]).sum(),
-        (counts.amax(dim=1) / counts.sum(dim=1).clamp_min(1)).sum(),
+        (counts.amax(dim=1) / cells.clamp_min(1)).sum(),
     ]
     return torch.stack([one.double() for one in right]).cpu()
 

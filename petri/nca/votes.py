@@ -36,8 +36,12 @@ def verdict(state: Tensor, spec: Spec) -> Tensor:
 
 
 def counted(state: Tensor, spec: Spec) -> Tensor:
-    """How many cells vote for each class, by their own greatest vote, `[batch, class]`."""
-    own = votes_of(state, spec).argmax(dim=1)
-    cells = cells_of(state, spec)
+    """How many cells vote for each class, by their own greatest vote, `[batch, class]`.
+
+    A cell whose votes are all alike, as they are before its first step, has not voted.
+    """
+    votes = votes_of(state, spec)
+    own, voted = votes.argmax(dim=1), (votes != votes[:, :1]).any(dim=1)
+    cells = cells_of(state, spec) * voted
     counts = state.new_zeros(len(state), spec.classes)
     return counts.scatter_add(1, own.flatten(1), cells.flatten(1))

@@ -123,7 +123,8 @@ def starting_from(recipe: Recipe, model: Model) -> Recipe:
     for name, has in theirs.items():
         if has != ours[name]:
             raise BadRequest(
-                f"the model to start from has {name} = {has}, the recipe {ours[name]}: leave that out"
+                f"the model to start from has {name} = {has}, the recipe {ours[name]}: "
+                f"{'take a model with as many fixed planes' if name == 'fixed' else 'leave that out'}"
             )
     return dataclasses.replace(recipe, weights=modelfile.digest(model.automaton))
 

@@ -59,7 +59,6 @@ def test_votes_are_seen_and_counted_as_in_python(lab, engine):
     seen = np.array(found[0]).reshape(HEIGHT, WIDTH, 4)[..., :3]
     assert np.abs(seen.astype(int) - drawn(show(state, spec)[0], "#ffffff")).max() <= 1
     counts = counted(state, spec)[0]
-    counts[0] -= 1  # the undecided one, which Python gives to the first
     assert found[1]["which"] == int(verdict(state, spec))
     assert found[1]["cells"] == int((state[0, spec.channels] > 0.1).sum())
     assert np.allclose(found[1]["shares"], (counts / found[1]["cells"]).tolist())
@@ -172,7 +171,11 @@ def drawings(folder):
         "coloured": coloured,
         "large": stroke.repeat(5, axis=0).repeat(5, axis=1),
         "tall": stroke.repeat(4, axis=0),
+        "dim": (120 - stroke * 0.4).astype(np.uint8),
     }
+    # Of sizes that the grid's are no multiples of: smaller, a little larger, larger.
+    for size in ((7, 5), (17, 14), (41, 23), (64, 64)):
+        kinds["x".join(map(str, size))] = np.asarray(Image.fromarray(stroke).resize(size))
     for kind, pixels in kinds.items():
         Image.fromarray(pixels).save(folder / f"{kind}.png")
     turned = Image.Exif()
@@ -192,7 +195,7 @@ def test_a_picture_of_ones_own_is_what_python_makes_of_it(lab, tmp_path, planes)
             [text(np.frombuffer(path.read_bytes(), np.uint8)), HEIGHT, WIDTH, planes],
         )
         made, _ = own.read(path, planes, (HEIGHT, WIDTH))
-        assert np.abs(floats(values).reshape(made.shape) - made.numpy()).max() < 2 / 255, path.name
+        assert np.abs(floats(values).reshape(made.shape) - made.numpy()).max() < 3 / 255, path.name
 
 
 def test_an_empty_picture_of_ones_own_and_none_are_refused(lab, tmp_path):

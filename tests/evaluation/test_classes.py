@@ -130,6 +130,17 @@ def test_a_photograph_of_paper_is_turned_as_it_was_taken_and_its_ground_made_bla
     ]
 
 
+@pytest.mark.parametrize(
+    "paper, ink, dark", [(120, 10, True), (90, 0, True), (120, 250, False), (60, 255, False)]
+)
+def test_ink_is_told_by_its_ground(tmp_path, paper, ink, dark):
+    exact = np.zeros((8, 8), bool)
+    exact[1, 2:7] = exact[1:6, 5] = True
+    planes, notes = own.read(save(tmp_path / "a.png", np.where(exact, ink, paper)), 1, (8, 8))
+    assert np.array_equal(planes[0] > own.EMPTY, exact) and planes.max() == 1
+    assert any("inverted" in note for note in notes) == dark
+
+
 def test_a_picture_of_sixteen_bits_is_as_grey_as_one_of_eight(tmp_path):
     grey = np.zeros((6, 6), np.uint16)
     grey[2:4, 1:5] = 120, 160, 200, 255

@@ -56,9 +56,9 @@ def test_votes_of_the_object_alone_count():
     state[0, :2, 0, 1] = torch.tensor([90.0, 0.0])  # not there
     assert mean_votes(state, one).tolist() == [[0.5, 2.5], [0.0, 0.0]]
     assert verdict(state, one).tolist() == [1, 0]
-    assert counted(state, one).tolist() == [[1.0, 1.0], [1.0, 0.0]]
+    assert counted(state, one).tolist() == [[1.0, 1.0], [0.0, 0.0]]
     everywhere = dataclasses.replace(one, masked=False)
-    assert counted(state, everywhere).sum(dim=1).tolist() == [4.0, 4.0]
+    assert counted(state, everywhere).tolist() == [[2.0, 1.0], [0.0, 0.0]]  # undecided ones have not voted
 
 
 @pytest.mark.parametrize("masked", [True, False])

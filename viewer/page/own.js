@@ -1,7 +1,7 @@
 // A picture of the visitor's own, as a classifier sees it. As petri/datasets/own.py.
 
 const EMPTY = 0.1; // what is not brighter is no part of an object
-const INK = 0.5; // mean brightness of what is to be seen below which it is ink, or of an edge above which it is paper
+const INK = 0.5; // mean brightness below which what is drawn on nothing is ink
 const SHADED = 0.98; // share of a grey ground's edge that is no brighter than what is taken for black
 const LARGEST = 1024; // pixels along the longer side that are looked at
 
@@ -61,13 +61,14 @@ function part(pixels, plane) {
   return Float32Array.from({ length: pixels.length / 4 }, (_, i) => (pixels[4 * i + plane] / 255) * alphaOf(pixels, i));
 }
 
-/** Whether a picture is of something dark: on a bright edge or, if it is see-through, on whatever. */
+/** Whether a picture is of something dark: further below its edge than anything is above it; see-through, by itself. */
 function isInk(plane, pixels, across, down) {
   const alphas = plane.map((_, i) => alphaOf(pixels, i));
   const sum = (values) => values.reduce((total, value) => total + value, 0);
   if (alphas.some((alpha) => alpha < 1)) return sum(plane.map((value, i) => value * alphas[i])) < INK * sum(alphas);
-  const edge = edgeOf(plane, across, down);
-  return sum(edge) > INK * edge.length;
+  const edge = quantile(edgeOf(plane, across, down).sort(), 0.5);
+  const [least, most] = plane.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [1, 0]);
+  return edge - least > most - edge;
 }
 
 /** Leave out what is no brighter than a picture's edge, if its ground is not black; false if it is. */
@@ -95,22 +96,50 @@ function edgeOf(plane, across, down) {
   ]);
 }
 
-/** Put a plane into the middle of another, as large as it fits: each place is the mean of what it covers. */
+/** Put a plane into the middle of another, as large as it fits. */
 function fit(plane, across, down, into, width, height) {
   const share = Math.min(width / across, height / down);
   const [columns, rows] = [across, down].map((side) => Math.max(1, Math.round(side * share)));
   const [left, top] = [Math.floor((width - columns) / 2), Math.floor((height - rows) / 2)];
-  const range = (at, count, length) => {
-    const begin = Math.floor((at * length) / count);
-    return [begin, Math.max(begin + 1, Math.ceil(((at + 1) * length) / count))];
-  };
-  for (let row = 0; row < rows; row++) {
-    const [first, last] = range(row, rows, down);
-    for (let column = 0; column < columns; column++) {
-      const [begin, end] = range(column, columns, across);
-      let sum = 0;
-      for (let y = first; y < last; y++) for (let x = begin; x < end; x++) sum += plane[y * across + x];
-      into[(top + row) * width + left + column] = sum / ((last - first) * (end - begin));
+  const kernel = share < 1 ? BOX : BICUBIC;
+  const wide = resampled(plane, { lines: down, from: across, to: columns, kernel });
+  const tall = resampled(turned(wide, columns, down), { lines: columns, from: down, to: rows, kernel });
+  turned(tall, rows, columns).forEach((value, i) => {
+    into[(top + Math.floor(i / columns)) * width + left + (i % columns)] = value;
+  });
+}
+
+// What a pixel takes of those around it, by their distance in pixels of the coarser picture, as Pillow's filters have it.
+const BOX = { radius: 0.5, weigh: (x) => (x > -0.5 && x <= 0.5 ? 1 : 0) };
+const BICUBIC = {
+  radius: 2,
+  weigh: (x) => {
+    const far = Math.abs(x);
+    if (far < 1) return (1.5 * far - 2.5) * far * far + 1;
+    return far < 2 ? ((-0.5 * far + 2.5) * far - 4) * far + 2 : 0;
+  },
+};
+
+/** A picture whose lines have another length. */
+function resampled(plane, { lines, from, to, kernel }) {
+  if (from === to) return plane;
+  const coarse = Math.max(1, from / to);
+  const made = new Float32Array(lines * to);
+  for (let at = 0; at < to; at++) {
+    const centre = ((at + 0.5) * from) / to;
+    const first = Math.max(0, Math.floor(centre - kernel.radius * coarse + 0.5));
+    const last = Math.min(from, Math.floor(centre + kernel.radius * coarse + 0.5));
+    const weights = Array.from({ length: last - first }, (_, i) => kernel.weigh((first + i - centre + 0.5) / coarse));
+    const whole = weights.reduce((total, weight) => total + weight, 0);
+    for (let line = 0; line < lines; line++) {
+      const sum = weights.reduce((total, weight, i) => total + weight * plane[line * from + first + i], 0);
+      made[line * to + at] = Math.min(1, Math.max(0, sum / whole));
     }
   }
+  return made;
+}
+
+/** Columns as lines. */
+function turned(plane, across, down) {
+  return plane.map((_, i) => plane[(i % down) * across + Math.floor(i / down)]);
 }
