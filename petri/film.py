@@ -63,8 +63,8 @@ def growth(
         grid: rows and columns.
         steps: taken in all.
         seed: decides which cells fire.
-        damage_at: the step after which a circle of a quarter of the area is emptied; shown at once. A film stops
-            there for a picture, as at switches.
+        damage_at: the step after which a circle of a quarter of the area is emptied; shown at once. A film
+            stops there for a picture, as at switches.
         condition: of an automaton of several targets, which fixed plane asks for the first, from 0.
         fixed: of another automaton with fixed planes these, `[plane, height, width]`; zero if left out.
         switches: and which one, or which planes, from the step on that is named, by steps; a film stops there
