@@ -13,7 +13,8 @@ from petri.errors import BadRequest
 from petri.targets import image as images
 
 EMPTY = 0.1  # what is not brighter is no part of an object
-INK = 0.5  # mean brightness below which what is drawn on nothing is ink
+# Mean brightness of what is to be seen below which it is ink, or of an edge above which it is paper.
+INK = 0.5
 SHADED = 0.98  # share of a grey ground's edge that is no brighter than what is taken for black
 
 
@@ -64,16 +65,16 @@ def read(path: Path, planes: int, grid: tuple[int, int]) -> tuple[Tensor, list[s
 
 
 def _is_ink(image: Image.Image) -> bool:
-    """Whether a picture is of something dark: further below its edge than anything is above it.
+    """Whether a picture is of something dark: on a bright edge or, if it is see-through, on whatever.
 
-    Of one that is see-through, what is to be seen is dark by itself.
+    Of a darker edge, as of paper in poor light, something goes further below it than anything above it.
     """
     grey = np.asarray(image.convert("L"), dtype=np.float32)
     alpha = np.asarray(image.getchannel("A"), dtype=np.float32)
     if alpha.min() < 255:
         return float((grey * alpha).sum()) < 255 * INK * float(alpha.sum())
-    edge = float(np.median(_edge(grey)))
-    return edge - float(grey.min()) > float(grey.max()) - edge
+    edge = float(_edge(grey).mean())
+    return edge > 255 * INK or edge - float(grey.min()) > float(grey.max()) - edge
 
 
 def _on_black(grey: Image.Image, name: str, notes: list[str]) -> Image.Image:

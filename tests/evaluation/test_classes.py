@@ -141,6 +141,14 @@ def test_ink_is_told_by_its_ground(tmp_path, paper, ink, dark):
     assert any("inverted" in note for note in notes) == dark
 
 
+def test_faint_ink_on_paper_that_is_lit_in_its_middle_is_ink(tmp_path):
+    paper = np.full((8, 8), 150)
+    paper[1:7, 1:7] = 215
+    paper[3, 2:6] = 100
+    planes, notes = own.read(save(tmp_path / "a.png", paper), 1, (8, 8))
+    assert np.array_equal(planes[0] > own.EMPTY, paper == 100) and "inverted" in notes[0]
+
+
 def test_a_picture_of_sixteen_bits_is_as_grey_as_one_of_eight(tmp_path):
     grey = np.zeros((6, 6), np.uint16)
     grey[2:4, 1:5] = 120, 160, 200, 255

@@ -1,7 +1,7 @@
 // A picture of the visitor's own, as a classifier sees it. As petri/datasets/own.py.
 
 const EMPTY = 0.1; // what is not brighter is no part of an object
-const INK = 0.5; // mean brightness below which what is drawn on nothing is ink
+const INK = 0.5; // mean brightness of what is to be seen below which it is ink, or of an edge above which it is paper
 const SHADED = 0.98; // share of a grey ground's edge that is no brighter than what is taken for black
 const LARGEST = 1024; // pixels along the longer side that are looked at
 
@@ -61,14 +61,18 @@ function part(pixels, plane) {
   return Float32Array.from({ length: pixels.length / 4 }, (_, i) => (pixels[4 * i + plane] / 255) * alphaOf(pixels, i));
 }
 
-/** Whether a picture is of something dark: further below its edge than anything is above it; see-through, by itself. */
+/**
+ * Whether a picture is of something dark: on a bright edge or, if it is see-through, on whatever. Of a darker edge, as of
+ * paper in poor light, something goes further below it than anything above it.
+ */
 function isInk(plane, pixels, across, down) {
   const alphas = plane.map((_, i) => alphaOf(pixels, i));
   const sum = (values) => values.reduce((total, value) => total + value, 0);
   if (alphas.some((alpha) => alpha < 1)) return sum(plane.map((value, i) => value * alphas[i])) < INK * sum(alphas);
-  const edge = quantile(edgeOf(plane, across, down).sort(), 0.5);
+  const along = edgeOf(plane, across, down);
+  const edge = sum(along) / along.length;
   const [least, most] = plane.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [1, 0]);
-  return edge - least > most - edge;
+  return edge > INK || edge - least > most - edge;
 }
 
 /** Leave out what is no brighter than a picture's edge, if its ground is not black; false if it is. */
