@@ -29,10 +29,8 @@ if TYPE_CHECKING:
     from petri.nca import Automaton, Spec
     from petri.training.recipe import Recipe
 
-LOOKED_AT, AT_ONCE = (
-    500,
-    50,
-)  # held back pictures which a run is measured by on the way, and so many at a time
+LOOKED_AT = 500  # pictures that are held back which a run is measured by on the way,
+AT_ONCE = 50  # and so many of them at a time
 FIRE = 17  # seed of those rollouts: the same chance at every look
 
 
