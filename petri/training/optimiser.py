@@ -1,4 +1,4 @@
-"""How weights are changed: Adam on normalised gradients, a rate that changes over the run, and an average."""
+"""How weights are changed: Adam or Muon, tamed gradients, a rate that rises and falls, and an average."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from petri.nca import Automaton
+from petri.training.muon import Muon
 from petri.training.recipe import Optimisation
 
 
@@ -72,8 +73,9 @@ def tame_gradients(groups: Iterable[Group]) -> None:
 
 
 def make(groups: Sequence[Group], how: Optimisation) -> torch.optim.Adam:
-    """Adam, whose state exists from the start, so that it can be saved and loaded at any epoch."""
-    optimiser = torch.optim.Adam([{"params": group.weights} for group in groups], betas=(0.9, how.beta2))
+    """The recipe's, whose state exists from the start, so that it can be saved and loaded at any epoch."""
+    kind = {"adam": torch.optim.Adam, "muon": Muon}[how.kind]
+    optimiser = kind([{"params": group.weights} for group in groups], betas=(0.9, how.beta2))
     for parameter in (weight for group in groups for weight in group.weights):
         optimiser.state[parameter] = {
             "step": torch.zeros(()),

@@ -77,7 +77,8 @@ def test_a_run_leaves_its_files_and_names_them(run):
     model = modelfile.read(folder / "model.safetensors")
     assert model.classes == tuple("0123456789") and model.samples.shape == (10, 1, 28, 28)
     with Image.open(folder / "votes.webp") as film:
-        assert film.size == (10 * 28 * 4, 2 * 28 * 4) and film.n_frames > 3
+        # Nothing has voted yet, all have, and each picture has become another.
+        assert film.size == (10 * 28 * 4, 2 * 28 * 4) and film.n_frames >= 3
     head = (folder / "metrics.csv").read_text().splitlines()[0]
     assert head.startswith("epoch,loss,votes,overflow,wrong,")
 
