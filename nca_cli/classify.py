@@ -87,6 +87,7 @@ def classify(
     from petri import checks, modelfile, models
     from petri.datasets import PICTURES, pictures
     from petri.training.classes import make_classifier_recipe
+    from petri.training.recipe import plain
 
     fields = read_recipe(recipe) if recipe is not None else {}
     asked = data or fields.get("target")
@@ -98,8 +99,9 @@ def classify(
     model = None
     if from_model is not None:
         model = modelfile.read(models.find(from_model))
-        theirs = model.automaton.spec.to_fields()
-        architecture = {field: theirs[field] for field in ("channels", "senses", "rule")} | architecture
+        theirs = plain(model.automaton.spec.to_fields())
+        cell = ("channels", "senses", "rule", "fire_rate", "clamp")
+        architecture = {field: theirs[field] for field in cell} | architecture
     made = make_classifier_recipe(
         asked,
         preset=preset,

@@ -92,7 +92,8 @@ class Spec:
             self._check_decoder(self.decoder)
         if self.rule.gated and self.fire_rate is not None:
             raise BadRequest(
-                f"a gated rule decides for itself which cells fire: leave fire_rate out, got {self.fire_rate}"
+                "a gated rule decides for itself which cells fire: spec.fire_rate must be none, got "
+                f"{self.fire_rate}"
             )
         if not self.rule.gated:
             rate = 0.5 if self.fire_rate is None else self.fire_rate

@@ -74,8 +74,8 @@ def tame_gradients(groups: Iterable[Group]) -> None:
 
 def make(groups: Sequence[Group], how: Optimisation) -> torch.optim.Adam:
     """The recipe's, whose state exists from the start, so that it can be saved and loaded at any epoch."""
-    kind = {"adam": torch.optim.Adam, "muon": Muon}[how.kind]
-    optimiser = kind([{"params": group.weights} for group in groups], betas=(0.9, how.beta2))
+    method = {"adam": torch.optim.Adam, "muon": Muon}[how.method]
+    optimiser = method([{"params": group.weights} for group in groups], betas=(0.9, how.beta2))
     for parameter in (weight for group in groups for weight in group.weights):
         optimiser.state[parameter] = {
             "step": torch.zeros(()),

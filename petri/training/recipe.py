@@ -17,7 +17,7 @@ from petri.toml import parse
 
 POOL_BYTES = 400_000_000  # a checkpoint holds the pool, so it is kept from growing with the grid
 SCHEDULES = ("one-cycle", "drop")
-OPTIMISERS = ("adam", "muon")
+METHODS = ("adam", "muon")
 GENTLE = 0.25  # share of the learning rate with which a finished run goes on
 MOST_NODES = 2**21  # of a ring or a mesh, which are one row
 OWN = "own"  # a task that a program gives to the trainer; no file can name it
@@ -149,7 +149,7 @@ class PoolUse:
 class Optimisation:
     """How weights are changed."""
 
-    kind: str = "adam"  # or muon: what changes matrices and convolutions
+    method: str = "adam"  # or muon: what changes matrices and convolutions
     learning_rate: float = 2e-3  # its peak
     schedule: str = "one-cycle"  # rises over the warm-up, then falls to nothing; drop: falls once
     drop_at: float = 0.25  # share of a phase after which it drops
@@ -165,7 +165,7 @@ class Optimisation:
     average: float = 0.0  # the model is the moving average of its weights with this decay; 0 for none
 
     def __post_init__(self) -> None:
-        checks.choice("optimiser.kind", self.kind, OPTIMISERS)
+        checks.choice("optimiser.method", self.method, METHODS)
         checks.number("optimiser.learning_rate", self.learning_rate, 0, 1, low_open=True)
         checks.choice("optimiser.schedule", self.schedule, SCHEDULES)
         checks.number("optimiser.drop_at", self.drop_at, 0, 1)

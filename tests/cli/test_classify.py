@@ -1,6 +1,7 @@
 """petri classify, and petri evaluate and play of what it leaves."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import shutil
@@ -18,6 +19,7 @@ from petri.__main__ import main
 from petri.datasets import pictures
 from petri.datasets.pictures import Labelled, Pictures
 from petri.evaluation import classes, recognition
+from petri.nca import Automaton
 from petri.tasks import classified, classify
 
 TINY = ("--hidden", 16, "--perception", "conv3", "--set", "pool.size=4",
@@ -88,6 +90,18 @@ def test_a_finished_run_says_so_and_a_plan_writes_nothing(petri, run):
     before = sorted(run[0].parent.iterdir())
     assert "nothing was written" in petri("classify", "mini", *TINY, "--dry-run")
     assert sorted(run[0].parent.iterdir()) == before
+
+
+def test_a_run_from_a_model_keeps_its_cell(petri, run, monkeypatch):
+    model = modelfile.read(run[0] / "model.safetensors")
+    spec = dataclasses.replace(model.automaton.spec, fire_rate=0.75, clamp=None)
+    automaton = Automaton(spec)
+    automaton.load_state_dict(model.automaton.state_dict())
+    modelfile.write(Path("other.safetensors"), dataclasses.replace(model, automaton=automaton))
+    planned = []
+    monkeypatch.setattr("nca_cli.classify.say_plan", lambda recipe, *rest: planned.append(recipe))
+    petri("classify", "mini", "--from", "other.safetensors", "--dry-run")
+    assert planned[0].spec == spec
 
 
 def test_the_folder_of_the_data_stays_out_of_the_model(run):

@@ -114,7 +114,7 @@ INVALID = [
     ({"residual": 1}, "residual must be true or false, got 1"),
     ({"gated": "yes"}, "gated must be true or false, got 'yes'"),
     ({"living": None}, "living must be true or false, got None"),
-    ({"gated": True, "fire_rate": 0.5}, "leave fire_rate out, got 0.5"),
+    ({"gated": True, "fire_rate": 0.5}, "spec.fire_rate must be none, got 0.5"),
     ({"fire_rate": 0}, "fire_rate must be in (0, 1], got 0"),
     ({"fire_rate": 1.5}, "fire_rate must be in (0, 1], got 1.5"),
     ({"fire_rate": math.nan}, "fire_rate must be in (0, 1], got nan"),

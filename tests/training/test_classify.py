@@ -200,6 +200,9 @@ def test_recipes_fit_their_data_and_can_be_written(preset, name):
     if grey:
         assert made.spec.parameters <= 25_000
     assert not native.obstacle(made.spec) and not obstacle(made.spec)  # here, and in a browser
+    quick = preset == "quick"
+    assert made.optimiser.method == ("muon" if quick else "adam")
+    assert (made.spec.fire_rate, made.spec.clamp) == (1.0 if quick and grey else 0.5, 10.0 if quick else None)
     if preset == "quick" and not grey:
         assert made.spec.parameters == 65_388 and made.loss.flip and not made.loss.turn
     if preset == "distill" and grey:

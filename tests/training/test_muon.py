@@ -1,5 +1,7 @@
 """The optimiser that makes the momentum of matrices orthogonal."""
 
+import dataclasses
+
 import pytest
 import torch
 from torch import nn
@@ -28,12 +30,12 @@ def step(weights, changer, number):
 
 def muon(*weights):
     groups = [optimiser.Group(weights)]
-    changer = optimiser.make(groups, Optimisation(kind="muon"))
+    changer = optimiser.make(groups, Optimisation(method="muon"))
     optimiser.set_rate(changer, groups, RATE)
     return changer
 
 
-def test_a_step_of_a_matrix_is_nearly_orthogonal_and_as_large_as_one_of_adam():
+def test_a_step_of_a_matrix_is_nearly_orthogonal_and_of_the_size_of_adams():
     weight = drawn((12, 40))
     before, changer = weight.detach().clone(), muon(weight)
     weight.grad = drawn((12, 40)).detach() * torch.logspace(0, -1, 12)[:, None]
@@ -73,7 +75,7 @@ def test_biases_and_filters_of_one_channel_are_changed_by_adam():
 def test_groups_keep_their_own_rates():
     fast, slow = drawn((6, 7)), drawn((6, 7))
     groups = [optimiser.Group((fast,)), optimiser.Group((slow,), rate=0.5)]
-    changer = optimiser.make(groups, Optimisation(kind="muon"))
+    changer = optimiser.make(groups, Optimisation(method="muon"))
     optimiser.set_rate(changer, groups, RATE)
     before = fast.detach().clone()
     step([fast, slow], changer, 0)
@@ -82,7 +84,7 @@ def test_groups_keep_their_own_rates():
 
 def test_a_classifiers_matrices_are_all_muons():
     recipe = make_classifier_recipe("mini", settings=["phases.batch=2", "pool.size=4"])
-    assert recipe.optimiser.kind == "muon"
+    assert recipe.optimiser.method == "muon"
     trainer = Trainer(recipe, tasks.make(recipe), torch.device("cpu"))
     mine = {name for name, weight in trainer.weights.items() if weight in trainer.adam.matrices}
     assert mine == {name for name in trainer.weights if "bias" not in name}
@@ -92,6 +94,12 @@ def test_a_classifiers_matrices_are_all_muons():
     assert not any(moments[f"adam.exp_avg_sq.{name}"].any() for name in mine)
 
 
-def test_another_kind_is_refused():
-    with pytest.raises(BadRequest, match=r"optimiser\.kind"):
-        Optimisation(kind="sgd")
+def test_a_recipe_keeps_all_else_by_another_method():
+    muon = make_classifier_recipe("mnist")
+    adam = make_classifier_recipe("mnist", settings=["optimiser.method=adam"])
+    assert adam.optimiser == dataclasses.replace(muon.optimiser, method="adam")
+
+
+def test_another_method_is_refused():
+    with pytest.raises(BadRequest, match=r"optimiser\.method"):
+        Optimisation(method="sgd")
