@@ -87,6 +87,7 @@ def classify(
     from petri import checks, modelfile, models
     from petri.datasets import PICTURES, pictures
     from petri.training.classes import make_classifier_recipe
+    from petri.training.presets import merge
     from petri.training.recipe import plain
 
     fields = read_recipe(recipe) if recipe is not None else {}
@@ -100,8 +101,10 @@ def classify(
     if from_model is not None:
         model = modelfile.read(models.find(from_model))
         theirs = plain(model.automaton.spec.to_fields())
-        cell = ("channels", "senses", "rule", "fire_rate", "clamp")
-        architecture = {field: theirs[field] for field in cell} | architecture
+        architecture = {field: theirs[field] for field in ("channels", "senses", "rule")} | architecture
+        its_own: dict[str, Any] = {"spec": {field: theirs[field] for field in ("fire_rate", "clamp")}}
+        merge(its_own, fields)  # these two may be chosen anew
+        fields = its_own
     made = make_classifier_recipe(
         asked,
         preset=preset,

@@ -117,6 +117,10 @@ def main() -> None:
             error = RunFailed("not enough memory: ask for a smaller grid, or for less at once")
         kind = "" if isinstance(error, RunFailed) else f"{type(error).__name__}: "
         code = _report(error, FAILED, debug, kind)
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        from petri.training.ranks import end
+
+        end(code)
     sys.exit(code)
 
 

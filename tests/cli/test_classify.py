@@ -101,7 +101,8 @@ def test_a_run_from_a_model_keeps_its_cell(petri, run, monkeypatch):
     planned = []
     monkeypatch.setattr("nca_cli.classify.say_plan", lambda recipe, *rest: planned.append(recipe))
     petri("classify", "mini", "--from", "other.safetensors", "--dry-run")
-    assert planned[0].spec == spec
+    petri("classify", "mini", "--from", "other.safetensors", "--dry-run", "--set", "spec.clamp=5.0")
+    assert [one.spec for one in planned] == [spec, dataclasses.replace(spec, clamp=5.0)]
 
 
 def test_the_folder_of_the_data_stays_out_of_the_model(run):
