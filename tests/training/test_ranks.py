@@ -69,3 +69,19 @@ def test_a_run_is_not_left_if_another_process_cannot_begin(petri, tmp_path, monk
     monkeypatch.setattr(Ranks, "any", lambda *_: True)
     said = petri(*GROW[2:], *SHORT, "--out", tmp_path / "runs", code=2)
     assert "another process could not begin" in said and not list((tmp_path / "runs").iterdir())
+
+
+def test_one_of_several_processes_ends_at_once_with_its_code_and_all_that_it_said(tmp_path):
+    code = f"""
+import atexit
+import torch.distributed as dist
+from petri.training.ranks import end
+
+atexit.register(print, "taken down")
+end(4)  # alone: nothing is done
+dist.init_process_group("gloo", init_method="file://{tmp_path}/met", rank=0, world_size=1)
+print("said", end="")
+end(3)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (3, "said")
